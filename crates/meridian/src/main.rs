@@ -1,0 +1,3 @@
+//! meridian
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Starts Meridian for a test and stops it.
