@@ -1,1 +1,20 @@
-//! meridian-catalog
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod access;
+mod apply;
+mod command;
+#[cfg(feature = "testing")]
+pub mod invariant;
+pub mod key;
+pub mod query;
+mod row;
+mod store;
+
+pub use apply::apply;
+pub use command::{
+    BlobPlace, Collect, Command, Condition, Encoding, Entry, NewManifest, ObjectKey, Refusal, Reply,
+    RequestId, Settings,
+};
+pub use row::{Referrer, Stream, System, Usage};
+pub use store::{CatalogError, MemoryStore, Read, Write};

@@ -1,1 +1,14 @@
-//! meridian-chassis
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+pub mod config;
+pub mod health;
+pub mod http;
+pub mod panic_hook;
+mod signals;
+pub mod status;
+mod supervisor;
+pub mod telemetry;
+
+pub use signals::signals;
+pub use supervisor::{Spawner, Supervisor, TaskFailed, TaskName, TaskResult};

@@ -1,1 +1,10 @@
-//! meridian-event
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod envelope;
+mod id;
+mod registry;
+
+pub use envelope::{Envelope, Event, Leaf};
+pub use id::{EventId, ParseEventIdError, SHARDS, shard_of};
+pub use registry::{ParseRegistryIdError, RegistryId};

@@ -1,0 +1,253 @@
+//! Uploads, from the first byte to the record.
+//!
+//! Owns the sessions. Keeps these invariants: what a client was told to be there is durable;
+//! nothing is recorded before its bytes are durable and hash to the digest; a request that goes
+//! away in the middle leaves the session whole, because the work is done by a task of its own.
+//! Leaves to the metadata service who may see a blob, and to the orphan sweep what a crash strands
+//! between the store and the record.
+
+mod append;
+mod body;
+mod draft;
+mod expire;
+mod failure;
+mod finish;
+mod find;
+mod over;
+mod session;
+mod table;
+
+use std::sync::Arc;
+
+use meridian_blobstore::BlobStore;
+use meridian_cache::Cache;
+use meridian_chassis::Spawner;
+use meridian_clients::{
+    MetadataApi, RepositoryPath, StorageKey, Transfer, UploadError, UploadStatus, WriteError,
+};
+use meridian_clock::Clock;
+use meridian_oci::{Algorithm, Digest, UploadId};
+use tokio::sync::{Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use self::over::{Ending, Endings};
+use self::session::{Progress, Session};
+use self::table::Table;
+use crate::UploadConfig;
+use crate::generation::Generations;
+use crate::propose::Proposer;
+use crate::ticket::{Stamp, Ticket};
+
+/// How many sessions keep their object open while no request is at it. Each costs a descriptor;
+/// the others take their object up again, which costs a sync.
+const KEPT_WRITERS: usize = 256;
+
+/// The sessions of this process, and what they stand on.
+pub(crate) struct Uploads {
+    store: Arc<dyn BlobStore>,
+    metadata: Arc<dyn MetadataApi>,
+    clock: Arc<dyn Clock>,
+    spawner: Spawner,
+    proposer: Proposer,
+    stamp: Stamp,
+    generations: Generations,
+    table: Table,
+    endings: Endings,
+    kept_writers: Arc<Semaphore>,
+    config: UploadConfig,
+}
+
+// === impl Uploads ===
+
+impl Uploads {
+    pub(crate) fn new(
+        config: UploadConfig,
+        store: Arc<dyn BlobStore>,
+        metadata: Arc<dyn MetadataApi>,
+        cache: Arc<dyn Cache>,
+        clock: Arc<dyn Clock>,
+        spawner: Spawner,
+    ) -> Self {
+        let proposer = Proposer::new(Arc::clone(&metadata), config.commit_deadline);
+        Self {
+            store,
+            metadata,
+            clock,
+            spawner,
+            stamp: Stamp::new(config.key.expose().as_bytes()),
+            generations: Generations::new(proposer.clone()),
+            proposer,
+            table: Table::new(config.max_open),
+            endings: Endings::new(cache),
+            kept_writers: Arc::new(Semaphore::new(KEPT_WRITERS)),
+            config,
+        }
+    }
+
+    /// Opens a session. It has no bytes, so there is nothing to keep: all is in the id.
+    pub(crate) async fn start(
+        &self,
+        repository: &RepositoryPath,
+        algorithm: Algorithm,
+    ) -> Result<UploadStatus, UploadError> {
+        let ticket = self.new_ticket(algorithm).await?;
+        fail::fail_point!("fe.post.after_session");
+        Ok(UploadStatus {
+            upload: self.stamp.seal(repository, ticket),
+            offset: 0,
+            min_chunk: None,
+        })
+    }
+
+    pub(crate) async fn append(
+        self: &Arc<Self>,
+        repository: &RepositoryPath,
+        upload: &UploadId,
+        chunk: Transfer,
+    ) -> Result<UploadStatus, UploadError> {
+        let session = self.find(repository, upload)?;
+        let progress = session.try_take()?;
+        let gone = session.request_token();
+        let _tells = gone.clone().drop_guard();
+        let uploads = Arc::clone(self);
+        self.detach("blob.append", async move {
+            uploads.append_to(&session, progress, chunk, gone).await
+        })
+        .await
+    }
+
+    pub(crate) async fn finish(
+        self: &Arc<Self>,
+        repository: &RepositoryPath,
+        upload: &UploadId,
+        digest: Digest,
+        chunk: Transfer,
+    ) -> Result<(), UploadError> {
+        let session = self.find(repository, upload)?;
+        let progress = session.try_take()?;
+        let gone = session.request_token();
+        let _tells = gone.clone().drop_guard();
+        let uploads = Arc::clone(self);
+        self.detach("blob.finish", async move {
+            uploads.finish_session(&session, progress, digest, chunk, gone).await
+        })
+        .await
+    }
+
+    /// Takes a whole blob. There is a session, but nobody knows its id.
+    pub(crate) async fn whole(
+        self: &Arc<Self>,
+        repository: &RepositoryPath,
+        digest: Digest,
+        body: Transfer,
+    ) -> Result<(), UploadError> {
+        let ticket = self.new_ticket(digest.algorithm()).await?;
+        let gone = CancellationToken::new();
+        let _tells = gone.clone().drop_guard();
+        let uploads = Arc::clone(self);
+        let repository = repository.clone();
+        self.detach("blob.upload", async move {
+            uploads.finish_unnamed(&repository, ticket, digest, body, gone).await
+        })
+        .await
+    }
+
+    pub(crate) async fn status(
+        &self,
+        repository: &RepositoryPath,
+        upload: &UploadId,
+    ) -> Result<UploadStatus, UploadError> {
+        if let Some(status) = self.untouched(repository, upload)? {
+            return Ok(status);
+        }
+        let session = self.find(repository, upload)?;
+        if let Some(status) = session.status() {
+            return Ok(status);
+        }
+        let mut progress = session.take().await;
+        self.explore(&session, &mut progress).await?;
+        match &*progress {
+            Progress::Over => Err(UploadError::Unknown),
+            progress => Ok(session.status_at(progress.offset())),
+        }
+    }
+
+    /// Ends a session. Whoever writes to it is told, and waited for.
+    pub(crate) async fn cancel(
+        &self,
+        repository: &RepositoryPath,
+        upload: &UploadId,
+    ) -> Result<(), UploadError> {
+        let session = self.find(repository, upload)?;
+        session.cancel();
+        let mut progress = session.take().await;
+        self.explore(&session, &mut progress).await?;
+        if matches!(*progress, Progress::Over) {
+            return Err(UploadError::Unknown);
+        }
+        self.end(&session, &mut progress, Ending::Cancelled).await;
+        Ok(())
+    }
+
+    /// How many sessions are in hand.
+    pub(crate) fn open_sessions(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Epoch and generation of every object that a session may have.
+    pub(crate) fn objects(&self) -> std::collections::HashSet<(u64, u64)> {
+        self.table.objects()
+    }
+
+    async fn new_ticket(&self, algorithm: Algorithm) -> Result<Ticket, WriteError> {
+        let (epoch, generation) = self.generations.next().await?;
+        Ok(Ticket {
+            algorithm,
+            epoch,
+            generation,
+            created: self.clock.now_millis(),
+            nonce: rand::random(),
+        })
+    }
+
+    /// The key of the object that belongs to a ticket.
+    async fn key_of(
+        &self,
+        repository: &RepositoryPath,
+        ticket: Ticket,
+    ) -> Result<StorageKey, UploadError> {
+        let registry = self.metadata.registry(&repository.registry).await;
+        Ok(StorageKey {
+            registry: registry.map_err(WriteError::Read)?,
+            epoch: ticket.epoch,
+            generation: ticket.generation,
+        })
+    }
+
+    /// Runs `work` to its end, whether its request waits for it or not.
+    async fn detach<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, UploadError>> + Send + 'static,
+    ) -> Result<T, UploadError> {
+        let (done, outcome) = oneshot::channel();
+        self.spawner.spawn_child(name, async move {
+            let _nobody_waits = done.send(work.await);
+        });
+        let outcome = outcome.await;
+        outcome.unwrap_or_else(|_| Err(failure::lost("the upload was cut short by a shutdown")))
+    }
+
+    /// Ends a session, forgets its unfinished bytes, and remembers how it ended.
+    ///
+    /// A finished object stays: its record may be on its way. The sweep looks after it.
+    async fn end(&self, session: &Session, progress: &mut Progress, ending: Ending) {
+        if let Progress::Open(draft) = progress.end() {
+            self.discard(draft).await;
+        }
+        for id in session.ids() {
+            self.endings.remember(id, ending, self.config.max_lifetime).await;
+        }
+        self.table.remove(session);
+    }
+}

@@ -1,0 +1,189 @@
+//! What an upload has so far, and how to go on with it.
+//!
+//! Owns the relation of three things that must agree: the object in the store, the hash, and the
+//! offset. The object's writer is kept while there are few sessions, because taking an object up
+//! again costs syncs; otherwise the state that the writer exported is enough.
+
+use bytes::{Bytes, BytesMut};
+use meridian_blobstore::{BlobStore, BlobWriter, WriteError, WriterState};
+use meridian_clients::{StorageKey, UploadError};
+use meridian_oci::{Algorithm, Digest, Hasher};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::failure;
+use crate::ticket::Ticket;
+use crate::{ingest, layout};
+
+/// The bytes of an upload, up to its offset.
+pub(crate) struct Draft {
+    pub(crate) ticket: Ticket,
+    offset: u64,
+    /// Of all bytes; `None` if an earlier life of the process wrote some of them, or they were
+    /// hashed with another algorithm. They are then hashed when the object is complete.
+    hasher: Option<Hasher>,
+    /// All bytes, while they are few.
+    head: Option<BytesMut>,
+    object: Option<Object>,
+}
+
+/// The unfinished object of a draft.
+struct Object {
+    key: StorageKey,
+    state: WriterState,
+    writer: Option<(Box<dyn BlobWriter>, OwnedSemaphorePermit)>,
+}
+
+/// Where a draft stood.
+pub(crate) struct Mark {
+    offset: u64,
+    hasher: Option<Hasher>,
+    head: Option<usize>,
+}
+
+// === impl Draft ===
+
+impl Draft {
+    /// A draft without bytes.
+    pub(crate) fn new(ticket: Ticket, algorithm: Algorithm) -> Self {
+        Self {
+            ticket,
+            offset: 0,
+            hasher: Some(Hasher::new(algorithm)),
+            head: Some(BytesMut::new()),
+            object: None,
+        }
+    }
+
+    /// A draft whose bytes were stored by an earlier life of the process.
+    pub(crate) fn found(ticket: Ticket, key: StorageKey, state: WriterState) -> Self {
+        Self {
+            ticket,
+            offset: state.len,
+            hasher: (state.len == 0).then(|| Hasher::new(ticket.algorithm)),
+            head: (state.len == 0).then(BytesMut::new),
+            object: Some(Object {
+                key,
+                state,
+                writer: None,
+            }),
+        }
+    }
+
+    pub(crate) const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The object that holds its bytes, if one was begun.
+    pub(crate) fn key(&self) -> Option<StorageKey> {
+        self.object.as_ref().map(|object| object.key)
+    }
+
+    /// All its bytes, if they are few.
+    pub(crate) fn head(&self) -> Option<&[u8]> {
+        self.head.as_deref()
+    }
+
+    /// The digest of its bytes and `more`, if the former were hashed.
+    pub(crate) fn digest_with<'b>(
+        &self,
+        more: impl IntoIterator<Item = &'b Bytes>,
+    ) -> Option<Digest> {
+        let mut hasher = self.hasher.clone()?;
+        more.into_iter().for_each(|bytes| hasher.update(bytes));
+        Some(hasher.finish())
+    }
+
+    /// Prepares for a digest of `algorithm`.
+    pub(crate) fn expect(&mut self, algorithm: Algorithm) {
+        let differs = |hasher: &Hasher| hasher.algorithm() != algorithm;
+        if self.hasher.as_ref().is_some_and(differs) {
+            self.hasher = self.head.as_ref().map(|head| {
+                let mut hasher = Hasher::new(algorithm);
+                hasher.update(head);
+                hasher
+            });
+        }
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            offset: self.offset,
+            hasher: self.hasher.clone(),
+            head: self.head.as_ref().map(BytesMut::len),
+        }
+    }
+
+    /// Forgets what came after `mark`, but for the store.
+    pub(crate) fn rewind(&mut self, mark: Mark) {
+        self.offset = mark.offset;
+        self.hasher = mark.hasher;
+        match (&mut self.head, mark.head) {
+            (Some(head), Some(len)) => head.truncate(len),
+            (head, _) => *head = None,
+        }
+    }
+
+    /// The writer of the object, begun under `key` if there is none yet.
+    pub(crate) async fn writer(
+        &mut self,
+        store: &dyn BlobStore,
+        key: StorageKey,
+    ) -> Result<Box<dyn BlobWriter>, UploadError> {
+        let Some(object) = &mut self.object else {
+            let created = store.create(&layout::object(key)).await;
+            let writer = created.map_err(failure::of_store)?;
+            self.object = Some(Object {
+                key,
+                state: writer.state(),
+                writer: None,
+            });
+            return Ok(writer);
+        };
+        if let Some((writer, _permit)) = object.writer.take() {
+            return Ok(writer);
+        }
+        let resumed = store
+            .resume(&layout::object(object.key), Some(&object.state))
+            .await;
+        let resumed = resumed.map_err(failure::of_resume)?;
+        resumed.ok_or_else(|| failure::lost("an upload's object is gone"))
+    }
+
+    /// Appends to object and hash.
+    pub(crate) async fn push(
+        &mut self,
+        writer: &mut dyn BlobWriter,
+        bytes: Bytes,
+        few: usize,
+    ) -> Result<(), WriteError> {
+        let head = self.head.as_mut();
+        if let Some(head) = head.filter(|head| head.len() + bytes.len() <= few) {
+            head.extend_from_slice(&bytes);
+        } else {
+            self.head = None;
+        }
+        let len = bytes.len() as u64;
+        ingest::push(writer, self.hasher.as_mut(), bytes).await?;
+        self.offset += len;
+        Ok(())
+    }
+
+    /// Takes note of what the store promised last, and keeps the writer if there is a permit.
+    pub(crate) fn settle(
+        &mut self,
+        writer: Box<dyn BlobWriter>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) {
+        if let Some(object) = &mut self.object {
+            object.state = writer.state();
+            object.writer = permit.map(|permit| (writer, permit));
+        }
+    }
+
+    /// Lets go of the writer. What was acknowledged is kept.
+    pub(crate) fn park(&mut self) {
+        if let Some(object) = &mut self.object {
+            object.writer = None;
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! One upload session.
+//!
+//! ```text
+//!                        +--------- append, failed finish ----------+
+//!                        v                                          |
+//!  unexplored -------> open --- finish: stored, not recorded ---> sealed --- finish ---> over
+//!      |                 +------- finish, cancel, lost, expired ------+------------------> over
+//!      +--- stored, not recorded: sealed        recorded, or gone: over -----------------> over
+//! ```
+//!
+//! Owns who may change a session: whoever holds its progress. Keeps the invariant that at most one
+//! request does, and that the acknowledged offset, which anybody may read, never exceeds what is
+//! durable.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use meridian_clients::{RepositoryPath, StorageKey, UploadError, UploadStatus};
+use meridian_oci::{Digest, UploadId};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio_util::sync::CancellationToken;
+
+use super::draft::Draft;
+use crate::generation::Claim;
+use crate::ticket::Ticket;
+
+const NOT_KNOWN: u64 = u64::MAX;
+
+/// A session that is in use, or was lately.
+pub(crate) struct Session {
+    pub(crate) repository: RepositoryPath,
+    /// What the id says under which the session was found.
+    pub(crate) ticket: Ticket,
+    id: UploadId,
+    /// The id that it goes by since, if its bytes had to be begun under another generation.
+    reissued: OnceLock<(Ticket, UploadId)>,
+    progress: Arc<Mutex<Progress>>,
+    acknowledged: AtomicU64,
+    used_millis: AtomicU64,
+    cancelled: CancellationToken,
+}
+
+/// How far a session is.
+pub(crate) enum Progress {
+    /// What the store and the metadata know of it was not looked up yet.
+    Unexplored(Claim),
+    /// It takes bytes.
+    Open(Draft),
+    /// It has all its bytes in a finished object, which is not recorded yet as far as is known.
+    Sealed(Sealed),
+    /// It was finished, was cancelled, was lost, or never was.
+    Over,
+}
+
+/// A finished object that waits to be recorded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sealed {
+    /// Under which ticket it was stored.
+    pub(crate) ticket: Ticket,
+    pub(crate) key: StorageKey,
+    pub(crate) size: u64,
+    /// What its bytes hash to, as far as they were hashed.
+    pub(crate) digest: Option<Digest>,
+}
+
+// === impl Session ===
+
+impl Session {
+    pub(crate) fn new(
+        repository: RepositoryPath,
+        id: UploadId,
+        ticket: Ticket,
+        claim: Claim,
+        now_millis: u64,
+    ) -> Self {
+        let (progress, offset) = match claim {
+            Claim::Unused => (Progress::Open(Draft::new(ticket, ticket.algorithm)), 0),
+            claim => (Progress::Unexplored(claim), NOT_KNOWN),
+        };
+        Self {
+            repository,
+            ticket,
+            id,
+            reissued: OnceLock::new(),
+            progress: Arc::new(Mutex::new(progress)),
+            acknowledged: AtomicU64::new(offset),
+            used_millis: AtomicU64::new(now_millis),
+            cancelled: CancellationToken::new(),
+        }
+    }
+
+    /// Takes the session, unless another request has it.
+    pub(crate) fn try_take(&self) -> Result<OwnedMutexGuard<Progress>, UploadError> {
+        let progress = Arc::clone(&self.progress).try_lock_owned();
+        progress.map_err(|_| UploadError::Busy)
+    }
+
+    /// Waits until no other request has the session.
+    pub(crate) async fn take(&self) -> OwnedMutexGuard<Progress> {
+        Arc::clone(&self.progress).lock_owned().await
+    }
+
+    /// Tells who has the session that it is no use to go on.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.cancel();
+    }
+
+    /// Cancelled with the session.
+    pub(crate) fn request_token(&self) -> CancellationToken {
+        self.cancelled.child_token()
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &UploadId> {
+        let reissued = self.reissued.get().map(|(_, id)| id);
+        std::iter::once(&self.id).chain(reissued)
+    }
+
+    /// The tickets under which it may have bytes.
+    pub(crate) fn tickets(&self) -> impl Iterator<Item = Ticket> {
+        let reissued = self.reissued.get().map(|(ticket, _)| *ticket);
+        std::iter::once(self.ticket).chain(reissued)
+    }
+
+    /// Gives the session another id, once.
+    pub(crate) fn reissue(&self, ticket: Ticket, id: UploadId) {
+        let _already = self.reissued.set((ticket, id));
+    }
+
+    pub(crate) fn acknowledge(&self, offset: u64) {
+        self.acknowledged.store(offset, Ordering::Release);
+    }
+
+    /// Where the session stands for its client; `None` before it was explored.
+    pub(crate) fn status(&self) -> Option<UploadStatus> {
+        let offset = self.acknowledged.load(Ordering::Acquire);
+        (offset != NOT_KNOWN).then(|| self.status_at(offset))
+    }
+
+    pub(crate) fn status_at(&self, offset: u64) -> UploadStatus {
+        let reissued = self.reissued.get().map(|(_, id)| id);
+        UploadStatus {
+            upload: reissued.unwrap_or(&self.id).clone(),
+            offset,
+            min_chunk: None,
+        }
+    }
+
+    pub(crate) fn touch(&self, now_millis: u64) {
+        self.used_millis.store(now_millis, Ordering::Relaxed);
+    }
+
+    pub(crate) fn used_millis(&self) -> u64 {
+        self.used_millis.load(Ordering::Relaxed)
+    }
+}
+
+// === impl Progress ===
+
+impl Progress {
+    /// How many bytes the session has.
+    pub(crate) const fn offset(&self) -> u64 {
+        match self {
+            Self::Open(draft) => draft.offset(),
+            Self::Sealed(sealed) => sealed.size,
+            Self::Unexplored(_) | Self::Over => 0,
+        }
+    }
+
+    pub(crate) fn end(&mut self) -> Self {
+        std::mem::replace(self, Self::Over)
+    }
+}

@@ -1,0 +1,61 @@
+//! The three kinds of sync, and the switches that a test can turn them off with.
+//!
+//! Owns every `fsync` of this crate. A test that cuts the power must fail when one kind is skipped:
+//! otherwise it proves nothing. `blob.skip_file_sync` and `blob.skip_dir_sync` with the action
+//! `return` skip it; without the feature `failpoints` they do not exist.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rustix::system::uname;
+
+/// Makes the bytes of `file`, and its length, durable.
+pub(super) fn sync_file(file: &File) -> io::Result<()> {
+    if skips_files() {
+        return Ok(());
+    }
+    file.sync_data()
+}
+
+/// Makes the names in `folder` durable.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    if skips_folders() {
+        return Ok(());
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// Makes everything on the file system of `root` durable: bytes and names of all files at once.
+///
+/// An error may be that of any file, so it is an error of all that waited for this.
+pub(super) fn sync_all(root: &File) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(root)?)
+}
+
+/// Whether [`sync_all`] may stand for the other two: the kernel must report failed writes there,
+/// which it does from 5.8 on.
+pub(super) fn sync_all_tells_errors() -> bool {
+    let system = uname();
+    let release = system.release().to_string_lossy();
+    let mut numbers = release.split(['.', '-']).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (5, 8),
+        _ => false,
+    }
+}
+
+/// Whether a test skips a kind of sync. It then expects the other kind alone, not [`sync_all`].
+pub(super) fn skips_any() -> bool {
+    skips_files() || skips_folders()
+}
+
+fn skips_files() -> bool {
+    fail::fail_point!("blob.skip_file_sync", |_| true);
+    false
+}
+
+fn skips_folders() -> bool {
+    fail::fail_point!("blob.skip_dir_sync", |_| true);
+    false
+}

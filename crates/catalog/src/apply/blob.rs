@@ -1,0 +1,251 @@
+//! Blobs recorded, leased, mounted, touched and deleted.
+
+use meridian_clock::Version;
+use meridian_event::{Event, Leaf, RegistryId};
+use meridian_oci::{Digest, RegistryName, RepositoryName};
+
+use super::turn::Turn;
+use super::{Result, manifest, outbox, refuse};
+use crate::key;
+use crate::row::{Blob, Link};
+use crate::{BlobPlace, CatalogError, Encoding, ObjectKey, Refusal, Reply, Write};
+
+/// Records a blob and leases it to a repository. If it is recorded already, the object that was
+/// uploaded again is doomed.
+pub(super) fn put<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: &RegistryName,
+    repository: &RepositoryName,
+    leaf: Leaf,
+    encoding: Encoding,
+    place: &BlobPlace,
+) -> Result<Reply, S> {
+    let Some(registry) = turn.registry(registry)? else {
+        return refuse::<S>(Refusal::RegistryUnknown);
+    };
+    match turn.read::<Blob>(&key::blob(registry, leaf.digest))? {
+        Some(known) if known.size != leaf.size => {
+            return refuse::<S>(Refusal::SizesDiffer(vec![leaf.digest]));
+        }
+        Some(known) => {
+            if let BlobPlace::Stored(object) = place
+                && known.place != *place
+            {
+                doom(turn, registry, *object)?;
+            }
+        }
+        None => record(turn, registry, leaf, encoding, place)?,
+    }
+    lease(turn, registry, repository, leaf.digest)?;
+    let event = Event::BlobPut {
+        repository: repository.clone(),
+        blob: leaf,
+        mounted_from: None,
+    };
+    outbox::emit(turn, registry, event)
+}
+
+/// Leases a blob of another repository.
+pub(super) fn mount<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: &RegistryName,
+    repository: &RepositoryName,
+    from: Option<&RepositoryName>,
+    digest: Digest,
+) -> Result<Reply, S> {
+    let Some(registry) = turn.registry(registry)? else {
+        return refuse::<S>(Refusal::RegistryUnknown);
+    };
+    let is_there = match from {
+        Some(from) => turn.exists(&key::links(registry, from).digest(digest))?,
+        None => true,
+    };
+    let blob = turn.read::<Blob>(&key::blob(registry, digest))?;
+    let Some(blob) = blob.filter(|_| is_there) else {
+        return Ok(Reply::Nothing);
+    };
+    if from.is_none() && turn.suffixes(&key::repositories_of(registry, digest), 1)?.is_empty() {
+        return Ok(Reply::Nothing);
+    }
+    lease(turn, registry, repository, digest)?;
+    let event = Event::BlobPut {
+        repository: repository.clone(),
+        blob: Leaf {
+            digest,
+            size: blob.size,
+        },
+        mounted_from: from.cloned(),
+    };
+    outbox::emit(turn, registry, event)
+}
+
+/// Renews a lease. Regional, so there is no event.
+pub(super) fn touch<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: &RegistryName,
+    repository: &RepositoryName,
+    digest: Digest,
+) -> Result<Reply, S> {
+    let Some(registry) = turn.registry(registry)? else {
+        return refuse::<S>(Refusal::RegistryUnknown);
+    };
+    if !turn.exists(&key::links(registry, repository).digest(digest))? {
+        return refuse::<S>(Refusal::BlobUnknown);
+    }
+    lease(turn, registry, repository, digest)?;
+    Ok(Reply::Done {
+        version: turn.version,
+    })
+}
+
+/// Ends a lease that no manifest needs.
+pub(super) fn delete<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: &RegistryName,
+    repository: &RepositoryName,
+    digest: Digest,
+) -> Result<Reply, S> {
+    let Some(registry) = turn.registry(registry)? else {
+        return refuse::<S>(Refusal::RegistryUnknown);
+    };
+    if !turn.exists(&key::links(registry, repository).digest(digest))? {
+        return refuse::<S>(Refusal::BlobUnknown);
+    }
+    let holders = manifest::holders(turn, registry, repository, digest)?;
+    if !holders.is_empty() {
+        return refuse::<S>(Refusal::InUse(holders));
+    }
+    release(turn, registry, digest)?;
+    unlink(turn, registry, repository, digest)?;
+    let event = Event::BlobDeleted {
+        repository: repository.clone(),
+        digest,
+    };
+    outbox::emit(turn, registry, event)
+}
+
+/// Takes a blob back from garbage collection, if it had it.
+pub(super) fn revive<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    digest: Digest,
+) -> Result<(), S> {
+    let mut blob = known(turn, registry, digest)?;
+    if blob.condemned.take().is_some() {
+        turn.put(&key::blob(registry, digest), &blob)?;
+    }
+    Ok(())
+}
+
+/// Begins the grace of a blob that lost a reference.
+pub(super) fn release<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    digest: Digest,
+) -> Result<(), S> {
+    let mut blob = known(turn, registry, digest)?;
+    blob.touched = turn.version;
+    let grace_over = turn.now().saturating_add(turn.system.settings.grace_millis);
+    look_at(turn, registry, digest, &mut blob, Some(grace_over))
+}
+
+/// Dooms an object: nothing names it, and it will be deleted physically.
+pub(super) fn doom<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    object: ObjectKey,
+) -> Result<(), S> {
+    turn.put(&key::doomed(object.epoch, object.generation), &registry)
+}
+
+/// Removes a blob from a repository.
+pub(super) fn unlink<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    repository: &RepositoryName,
+    digest: Digest,
+) -> Result<(), S> {
+    turn.remove(&key::links(registry, repository).digest(digest))?;
+    let of = key::repositories_of(registry, digest);
+    turn.remove(&of.text(repository.as_str()))?;
+    turn.count(registry, repository, |repository, _| repository.links -= 1)
+}
+
+/// Writes a blob's row, and when garbage collection looks at it: never if that is `None`.
+pub(super) fn look_at<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    digest: Digest,
+    blob: &mut Blob,
+    millis: Option<u64>,
+) -> Result<(), S> {
+    if blob.due != millis {
+        if let Some(old) = blob.due {
+            turn.remove(&key::due(old, registry, digest))?;
+        }
+        if let Some(new) = millis {
+            turn.put_bytes(&key::due(new, registry, digest), &[])?;
+        }
+        blob.due = millis;
+    }
+    turn.put(&key::blob(registry, digest), blob)
+}
+
+fn record<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    leaf: Leaf,
+    encoding: Encoding,
+    place: &BlobPlace,
+) -> Result<(), S> {
+    let blob = Blob {
+        size: leaf.size,
+        touched: turn.version,
+        condemned: None,
+        due: None,
+        encoding,
+        place: place.clone(),
+    };
+    turn.put(&key::blob(registry, leaf.digest), &blob)?;
+    if let BlobPlace::Stored(object) = place {
+        let owner = (registry, leaf.digest);
+        turn.put(&key::object(object.epoch, object.generation), &owner)?;
+    }
+    turn.count_blobs(registry, |usage| {
+        usage.blobs += 1;
+        usage.blob_bytes += leaf.size;
+    })
+}
+
+/// Gives a repository a full lease on a blob, and takes it back from garbage collection.
+fn lease<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    repository: &RepositoryName,
+    digest: Digest,
+) -> Result<(), S> {
+    let lease = turn.now().saturating_add(turn.system.settings.lease_millis);
+    let link_key = key::links(registry, repository).digest(digest);
+    let old = turn.read::<Link>(&link_key)?;
+    let link = Link {
+        add: turn.version,
+        lease: old.as_ref().map_or(lease, |old| old.lease.max(lease)),
+    };
+    turn.put(&link_key, &link)?;
+    if old.is_none() {
+        let of = key::repositories_of(registry, digest);
+        turn.put_bytes(&of.text(repository.as_str()), &[])?;
+        turn.count(registry, repository, |repository, _| repository.links += 1)?;
+    }
+    let mut blob = known(turn, registry, digest)?;
+    blob.touched = Version::max(blob.touched, turn.version);
+    blob.condemned = None;
+    // A turn that comes too early is put off when it comes; so renewals need not move it.
+    let due = blob.due.map_or(lease, |due| due.min(lease));
+    look_at(turn, registry, digest, &mut blob, Some(due))
+}
+
+fn known<S: Write>(turn: &Turn<'_, S>, registry: RegistryId, digest: Digest) -> Result<Blob, S> {
+    turn.read::<Blob>(&key::blob(registry, digest))?
+        .ok_or(CatalogError::Damaged("blob"))
+}

@@ -1,0 +1,345 @@
+//! What the log says, and what is answered to it.
+
+use std::fmt;
+
+use meridian_clock::{Region, Version};
+use meridian_event::{Leaf, RegistryId};
+use meridian_oci::{Digest, MediaType, RegistryName, RepositoryName, Tag};
+use serde::{Deserialize, Serialize};
+
+/// One entry of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The leader's wall clock when it took the command, in milliseconds. Versions never fall
+    /// behind it, nor behind each other.
+    pub millis: u64,
+    /// Which request it serves; a request takes effect once.
+    pub request: Option<RequestId>,
+    /// What to do.
+    pub command: Command,
+}
+
+/// Identifies a request through every retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RequestId(pub [u8; 16]);
+
+/// What may happen to the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Makes an empty state into a region's. Once.
+    Initialize {
+        /// Which region.
+        region: Region,
+        /// Its first epoch.
+        epoch: u64,
+        /// The settings.
+        settings: Settings,
+    },
+    /// Changes the settings.
+    Configure(Settings),
+    /// Creates a registry.
+    CreateRegistry {
+        /// Its name.
+        name: RegistryName,
+    },
+    /// Puts a manifest and points tags at it.
+    PutManifest(Box<NewManifest>),
+    /// Deletes a manifest and every tag that points at it.
+    DeleteManifest {
+        /// In which registry.
+        registry: RegistryName,
+        /// In which repository.
+        repository: RepositoryName,
+        /// Which.
+        digest: Digest,
+        /// What must hold.
+        condition: Option<Condition>,
+    },
+    /// Deletes a tag.
+    DeleteTag {
+        /// In which registry.
+        registry: RegistryName,
+        /// In which repository.
+        repository: RepositoryName,
+        /// Which.
+        tag: Tag,
+        /// What must hold.
+        condition: Option<Condition>,
+    },
+    /// Records a blob whose bytes are durable, and leases it to a repository.
+    PutBlob {
+        /// In which registry.
+        registry: RegistryName,
+        /// In which repository.
+        repository: RepositoryName,
+        /// What.
+        blob: Leaf,
+        /// How the stored bytes relate to the blob.
+        encoding: Encoding,
+        /// Where its bytes are.
+        place: BlobPlace,
+    },
+    /// Leases a blob of one repository to another.
+    MountBlob {
+        /// In which registry.
+        registry: RegistryName,
+        /// To which repository.
+        repository: RepositoryName,
+        /// From which; from any, if it is not given.
+        from: Option<RepositoryName>,
+        /// Which.
+        digest: Digest,
+    },
+    /// Renews a blob's lease.
+    TouchBlob {
+        /// In which registry.
+        registry: RegistryName,
+        /// In which repository.
+        repository: RepositoryName,
+        /// Which.
+        digest: Digest,
+    },
+    /// Ends a blob's lease.
+    DeleteBlob {
+        /// In which registry.
+        registry: RegistryName,
+        /// In which repository.
+        repository: RepositoryName,
+        /// Which.
+        digest: Digest,
+    },
+    /// Reserves storage generations.
+    ReserveGenerations {
+        /// How many.
+        count: u64,
+    },
+    /// A step of garbage collection.
+    Collect(Collect),
+    /// Removes tags that pointed at deleted manifests, a bounded number of them.
+    Sweep,
+    /// The event log has the outbox of these shards up to these `seq`s.
+    Acknowledge {
+        /// The epoch in which they count.
+        epoch: u64,
+        /// Shard and `seq`.
+        through: Vec<(u16, u64)>,
+    },
+}
+
+/// Settings that decide within the state, and so are part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// How long a blob is kept that was uploaded, mounted or touched and that no manifest needs.
+    pub lease_millis: u64,
+    /// How long a blob is kept after its last reference went.
+    pub grace_millis: u64,
+    /// How long a request id is remembered, in the time of the log.
+    pub request_millis: u64,
+    /// How many request ids are remembered at most.
+    pub request_count: u64,
+}
+
+/// A manifest, with all that `apply` needs to know of what its bytes say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewManifest {
+    /// In which registry.
+    pub registry: RegistryName,
+    /// In which repository.
+    pub repository: RepositoryName,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its media type.
+    pub media_type: MediaType,
+    /// Its exact bytes.
+    #[serde(with = "raw")]
+    pub bytes: Vec<u8>,
+    /// The blobs that must be present.
+    pub blobs: Vec<Leaf>,
+    /// The manifests, or blobs, that an index names.
+    pub children: Vec<Leaf>,
+    /// What it refers to; need not be present.
+    pub subject: Option<Digest>,
+    /// How it shows itself among the referrers of its subject.
+    pub referrer: Option<(Option<String>, String)>,
+    /// The tags that shall point at it.
+    pub tags: Vec<Tag>,
+    /// What must hold for each tag, or without tags for the manifest.
+    pub condition: Option<Condition>,
+}
+
+/// What must hold for a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Condition {
+    /// It points at this.
+    PointsAt(Digest),
+    /// It does not exist.
+    Absent,
+}
+
+/// How stored bytes relate to the blob. A digest is always that of the plaintext.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Encoding {
+    /// They are the blob.
+    Plain,
+}
+
+/// Where a blob's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BlobPlace {
+    /// Here.
+    Inline(#[serde(with = "raw")] Vec<u8>),
+    /// In the blob store.
+    Stored(ObjectKey),
+}
+
+/// A fenced name in the blob store; its registry is that of the blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ObjectKey {
+    /// The epoch in which the generation is unique.
+    pub epoch: u64,
+    /// Reserved by [`Command::ReserveGenerations`].
+    pub generation: u64,
+}
+
+/// A step of garbage collection. Each candidate is decided anew when it is applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Collect {
+    /// Condemns what nothing holds.
+    Condemn(Vec<(RegistryId, Digest)>),
+    /// Removes what is condemned and still not held, and dooms its object.
+    Remove(Vec<(RegistryId, Digest)>),
+    /// Forgets objects that are physically gone.
+    Deleted(Vec<ObjectKey>),
+}
+
+/// What is answered to an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// It took effect.
+    Done {
+        /// The version that it stamped.
+        version: Version,
+    },
+    /// Nothing was to be done.
+    Nothing,
+    /// Generations were reserved.
+    Reserved {
+        /// The epoch in which they are unique.
+        epoch: u64,
+        /// The first.
+        first: u64,
+        /// How many.
+        count: u64,
+    },
+    /// A step of garbage collection, or of a sweep, was taken.
+    Collected {
+        /// How many objects it changed.
+        objects: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// It may not take effect; nothing was changed.
+    Refused(Refusal),
+}
+
+/// Why a command may not take effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The state is not initialized.
+    NotInitialized,
+    /// The state is initialized, for another region.
+    OtherRegion(Region),
+    /// No such registry.
+    RegistryUnknown,
+    /// A registry of that name exists.
+    RegistryExists,
+    /// No such repository.
+    RepositoryUnknown,
+    /// No such manifest, or tag.
+    ManifestUnknown,
+    /// No such blob.
+    BlobUnknown,
+    /// The condition does not hold; this is what there is.
+    ConditionFailed(Option<Digest>),
+    /// These are needed, and absent.
+    LeavesUnknown(Vec<Digest>),
+    /// These have other sizes.
+    SizesDiffer(Vec<Digest>),
+    /// These manifests still need it.
+    InUse(Vec<Digest>),
+    /// The generations ran out.
+    GenerationsExhausted,
+}
+
+// === impl Entry ===
+
+/// For logs: never the content.
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match &self.command {
+            Command::Initialize { .. } => "initialize",
+            Command::Configure(_) => "configure",
+            Command::CreateRegistry { .. } => "create registry",
+            Command::PutManifest(_) => "put manifest",
+            Command::DeleteManifest { .. } => "delete manifest",
+            Command::DeleteTag { .. } => "delete tag",
+            Command::PutBlob { .. } => "put blob",
+            Command::MountBlob { .. } => "mount blob",
+            Command::TouchBlob { .. } => "touch blob",
+            Command::DeleteBlob { .. } => "delete blob",
+            Command::ReserveGenerations { .. } => "reserve generations",
+            Command::Collect(_) => "collect",
+            Command::Sweep => "sweep",
+            Command::Acknowledge { .. } => "acknowledge",
+        };
+        f.write_str(name)
+    }
+}
+
+// === impl Reply ===
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Done { .. } => "done",
+            Self::Nothing => "nothing",
+            Self::Reserved { .. } => "reserved",
+            Self::Collected { .. } => "collected",
+            Self::Refused(_) => "refused",
+        };
+        f.write_str(name)
+    }
+}
+
+/// Bytes as one run; without it, serde writes a sequence of numbers, one call each.
+mod raw {
+    use std::fmt;
+
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        from.deserialize_byte_buf(Visitor)
+    }
+
+    struct Visitor;
+
+    impl serde::de::Visitor<'_> for Visitor {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("bytes")
+        }
+
+        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+            Ok(bytes.to_vec())
+        }
+
+        fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Self::Value, E> {
+            Ok(bytes)
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! The key tree.
+//!
+//! ```text
+//! Z                                  System: region, epoch, last version, settings, counters of ids
+//! G name                             which registry bears a name
+//! U registry                         Usage of a registry
+//! R registry repository              Repository: counters
+//! M registry repository 0 digest     Manifest cell: add, del, media type, size
+//! m registry repository 0 digest     the manifest's exact bytes
+//! n registry repository 0 digest     what the manifest needs, and its subject
+//! T registry repository 0 tag        Tag cell: the winner, tombstones too
+//! t registry repository 0 tag        the tag as this region shows it
+//! d registry repository 0 digest tag             which tags show a manifest
+//! s registry repository 0 subject digest         Referrer: its descriptor
+//! h registry repository 0 leaf manifest          who needs a leaf
+//! L registry repository 0 digest     Link: a blob is present in a repository, until when
+//! k registry digest repository       in which repositories a blob is linked
+//! B registry digest                  Blob: size, encoding, place, condemned, due
+//! c millis registry digest           when garbage collection looks at a blob
+//! p epoch generation                 which blob a stored object belongs to
+//! x epoch generation                 objects to delete
+//! w registry repository 0 digest     manifests whose tags are still to be swept
+//! Q request                          what a request was answered
+//! q version                          requests in the order in which they are forgotten
+//! S shard                            Stream: epoch, next seq, acknowledged seq
+//! o shard seq                        Outbox
+//! ```
+//!
+//! Numbers are big-endian. A registry is its creation version with the region's name last and a
+//! zero byte behind it; a digest is a byte for its algorithm and its raw bytes, so its length is
+//! known from its first byte. Names hold no zero byte, so no name is a prefix of another one's key.
+
+use meridian_clock::Version;
+use meridian_event::RegistryId;
+use meridian_oci::{Algorithm, Digest, RepositoryName, Tag};
+
+use crate::RequestId;
+
+/// The one row of its kind.
+pub const SYSTEM: &[u8] = b"Z";
+
+/// A key, or the beginning of some.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key(Vec<u8>);
+
+/// The first key after every key that begins with `prefix`.
+#[must_use]
+pub fn end_of(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            break;
+        }
+    }
+    end
+}
+
+/// Splits a digest off the front of a key.
+#[must_use]
+pub fn take_digest(key: &[u8]) -> Option<(Digest, &[u8])> {
+    let (algorithm, rest) = key.split_first()?;
+    let (algorithm, length) = match algorithm {
+        1 => (Algorithm::Sha256, 32),
+        2 => (Algorithm::Sha512, 64),
+        _ => return None,
+    };
+    let (raw, rest) = rest.split_at_checked(length)?;
+    Some((Digest::from_parts(algorithm, raw).ok()?, rest))
+}
+
+/// Splits a registry off the front of a key.
+#[must_use]
+pub fn take_registry(key: &[u8]) -> Option<(RegistryId, &[u8])> {
+    let (millis, rest) = key.split_first_chunk::<8>()?;
+    let (counter, rest) = rest.split_first_chunk::<4>()?;
+    let end = rest.iter().position(|byte| *byte == 0)?;
+    let region = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
+    let version = Version {
+        millis: u64::from_be_bytes(*millis),
+        counter: u32::from_be_bytes(*counter),
+        region,
+    };
+    Some((RegistryId::new(version), &rest[end + 1..]))
+}
+
+/// Splits a number off the front of a key.
+#[must_use]
+pub fn take_u64(key: &[u8]) -> Option<(u64, &[u8])> {
+    let (number, rest) = key.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*number), rest))
+}
+
+// === impl Key ===
+
+impl Key {
+    fn start(kind: u8) -> Self {
+        let mut bytes = Vec::with_capacity(96);
+        bytes.push(kind);
+        Self(bytes)
+    }
+
+    fn registry(mut self, registry: RegistryId) -> Self {
+        self = self.version(registry.version());
+        self.0.push(0);
+        self
+    }
+
+    fn version(mut self, version: Version) -> Self {
+        self.0.extend_from_slice(&version.millis.to_be_bytes());
+        self.0.extend_from_slice(&version.counter.to_be_bytes());
+        self.0.extend_from_slice(version.region.as_str().as_bytes());
+        self
+    }
+
+    fn repository(mut self, repository: &RepositoryName) -> Self {
+        self.0.extend_from_slice(repository.as_str().as_bytes());
+        self.0.push(0);
+        self
+    }
+
+    fn number(mut self, number: u64) -> Self {
+        self.0.extend_from_slice(&number.to_be_bytes());
+        self
+    }
+
+    /// Appends a digest.
+    #[must_use]
+    pub fn digest(mut self, digest: Digest) -> Self {
+        self.0.push(match digest.algorithm() {
+            Algorithm::Sha256 => 1,
+            Algorithm::Sha512 => 2,
+        });
+        self.0.extend_from_slice(digest.as_bytes());
+        self
+    }
+
+    /// Appends the end of a key.
+    #[must_use]
+    pub fn text(mut self, text: &str) -> Self {
+        self.0.extend_from_slice(text.as_bytes());
+        self
+    }
+}
+
+impl std::ops::Deref for Key {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+macro_rules! in_repository {
+    ($($(#[$doc:meta])* $name:ident = $kind:literal;)*) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(registry: RegistryId, repository: &RepositoryName) -> Key {
+            Key::start($kind).registry(registry).repository(repository)
+        }
+    )*};
+}
+
+in_repository! {
+    /// Prefix of manifest cells; a digest follows.
+    manifests = b'M';
+    /// Prefix of manifest bytes; a digest follows.
+    bodies = b'm';
+    /// Prefix of what manifests need; a digest follows.
+    needs = b'n';
+    /// Prefix of tag cells; a tag follows.
+    tag_cells = b'T';
+    /// Prefix of visible tags; a tag follows.
+    tags = b't';
+    /// Prefix of the tags of manifests; a digest and a tag follow.
+    tags_of = b'd';
+    /// Prefix of referrers; the subject's digest and the referrer's follow.
+    referrers = b's';
+    /// Prefix of holders; the leaf's digest and the manifest's follow.
+    holders = b'h';
+    /// Prefix of links; a digest follows.
+    links = b'L';
+    /// Prefix of sweeps; a digest follows.
+    sweeps = b'w';
+}
+
+/// The registry that bears a name.
+#[must_use]
+pub fn registry_name(name: &str) -> Key {
+    Key::start(b'G').text(name)
+}
+
+/// A registry's usage.
+#[must_use]
+pub fn usage(registry: RegistryId) -> Key {
+    Key::start(b'U').registry(registry)
+}
+
+/// Prefix of a registry's repositories; a name follows.
+#[must_use]
+pub fn repositories(registry: RegistryId) -> Key {
+    Key::start(b'R').registry(registry)
+}
+
+/// A repository.
+#[must_use]
+pub fn repository(registry: RegistryId, name: &RepositoryName) -> Key {
+    repositories(registry).text(name.as_str())
+}
+
+/// A tag's cell.
+#[must_use]
+pub fn tag_cell(registry: RegistryId, name: &RepositoryName, tag: &Tag) -> Key {
+    tag_cells(registry, name).text(tag.as_str())
+}
+
+/// A visible tag.
+#[must_use]
+pub fn tag(registry: RegistryId, name: &RepositoryName, tag: &Tag) -> Key {
+    tags(registry, name).text(tag.as_str())
+}
+
+/// Prefix of a blob's repositories; a name follows.
+#[must_use]
+pub fn repositories_of(registry: RegistryId, digest: Digest) -> Key {
+    Key::start(b'k').registry(registry).digest(digest)
+}
+
+/// A blob.
+#[must_use]
+pub fn blob(registry: RegistryId, digest: Digest) -> Key {
+    Key::start(b'B').registry(registry).digest(digest)
+}
+
+/// Prefix of all turns of garbage collection; milliseconds, registry and digest follow.
+pub const DUE: &[u8] = b"c";
+
+/// A blob's turn in garbage collection.
+#[must_use]
+pub fn due(millis: u64, registry: RegistryId, digest: Digest) -> Key {
+    Key::start(b'c')
+        .number(millis)
+        .registry(registry)
+        .digest(digest)
+}
+
+/// The first key after every turn up to `millis`.
+#[must_use]
+pub fn due_after(millis: u64) -> Key {
+    Key::start(b'c').number(millis.saturating_add(1))
+}
+
+/// A stored object.
+#[must_use]
+pub fn object(epoch: u64, generation: u64) -> Key {
+    Key::start(b'p').number(epoch).number(generation)
+}
+
+/// Prefix of all doomed objects; epoch and generation follow.
+pub const DOOMED: &[u8] = b"x";
+
+/// An object to delete.
+#[must_use]
+pub fn doomed(epoch: u64, generation: u64) -> Key {
+    Key::start(b'x').number(epoch).number(generation)
+}
+
+/// Prefix of all sweeps.
+pub const SWEEPS: &[u8] = b"w";
+
+/// An answered request.
+#[must_use]
+pub fn request(id: RequestId) -> Key {
+    let mut key = Key::start(b'Q');
+    key.0.extend_from_slice(&id.0);
+    key
+}
+
+/// Prefix of all requests in their order.
+pub const REQUESTS: &[u8] = b"q";
+
+/// A request in the order of forgetting.
+#[must_use]
+pub fn request_at(version: Version) -> Key {
+    Key::start(b'q').version(version)
+}
+
+/// A shard's stream.
+#[must_use]
+pub fn stream(shard: u16) -> Key {
+    let mut key = Key::start(b'S');
+    key.0.extend_from_slice(&shard.to_be_bytes());
+    key
+}
+
+/// A row of the outbox.
+#[must_use]
+pub fn outbox(shard: u16, seq: u64) -> Key {
+    let mut key = Key::start(b'o');
+    key.0.extend_from_slice(&shard.to_be_bytes());
+    key.number(seq)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry() -> RegistryId {
+        RegistryId::new(Version {
+            millis: 7,
+            counter: 1,
+            region: "eu".parse().unwrap(),
+        })
+    }
+
+    #[test]
+    fn what_was_put_into_a_key_comes_out_of_it() {
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            let digest = Digest::of(algorithm, b"x");
+            let key = due(9, registry(), digest);
+            let (millis, rest) = take_u64(&key[1..]).unwrap();
+            let (id, rest) = take_registry(rest).unwrap();
+            let (found, rest) = take_digest(rest).unwrap();
+            assert_eq!((millis, id, found, rest), (9, registry(), digest, &[][..]));
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_prefix_is_after_all_of_its_keys() {
+        assert_eq!(end_of(b"ab"), b"ac");
+        assert_eq!(end_of(&[b'a', 255]), b"b");
+        assert_eq!(end_of(&[255, 255]), b"");
+    }
+
+    #[test]
+    fn a_damaged_key_is_told() {
+        assert_eq!(take_digest(&[1, 2, 3]), None);
+        assert_eq!(take_digest(&[9; 40]), None);
+        assert_eq!(take_registry(&[0; 12]), None);
+    }
+}

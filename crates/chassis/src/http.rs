@@ -1,0 +1,3 @@
+//! http
+mod guard;
+pub use guard::Violation;

@@ -1,0 +1,153 @@
+//! Who owns the tasks of a process, and how they end.
+//!
+//! Owns the life of every long-lived task and the order of a shutdown. Keeps two invariants: no
+//! task runs without a name, and a process with a dead service stops as a whole, so that its
+//! orchestrator restarts it instead of letting it limp. Leaves to the services what they do when
+//! their token is cancelled, and to [`signals`](crate::signals) what asks for a stop.
+//!
+//! ```text
+//! stop asked for, or a service ended
+//!   └─ readiness false ── notice passes ── token() cancelled: stop accepting, drain
+//!        └─ services and their children ended ── background_token() cancelled: flush, step down
+//!             └─ background ended, or grace is over: who still runs is named and aborted
+//! ```
+
+mod roster;
+mod spawner;
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::health::Readiness;
+use roster::{Roster, Stage};
+
+pub use roster::TaskFailed;
+pub use spawner::{Spawner, TaskName};
+
+/// What a supervised service returns.
+pub type TaskResult = Result<(), Box<dyn Error + Send + Sync>>;
+
+/// Owns every long-lived task of a process.
+#[derive(Debug)]
+pub struct Supervisor {
+    spawner: Spawner,
+    readiness: Readiness,
+    notice: Duration,
+}
+
+// === impl Supervisor ===
+
+impl Default for Supervisor {
+    fn default() -> Self {
+        Self {
+            spawner: Spawner::new(Arc::new(Roster::default())),
+            readiness: Readiness::default(),
+            notice: Duration::ZERO,
+        }
+    }
+}
+
+impl Supervisor {
+    /// A supervisor without tasks.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets `notice` pass between "not ready" and "stops accepting", so that load balancers stop
+    /// sending before connections are refused. Zero by default.
+    #[must_use]
+    pub const fn with_notice(mut self, notice: Duration) -> Self {
+        self.notice = notice;
+        self
+    }
+
+    /// Cancelled when services are to stop accepting and to drain.
+    #[must_use]
+    pub fn token(&self) -> CancellationToken {
+        self.spawner.token()
+    }
+
+    /// Cancelled when every service has ended: what they stood on may stop.
+    #[must_use]
+    pub fn background_token(&self) -> CancellationToken {
+        self.spawner.background_token()
+    }
+
+    /// The readiness of this process. False until [`Supervisor::run`] begins, and again from the
+    /// moment a stop is asked for.
+    #[must_use]
+    pub const fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// A handle with which long-lived parts start further tasks at run time.
+    #[must_use]
+    pub fn spawner(&self) -> Spawner {
+        self.spawner.clone()
+    }
+
+    /// Starts a service: it runs until [`Supervisor::token`] is cancelled. If it ends earlier,
+    /// for whatever reason, the shutdown of all begins.
+    pub fn spawn<F>(&self, name: impl Into<TaskName>, task: F) -> AbortHandle
+    where
+        F: Future<Output = TaskResult> + Send + 'static,
+    {
+        self.spawner.spawn(name, task)
+    }
+
+    /// Starts what services stand on: it runs until [`Supervisor::background_token`] is
+    /// cancelled. If it ends earlier, the shutdown of all begins.
+    pub fn spawn_background<F>(&self, name: impl Into<TaskName>, task: F) -> AbortHandle
+    where
+        F: Future<Output = TaskResult> + Send + 'static,
+    {
+        self.spawner.spawn_background(name, task)
+    }
+
+    /// Runs until `stop` resolves or a service ends, then ends all tasks in order, within `grace`.
+    ///
+    /// Services may use three quarters of `grace`; what is left belongs to the background, so
+    /// that a client that drains slowly cannot cost a flush.
+    ///
+    /// # Errors
+    ///
+    /// The first failure seen, or [`TaskFailed::Lingering`].
+    pub async fn run(
+        self,
+        stop: impl Future<Output = ()>,
+        grace: Duration,
+    ) -> Result<(), TaskFailed> {
+        let token = self.token();
+        self.readiness.open();
+        tokio::select! {
+            () = stop => tracing::info!("asked to stop"),
+            () = token.cancelled() => {}
+        }
+        self.readiness.close();
+        if !token.is_cancelled() {
+            tokio::time::sleep(self.notice).await;
+        }
+        let now = Instant::now();
+        self.wind_down(now + grace / 4 * 3, now + grace).await
+    }
+
+    async fn wind_down(&self, drained: Instant, ended: Instant) -> Result<(), TaskFailed> {
+        let roster = self.spawner.roster();
+        let mut lingering = roster.end(Stage::Serving, drained).await;
+        lingering.extend(roster.end(Stage::Background, ended).await);
+        match (roster.take_failure(), lingering.is_empty()) {
+            (Some(failure), _) => Err(failure),
+            (None, false) => Err(TaskFailed::Lingering(lingering.join(", "))),
+            (None, true) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

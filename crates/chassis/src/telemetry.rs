@@ -1,0 +1,158 @@
+//! What a process says about itself while it runs.
+//!
+//! Owns where logs go (standard error), in which form, and which of them. Keeps the invariant
+//! that standard output stays free for what a command prints. Leaves to every crate what it logs.
+
+use std::io::IsTerminal;
+
+use meridian_error::{Classify, Code};
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::filter::{Directive, LevelFilter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+/// The target of access logs: one event for each request. Off unless
+/// [`TelemetryConfig::access_log`] says otherwise.
+pub const ACCESS_TARGET: &str = "meridian::access";
+
+/// Settings of logs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelemetryConfig {
+    /// How a log line is written.
+    pub format: Format,
+    /// What is logged: a level (`info`), or levels by target (`info,meridian_frontend=debug`).
+    pub level: String,
+    /// Whether each request is logged.
+    pub access_log: bool,
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Human on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object for each event.
+    Json,
+}
+
+/// Telemetry cannot be installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// The level filter makes no sense.
+    #[error("`{level}` is not a level such as `info`, nor a list such as `info,hyper=debug`")]
+    Level {
+        /// What was asked for.
+        level: String,
+        /// What is wrong with it.
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// Something else in this process installed its own first.
+    #[error("cannot install the subscriber of this process")]
+    Twice(#[source] tracing_subscriber::util::TryInitError),
+}
+
+// === impl TelemetryConfig ===
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self {
+            format: Format::Auto,
+            level: "info".to_owned(),
+            access_log: false,
+        }
+    }
+}
+
+impl TelemetryConfig {
+    fn filter(&self) -> Result<EnvFilter, InstallError> {
+        let filter = EnvFilter::builder()
+            .with_default_directive(LevelFilter::INFO.into())
+            .parse(&self.level)
+            .map_err(|source| InstallError::Level {
+                level: self.level.clone(),
+                source,
+            })?;
+        Ok(filter.add_directive(access_directive(self.access_log)))
+    }
+}
+
+// === impl InstallError ===
+
+impl Classify for InstallError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Level { .. } => Code::InvalidArgument,
+            Self::Twice(_) => Code::AlreadyExists,
+        }
+    }
+}
+
+/// Installs logging for this process, from here to its end.
+///
+/// # Errors
+///
+/// When the level makes no sense, or a subscriber is installed already.
+pub fn install(config: &TelemetryConfig) -> Result<(), InstallError> {
+    let terminal = std::io::stderr().is_terminal();
+    tracing_subscriber::registry()
+        .with(lines(config.format, terminal).with_filter(config.filter()?))
+        .try_init()
+        .map_err(InstallError::Twice)
+}
+
+fn lines(format: Format, terminal: bool) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match (format, terminal) {
+        (Format::Human, _) | (Format::Auto, true) => lines.with_ansi(terminal).boxed(),
+        (Format::Json, _) | (Format::Auto, false) => lines.json().flatten_event(true).boxed(),
+    }
+}
+
+fn access_directive(on: bool) -> Directive {
+    let level = if on { "info" } else { "off" };
+    format!("{ACCESS_TARGET}={level}")
+        .parse()
+        .expect("a path and a level make a directive")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_logs_are_off_until_asked_for() {
+        let filter = |access_log| {
+            let config = TelemetryConfig {
+                access_log,
+                ..TelemetryConfig::default()
+            };
+            config.filter().unwrap().to_string()
+        };
+        assert!(filter(false).contains("meridian::access=off"));
+        assert!(filter(true).contains("meridian::access=info"));
+    }
+
+    #[test]
+    fn a_level_that_makes_no_sense_is_refused() {
+        let config = TelemetryConfig {
+            level: "meridian=loudly".to_owned(),
+            ..TelemetryConfig::default()
+        };
+        assert!(matches!(config.filter(), Err(InstallError::Level { .. })));
+    }
+
+    #[test]
+    fn an_event_is_written_in_both_forms() {
+        for format in [Format::Human, Format::Json] {
+            let subscriber = tracing_subscriber::registry().with(lines(format, false));
+            tracing::subscriber::with_default(subscriber, || tracing::info!(n = 1, "hello"));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! TLS of the listeners that face clients.
+//!
+//! Owns the server's TLS policy (1.2 or newer, HTTP/2 and HTTP/1.1 by ALPN, session tickets whose
+//! keys rotate, no early data, which can be replayed) and the certificate in use. Keeps the
+//! invariant that a certificate is used only with the key that it was issued for: a renewal that
+//! does not fit together is reported and the certificate in use stays. Leaves the time that a
+//! handshake may take to [`http`](crate::http).
+
+mod certificate;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use meridian_error::{Classify, Code};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::version::{TLS12, TLS13};
+use serde::{Deserialize, Serialize};
+use tokio_rustls::TlsAcceptor;
+
+pub(crate) use certificate::Renewal;
+use certificate::{Certificate, Current};
+
+/// Where the certificate of a listener is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificate chain in PEM, the server's own certificate first.
+    pub cert_file: PathBuf,
+    /// The private key in PEM.
+    pub key_file: PathBuf,
+    /// How often the files are looked at for a renewal. Default: 30 seconds.
+    #[serde(default = "reload_every", with = "humantime_serde")]
+    pub reload_every: Duration,
+}
+
+/// A certificate cannot be used. The message names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read, or is not PEM.
+    #[error("cannot read PEM from {0}", path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: rustls::pki_types::pem::Error,
+    },
+    /// A file has no certificate in it.
+    #[error("there is no certificate in {0}", path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A key is of no kind that TLS can use.
+    #[error("the private key in {0} cannot be used", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: rustls::Error,
+    },
+    /// Certificate and key do not belong together.
+    #[error("the certificate in {0} was not issued for the key in {1}", cert.display(), key.display())]
+    Mismatch {
+        /// The file of the certificate.
+        cert: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+        /// How they differ.
+        #[source]
+        source: rustls::Error,
+    },
+    /// The cryptographic library refused our policy.
+    #[error("cannot set up TLS")]
+    Setup(#[source] rustls::Error),
+}
+
+/// What a listener needs to speak TLS.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    acceptor: TlsAcceptor,
+    current: Arc<Current>,
+    config: TlsConfig,
+}
+
+// === impl TlsConfig ===
+
+impl TlsConfig {
+    /// A certificate and its key, looked at for a renewal every 30 seconds.
+    #[must_use]
+    pub fn new(cert_file: impl Into<PathBuf>, key_file: impl Into<PathBuf>) -> Self {
+        Self {
+            cert_file: cert_file.into(),
+            key_file: key_file.into(),
+            reload_every: reload_every(),
+        }
+    }
+}
+
+const fn reload_every() -> Duration {
+    Duration::from_secs(30)
+}
+
+// === impl TlsError ===
+
+impl Classify for TlsError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Setup(_) => Code::Internal,
+            _ => Code::InvalidArgument,
+        }
+    }
+}
+
+// === impl Tls ===
+
+impl Tls {
+    pub(crate) fn load(config: TlsConfig) -> Result<Self, TlsError> {
+        let current = Arc::new(Current::new(Certificate::load(&config)?));
+        let server = server_config(Arc::clone(&current))?;
+        Ok(Self {
+            acceptor: TlsAcceptor::from(Arc::new(server)),
+            current,
+            config,
+        })
+    }
+
+    pub(crate) const fn acceptor(&self) -> &TlsAcceptor {
+        &self.acceptor
+    }
+
+    /// The watch over the files of the certificate.
+    pub(crate) fn renewal(&self) -> Renewal {
+        Renewal::new(self.config.clone(), Arc::clone(&self.current))
+    }
+}
+
+fn server_config(current: Arc<Current>) -> Result<ServerConfig, TlsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .map_err(TlsError::Setup)?
+        .with_no_client_auth()
+        .with_cert_resolver(current);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Setup)?;
+    config.max_early_data_size = 0;
+    Ok(config)
+}

@@ -1,0 +1,308 @@
+//! Frames: commits and records, written and understood.
+
+use bytes::{Buf, BufMut, Bytes};
+
+use super::Damage;
+use crate::{Record, ShardBatch, StoredRecord};
+
+const COMMIT_MAGIC: &[u8; 8] = b"cOmMiT\r\n";
+
+/// Length and checksum.
+pub(super) const PREFIX: usize = 8;
+
+/// The size of a commit frame.
+pub(in crate::disk) const COMMIT_FRAME: usize = PREFIX + 1 + 8 + 8 + 4;
+
+/// No record's frame is longer: [`Record::size`] charges for what surrounds the bytes.
+pub(in crate::disk) const MAX_RECORD_FRAME: usize = Record::MAX_BYTES;
+
+/// What a record's frame has besides its key, payload and headers.
+const RECORD_FIXED: usize = PREFIX + 1 + 2 + 8 + 4 + 4 + 4;
+
+/// What kind of frame it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(in crate::disk) enum Kind {
+    /// A group begins.
+    Commit = 1,
+    /// A record.
+    Record = 2,
+    /// The segment is full.
+    Seal = 3,
+}
+
+/// A frame as it lies in the file, its checksum not yet verified.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::disk) struct Frame<'a> {
+    /// Where it begins.
+    pub(in crate::disk) position: u64,
+    checksum: u32,
+    /// Kind and body.
+    bytes: &'a [u8],
+}
+
+/// A record's frame whose checksum is right and whose content is not: it was written wrongly.
+#[derive(Debug)]
+pub(in crate::disk) struct RecordFault(pub(in crate::disk) Damage);
+
+/// Appends a frame to `out`, whose first byte will lie at `base` in the file.
+pub(super) fn push_frame(
+    out: &mut Vec<u8>,
+    seed: u32,
+    base: u64,
+    kind: Kind,
+    body: impl FnOnce(&mut Vec<u8>),
+) {
+    let start = out.len();
+    out.put_bytes(0, PREFIX);
+    out.put_u8(kind as u8);
+    body(out);
+    let covered = start + PREFIX..out.len();
+    let length = u32::try_from(covered.len()).expect("a frame is far below 4 GiB");
+    let checksum = checksum(seed, base + start as u64, &out[covered]);
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    out[start + 4..start + PREFIX].copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// Appends the frame that begins a group with `length` bytes of records.
+pub(in crate::disk) fn push_commit(out: &mut Vec<u8>, seed: u32, base: u64, at: u64, length: u32) {
+    push_frame(out, seed, base, Kind::Commit, |out| {
+        out.put_slice(COMMIT_MAGIC);
+        out.put_u64_le(at);
+        out.put_u32_le(length);
+    });
+}
+
+/// Appends the frame of a record.
+pub(in crate::disk) fn push_record(
+    out: &mut Vec<u8>,
+    seed: u32,
+    base: u64,
+    shard: u16,
+    offset: u64,
+    record: &Record,
+) {
+    let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("a record is just above 1 MiB");
+    push_frame(out, seed, base, Kind::Record, |out| {
+        out.put_u16_le(shard);
+        out.put_u64_le(offset);
+        out.put_u32_le(length(&record.key));
+        out.put_u32_le(length(&record.payload));
+        let headers = u32::try_from(record.headers.len());
+        out.put_u32_le(headers.expect("each header counts against a limit of just above 1 MiB"));
+        for (name, value) in &record.headers {
+            out.put_u32_le(length(name.as_bytes()));
+            out.put_u32_le(length(value));
+            out.put_slice(name.as_bytes());
+            out.put_slice(value);
+        }
+        out.put_slice(&record.key);
+        out.put_slice(&record.payload);
+    });
+}
+
+/// The size of the frames of a batch.
+pub(in crate::disk) fn record_frame_size(batch: &ShardBatch) -> usize {
+    let header = |(name, value): &(Box<str>, Bytes)| 8 + name.len() + value.len();
+    let record = |record: &Record| {
+        let headers: usize = record.headers.iter().map(header).sum();
+        RECORD_FIXED + record.key.len() + record.payload.len() + headers
+    };
+    batch.records.iter().map(record).sum()
+}
+
+/// The record in a verified frame.
+pub(in crate::disk) fn decode_record(frame: &Frame<'_>) -> Result<StoredRecord, RecordFault> {
+    const CUT: RecordFault = RecordFault("a record is shorter than its fields");
+    let mut rest = Bytes::copy_from_slice(frame.bytes);
+    // Kind and shard were looked at before.
+    if rest.len() < 3 {
+        return Err(CUT);
+    }
+    rest.advance(3);
+    let offset = rest.try_get_u64_le().map_err(|_| CUT)?;
+    let key = rest.try_get_u32_le().map_err(|_| CUT)?;
+    let payload = rest.try_get_u32_le().map_err(|_| CUT)?;
+    let count = rest.try_get_u32_le().map_err(|_| CUT)?;
+    let mut headers = Vec::new();
+    for _ in 0..count {
+        let name = rest.try_get_u32_le().map_err(|_| CUT)?;
+        let value = rest.try_get_u32_le().map_err(|_| CUT)?;
+        let name = take(&mut rest, name).ok_or(CUT)?;
+        let name = std::str::from_utf8(&name)
+            .map_err(|_| RecordFault("the name of a header is not text"))?
+            .into();
+        headers.push((name, take(&mut rest, value).ok_or(CUT)?));
+    }
+    let key = take(&mut rest, key).ok_or(CUT)?;
+    let payload = take(&mut rest, payload).ok_or(CUT)?;
+    if !rest.is_empty() {
+        return Err(RecordFault("a record is longer than its fields"));
+    }
+    let record = Record {
+        key,
+        payload,
+        headers,
+    };
+    Ok(StoredRecord { offset, record })
+}
+
+/// Whether a valid commit frame begins anywhere in `bytes`, which lie at `base` in the file.
+pub(in crate::disk) fn commit_follows(bytes: &[u8], seed: u32, base: u64) -> bool {
+    let candidates = bytes.windows(COMMIT_FRAME).enumerate();
+    let mut commits = candidates.filter(|(_, window)| {
+        window[PREFIX] == Kind::Commit as u8 && window[PREFIX + 1..].starts_with(COMMIT_MAGIC)
+    });
+    commits.any(|(at, window)| {
+        let frame = Frame::parse(window, base + at as u64);
+        frame.is_some_and(|frame| frame.size() == COMMIT_FRAME && frame.verify(seed))
+    })
+}
+
+fn take(rest: &mut Bytes, length: u32) -> Option<Bytes> {
+    let length = usize::try_from(length).ok()?;
+    (length <= rest.len()).then(|| rest.split_to(length))
+}
+
+fn checksum(seed: u32, position: u64, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(seed);
+    hasher.update(&position.to_le_bytes());
+    hasher.update(&(bytes.len() as u64).to_le_bytes());
+    hasher.update(bytes);
+    hasher.finalize()
+}
+
+// === impl Frame ===
+
+impl<'a> Frame<'a> {
+    /// The size of the frame that begins with `prefix`, if it has at least a kind.
+    pub(in crate::disk) fn size_at(prefix: [u8; 4]) -> Option<usize> {
+        let length = usize::try_from(u32::from_le_bytes(prefix)).ok()?;
+        (length > 0).then(|| length.saturating_add(PREFIX))
+    }
+
+    /// The frame at the start of `bytes`, if they hold all of it.
+    pub(in crate::disk) fn parse(bytes: &'a [u8], position: u64) -> Option<Self> {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let (checksum, rest) = rest.split_first_chunk::<4>()?;
+        let size = Self::size_at(*length)?;
+        Some(Self {
+            position,
+            checksum: u32::from_le_bytes(*checksum),
+            bytes: rest.get(..size - PREFIX)?,
+        })
+    }
+
+    /// How much of the file it takes.
+    pub(in crate::disk) const fn size(&self) -> usize {
+        PREFIX + self.bytes.len()
+    }
+
+    /// Whether its bytes are those that were written at its place.
+    pub(in crate::disk) fn verify(&self, seed: u32) -> bool {
+        checksum(seed, self.position, self.bytes) == self.checksum
+    }
+
+    pub(in crate::disk) fn kind(&self) -> Option<Kind> {
+        match self.bytes.first()? {
+            1 => Some(Kind::Commit),
+            2 => Some(Kind::Record),
+            3 => Some(Kind::Seal),
+            _ => None,
+        }
+    }
+
+    /// What follows the kind.
+    pub(super) fn body(&self) -> &'a [u8] {
+        self.bytes.get(1..).unwrap_or_default()
+    }
+
+    /// When a commit was written, and how many bytes of records follow it.
+    pub(in crate::disk) fn commit(&self) -> Option<(u64, u64)> {
+        let mut body = self.body().strip_prefix(COMMIT_MAGIC)?;
+        let at = body.try_get_u64_le().ok()?;
+        let length = body.try_get_u32_le().ok()?;
+        body.is_empty().then_some((at, u64::from(length)))
+    }
+
+    /// Whose record this is, and where in its shard.
+    pub(in crate::disk) fn place(&self) -> Option<(u16, u64)> {
+        let mut body = self.body();
+        let shard = body.try_get_u16_le().ok()?;
+        let offset = body.try_get_u64_le().ok()?;
+        Some((shard, offset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        Record::new("key", "payload")
+            .with_header("a", "1")
+            .with_header("", "")
+    }
+
+    fn encoded() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        push_record(&mut bytes, 9, 1_000, 15, (1 << 63) + 5, &record());
+        bytes
+    }
+
+    #[test]
+    fn a_record_round_trips() {
+        let bytes = encoded();
+        let frame = Frame::parse(&bytes, 1_000).unwrap();
+        assert!(frame.verify(9));
+        assert_eq!(frame.kind(), Some(Kind::Record));
+        assert_eq!(frame.place(), Some((15, (1 << 63) + 5)));
+        assert_eq!(frame.size(), bytes.len());
+        let stored = decode_record(&frame).unwrap();
+        assert_eq!(stored.offset, (1 << 63) + 5);
+        assert_eq!(stored.record, record());
+    }
+
+    #[test]
+    fn a_frame_is_valid_at_its_place_in_its_segment_only() {
+        let bytes = encoded();
+        assert!(!Frame::parse(&bytes, 1_001).unwrap().verify(9));
+        assert!(!Frame::parse(&bytes, 1_000).unwrap().verify(8));
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_seen() {
+        let bytes = encoded();
+        for position in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[position] ^= 1;
+            let frame = Frame::parse(&flipped, 1_000);
+            assert!(frame.is_none_or(|frame| !frame.verify(9)), "flipped at {position}");
+            assert!(Frame::parse(&bytes[..position], 1_000).is_none(), "cut at {position}");
+        }
+    }
+
+    #[test]
+    fn limits_count_no_less_than_the_file_takes() {
+        for record in [Record::default(), record()] {
+            let size = record.size();
+            let records = vec![record];
+            assert!(record_frame_size(&ShardBatch { shard: 0, records }) <= size);
+        }
+    }
+
+    #[test]
+    fn a_commit_is_found_among_other_bytes() {
+        let mut bytes = b"payload cOmMiT\r\n and more".to_vec();
+        assert!(!commit_follows(&bytes, 9, 50));
+        let base = 50 + bytes.len() as u64;
+        let mut commit = Vec::new();
+        push_commit(&mut commit, 9, base, 77, 1_234);
+        let frame = Frame::parse(&commit, base).unwrap();
+        assert_eq!(frame.commit(), Some((77, 1_234)));
+        bytes.extend_from_slice(&commit);
+        bytes.extend_from_slice(b"tail");
+        assert!(commit_follows(&bytes, 9, 50));
+        assert!(!commit_follows(&bytes, 9, 51));
+    }
+}

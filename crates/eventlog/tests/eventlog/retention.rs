@@ -1,0 +1,126 @@
+//! Retention by age, by the clock, and beside readers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use meridian_clock::ManualClock;
+use meridian_eventlog::{Bounds, DiskConfig, DiskEventLog, EventLog, ReadError, Record, ShardBatch};
+use tokio::task::JoinSet;
+
+use super::folder::{NO_WAIT, append, open, open_at, segment_size, sizes, topic};
+
+fn kibibyte(shard: u16, n: u64) -> Vec<ShardBatch> {
+    let records = vec![Record::new(n.to_string(), vec![7; 1 << 10])];
+    vec![ShardBatch { shard, records }]
+}
+
+fn an_hour() -> DiskConfig {
+    DiskConfig {
+        retention_age: Duration::from_secs(3600),
+        ..segment_size(4)
+    }
+}
+
+async fn bounds(log: &DiskEventLog, shard: u16) -> Bounds {
+    log.bounds(&topic(), shard).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_old_goes_and_the_newest_segment_stays() {
+    let root = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    let log = open_at(root.path(), an_hour(), &clock).await;
+    for n in 0..10 {
+        append(&log, kibibyte(0, n)).await;
+    }
+    append(&log, kibibyte(1, 0)).await;
+    clock.advance(3_600_000);
+    for n in 10..20 {
+        append(&log, kibibyte(0, n)).await;
+    }
+    assert_eq!(bounds(&log, 0).await.low, 0, "not older than an hour");
+    clock.advance(1);
+    for n in 20..30 {
+        append(&log, kibibyte(0, n)).await;
+    }
+    let Bounds { low, high } = bounds(&log, 0).await;
+    assert!((9..=12).contains(&low), "{low}");
+    assert_eq!(high, 30);
+    // A shard whose only record went still goes on where it was, also after a restart.
+    assert_eq!(bounds(&log, 1).await, Bounds { low: 1, high: 1 });
+    assert_eq!(log.last(&topic(), 1).await.unwrap(), None);
+    drop(log);
+    let log = open(root.path(), an_hour()).await;
+    assert_eq!(bounds(&log, 0).await, Bounds { low, high });
+    assert_eq!(bounds(&log, 1).await, Bounds { low: 1, high: 1 });
+}
+
+#[tokio::test]
+async fn what_is_old_goes_while_nothing_is_appended() {
+    let root = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    let config = DiskConfig {
+        retention_age: Duration::from_secs(1),
+        ..segment_size(4)
+    };
+    let log = open_at(root.path(), config, &clock).await;
+    for n in 0..10 {
+        append(&log, kibibyte(0, n)).await;
+    }
+    assert!(sizes(root.path()).len() > 2);
+    clock.advance(10_000);
+    let deleted = async {
+        while bounds(&log, 0).await.low == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(30), deleted).await;
+    assert!(in_time.is_ok(), "old segments are still there");
+    assert_eq!(sizes(root.path()).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_whom_retention_overtakes_is_told() {
+    const RECORDS: u64 = 1_500;
+    let root = tempfile::tempdir().unwrap();
+    let config = DiskConfig {
+        retention_size: ByteSize::kib(16),
+        ..segment_size(4)
+    };
+    let log = open(root.path(), config).await;
+    log.create_topic(&topic(), 1).await.unwrap();
+    let log = Arc::new(log);
+    let mut tasks = JoinSet::new();
+    let appender = Arc::clone(&log);
+    tasks.spawn(async move {
+        for n in 0..RECORDS {
+            append(&appender, kibibyte(0, n)).await;
+        }
+        0
+    });
+    let reader = Arc::clone(&log);
+    tasks.spawn(async move {
+        let mut overtaken = 0;
+        let mut next = 0;
+        while next < RECORDS {
+            match reader.read(&topic(), 0, next.saturating_sub(20), NO_WAIT).await {
+                Ok(records) => {
+                    for stored in &records {
+                        assert_eq!(stored.record.key, stored.offset.to_string());
+                    }
+                    next = records.last().map_or(next, |last| last.offset + 1);
+                }
+                Err(ReadError::OutOfRange { low, high }) => {
+                    assert!(low <= high);
+                    overtaken += 1;
+                    next = next.max(low + 1);
+                }
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        overtaken
+    });
+    let overtaken: u32 = tasks.join_all().await.into_iter().sum();
+    assert!(overtaken > 0, "the reader was never overtaken");
+}

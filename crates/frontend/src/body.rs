@@ -1,0 +1,151 @@
+//! The body of a request: lent to whoever reads it, and read away when it was not wanted.
+//!
+//! Keeps two invariants. A client that sends `Expect: 100-continue` is not told to go on by an
+//! answer that refuses it, because only reading tells it. And a client that is refused in the
+//! middle of sending gets to see why: the rest is read away, within bounds, before the connection
+//! would be reset under it. Leaves to the listener how slowly a body may come.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use std::{error::Error, future, io};
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::Stream;
+use http::header::EXPECT;
+use http::{HeaderMap, Method};
+use meridian_clients::ByteStream;
+
+/// So many bytes of an unwanted body are read away, for so long.
+const DISCARD_BYTES: u64 = 16 * 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
+/// The body of a request.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    slot: Option<Arc<Mutex<Slot>>>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    body: Option<Body>,
+    /// The client holds the body back until it is told to go on.
+    held_back: bool,
+}
+
+/// The body while somebody reads it. Dropping it gives back what was not read.
+struct Lent {
+    body: Option<Body>,
+    slot: Arc<Mutex<Slot>>,
+    held_back: bool,
+}
+
+// === impl Inbound ===
+
+impl Inbound {
+    /// The body of a request with this head. Reading has no meaning for other methods, whose
+    /// bodies are dropped.
+    pub(crate) fn new(method: &Method, headers: &HeaderMap, body: Body) -> Self {
+        let reads = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
+        let slot = || Slot {
+            body: Some(body),
+            held_back: headers.contains_key(EXPECT),
+        };
+        Self {
+            slot: reads.then(|| Arc::new(Mutex::new(slot()))),
+        }
+    }
+
+    /// Lends the body. While it is lent, and after it was read, others get an empty one.
+    pub(crate) fn lend(&self) -> ByteStream {
+        let Some(slot) = &self.slot else {
+            return Box::pin(futures::stream::empty());
+        };
+        let mut held = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        Box::pin(Lent {
+            body: held.body.take(),
+            held_back: held.held_back,
+            slot: Arc::clone(slot),
+        })
+    }
+
+    /// Reads away what is left, up to a bound, so that the client can read the answer. Beyond the
+    /// bound, or when it holds the body back, the connection is given up instead.
+    pub(crate) async fn discard(self) {
+        let Some(mut body) = self.slot.as_ref().and_then(|slot| {
+            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.body.take().filter(|_| !slot.held_back)
+        }) else {
+            return;
+        };
+        if http_body::Body::size_hint(&body).lower() > DISCARD_BYTES {
+            return;
+        }
+        let mut left = DISCARD_BYTES;
+        let read_away = async {
+            while let Some(Ok(frame)) = next_frame(&mut body).await {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                let Some(rest) = left.checked_sub(length as u64) else {
+                    return;
+                };
+                left = rest;
+            }
+        };
+        // Too slow a client loses the connection, like one that sends too much.
+        let _elapsed = tokio::time::timeout(DISCARD_TIME, read_away).await;
+    }
+}
+
+async fn next_frame(body: &mut Body) -> Option<Result<http_body::Frame<Bytes>, axum::Error>> {
+    future::poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut *body), cx)).await
+}
+
+// === impl Lent ===
+
+impl Stream for Lent {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.held_back = false;
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        loop {
+            let frame = ready!(http_body::Body::poll_frame(Pin::new(&mut *body), cx));
+            let item = frame.map(|frame| frame.map(http_body::Frame::into_data));
+            return Poll::Ready(match item {
+                Some(Ok(Ok(data))) => Some(Ok(data)),
+                Some(Ok(Err(_trailers))) => continue,
+                Some(Err(error)) => Some(Err(broken(error))),
+                None => None,
+            });
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.held_back = self.held_back;
+        slot.body = self.body.take();
+    }
+}
+
+/// Why a body broke off, of the kind that the cause has: one that came too slowly is told apart by
+/// [`io::ErrorKind::TimedOut`].
+fn broken(error: axum::Error) -> io::Error {
+    let mut cause = error.source();
+    let mut kind = io::ErrorKind::Other;
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            kind = error.kind();
+        }
+        cause = error.source();
+    }
+    io::Error::new(kind, error)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! What answers have in common: their headers, and bodies that are streams.
+//!
+//! Header names and fixed values are made once. An entity tag and the digest header share one
+//! allocation. `Content-Length` is left to the connection, which knows the body's length.
+
+use std::fmt::Write;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION,
+};
+use http::{Response, StatusCode};
+use http_body::{Frame, SizeHint};
+use meridian_clients::{ByteStream, RequestId};
+use meridian_oci::{Digest, MediaType};
+
+/// The digest of the content that an answer is about.
+pub(crate) const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+/// The id of an upload session.
+pub(crate) const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+/// The least length of a chunk.
+pub(crate) const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
+/// The subject of a manifest, in the answer to its push.
+pub(crate) const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+/// The tags that a push by digest set.
+pub(crate) const TAG: HeaderName = HeaderName::from_static("oci-tag");
+/// The filters that a listing of referrers obeyed.
+pub(crate) const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+/// The version of a mutation.
+pub(crate) const VERSION: HeaderName = HeaderName::from_static("meridian-version");
+
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const INDEX: HeaderValue =
+    HeaderValue::from_static("application/vnd.oci.image.index.v1+json");
+pub(crate) const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// An answer that no cache may keep: what is absent now may be there in a moment.
+pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// An answer that a cache may keep, but must ask about each time.
+pub(crate) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// An answer of a handler.
+pub(crate) type Answer = Response<Body>;
+
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> Answer {
+    with_body(status, Body::empty())
+}
+
+/// An answer with this body.
+pub(crate) fn with_body(status: StatusCode, body: Body) -> Answer {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer.headers_mut().reserve(12);
+    answer
+}
+
+/// A JSON document that changes.
+pub(crate) fn json(document: String) -> Answer {
+    let mut answer = with_body(StatusCode::OK, document.into());
+    answer.headers_mut().insert(CONTENT_TYPE, JSON);
+    answer.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    answer
+}
+
+/// The headers that every answer has.
+pub(crate) fn stamp(headers: &mut HeaderMap, id: RequestId) {
+    headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+    headers.insert(REQUEST_ID, value(request_id(id)));
+}
+
+/// `Docker-Content-Digest` and `ETag`.
+pub(crate) fn identify(headers: &mut HeaderMap, digest: &Digest) {
+    let quoted = Bytes::from(format!("\"{digest}\""));
+    headers.insert(DIGEST, value(quoted.slice(1..quoted.len() - 1)));
+    headers.insert(ETAG, value(quoted));
+}
+
+/// `Location`.
+pub(crate) fn point_at(headers: &mut HeaderMap, path: String) {
+    headers.insert(LOCATION, value(path));
+}
+
+/// `Link`, if a page follows.
+pub(crate) fn link(headers: &mut HeaderMap, next: Option<String>) {
+    if let Some(next) = next {
+        headers.insert(LINK, value(next));
+    }
+}
+
+/// A media type as a header, which costs nothing for those that are common.
+pub(crate) fn media_type(media_type: &MediaType) -> HeaderValue {
+    static COMMON: [MediaType; 4] = [
+        MediaType::OCI_IMAGE_MANIFEST,
+        MediaType::OCI_IMAGE_INDEX,
+        MediaType::DOCKER_MANIFEST,
+        MediaType::DOCKER_MANIFEST_LIST,
+    ];
+    COMMON
+        .iter()
+        .find(|common| *common == media_type)
+        .map_or_else(
+            || value(String::from(media_type.clone())),
+            |common| HeaderValue::from_static(common.as_str()),
+        )
+}
+
+/// A header value made of what passed a grammar of visible ASCII characters.
+pub(crate) fn value(text: impl Into<Bytes>) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text.into())
+        .expect("digests, names, tags, ids, numbers and media types are visible ASCII")
+}
+
+/// The id as it is shown.
+pub(crate) fn request_id(id: RequestId) -> String {
+    let mut text = String::with_capacity(2 * id.0.len());
+    write!(text, "{id}").expect("writing to a string does not fail");
+    text
+}
+
+/// A body of a known length whose bytes come from elsewhere. One that ends early breaks the
+/// connection, so that no client takes a part for the whole.
+pub(crate) fn stream(length: u64, bytes: ByteStream) -> Body {
+    Body::new(Outbound { bytes, left: length })
+}
+
+struct Outbound {
+    bytes: ByteStream,
+    left: u64,
+}
+
+impl http_body::Body for Outbound {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        self.bytes.as_mut().poll_next(cx).map(|item| {
+            let item = item.unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()));
+            Some(item.and_then(|piece| {
+                let length = piece.len() as u64;
+                let beyond = || io::Error::new(io::ErrorKind::InvalidData, "too many bytes");
+                self.left = self.left.checked_sub(length).ok_or_else(beyond)?;
+                Ok(Frame::data(piece))
+            }))
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}

@@ -1,0 +1,159 @@
+//! The two servers of a row, and the cases on them.
+//!
+//! Keeps the invariant that whatever was started is ended: by [`Stage::close`], or when the stage
+//! is dropped, in which case data directories stay behind.
+
+use super::step::{StepError, limited};
+use super::{Bench, Side, Sides};
+use crate::content::Noise;
+use crate::drive::Block;
+use crate::server::{Ground, Server, Software};
+use crate::workload::{Case, Manner, Scale, Site, Verified, Workload};
+
+use super::record::{BlockRecord, Readings};
+
+/// Ours and the peer with one workload.
+pub(super) struct Stage {
+    pub(super) sides: Sides<Wing>,
+}
+
+/// One side of the stage.
+pub(super) struct Wing {
+    side: Side,
+    workload: &'static dyn Workload,
+    software: Software,
+    ground: Ground,
+    noise: Noise,
+    scale: Scale,
+    server: Option<Server>,
+    cases: Vec<Option<Box<dyn Case>>>,
+}
+
+// === impl Stage ===
+
+impl Stage {
+    /// A stage without servers.
+    pub(super) fn new(bench: &Bench, workload: &'static dyn Workload) -> Self {
+        let wing = |side| Wing {
+            side,
+            workload,
+            software: bench.plan.software.of(side).clone(),
+            ground: bench.ground.clone(),
+            noise: bench.noise.clone(),
+            scale: bench.plan.scale.clone(),
+            server: None,
+            cases: Vec::new(),
+        };
+        Self {
+            sides: Sides {
+                ours: wing(Side::Ours),
+                peer: wing(Side::Peer),
+            },
+        }
+    }
+
+    /// Starts both servers.
+    pub(super) async fn open(&mut self) -> Result<(), StepError> {
+        for side in Side::BOTH {
+            self.sides.of_mut(side).open().await?;
+        }
+        Ok(())
+    }
+
+    /// Ends both servers and removes their data. Tells the first thing that went wrong.
+    pub(super) async fn close(mut self) -> Result<(), StepError> {
+        let ours = self.sides.ours.close().await;
+        let peer = self.sides.peer.close().await;
+        ours.and(peer)
+    }
+
+    pub(super) fn manner(&self, case: usize) -> Option<Manner> {
+        let case = self.sides.ours.cases.get(case)?.as_ref()?;
+        Some(case.manner())
+    }
+
+    /// Lets go of a case's connections; what it put there stays.
+    pub(super) fn retire(&mut self, case: usize) {
+        for side in Side::BOTH {
+            if let Some(slot) = self.sides.of_mut(side).cases.get_mut(case) {
+                *slot = None;
+            }
+        }
+    }
+}
+
+// === impl Wing ===
+
+impl Wing {
+    pub(super) async fn open(&mut self) -> Result<(), StepError> {
+        self.close().await?;
+        let server = Server::start(&self.software, self.side.name(), &self.ground).await?;
+        self.cases = cases(self.workload, &server, &self.noise, &self.scale);
+        self.server = Some(server);
+        Ok(())
+    }
+
+    pub(super) async fn close(&mut self) -> Result<(), StepError> {
+        self.cases.clear();
+        match self.server.take() {
+            Some(server) => Ok(server.stop().await?),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn prepare(&mut self, case: usize) -> Result<(), StepError> {
+        let step = format!("prepare {}", self.side.name());
+        let case = self.case(case)?;
+        let limit = case.manner().limit;
+        limited(step, limit, case.prepare()).await
+    }
+
+    pub(super) async fn verify(&mut self, case: usize) -> Result<Verified, StepError> {
+        let step = format!("verify {}", self.side.name());
+        let case = self.case(case)?;
+        let limit = case.manner().limit;
+        limited(step, limit, case.verify()).await
+    }
+
+    /// Arms a case, fires it and reads what the server used meanwhile.
+    pub(super) async fn block(
+        &mut self,
+        case: usize,
+        block: &Block,
+    ) -> Result<BlockRecord, StepError> {
+        let name = self.side.name();
+        let gauge = match &self.server {
+            Some(server) => server.gauge.clone(),
+            None => return Err(StepError::NoServer),
+        };
+        let case = self.case(case)?;
+        let manner = case.manner();
+        limited(format!("arm {name}"), manner.limit, case.arm()).await?;
+        gauge.forget_peak();
+        let before = Readings::take(&gauge)?;
+        let limit = manner.limit + block.length;
+        let sample = limited(format!("fire {name}"), limit, case.fire(block)).await?;
+        let after = Readings::take(&gauge)?;
+        Ok(after.since(&before, &sample, manner.measures, gauge.peak()?))
+    }
+
+    pub(super) fn case(&mut self, case: usize) -> Result<&mut Box<dyn Case>, StepError> {
+        let slot = self.cases.get_mut(case).and_then(Option::as_mut);
+        slot.ok_or(StepError::NoServer)
+    }
+}
+
+/// The cases of a workload on a server that runs.
+pub(super) fn cases(
+    workload: &dyn Workload,
+    server: &Server,
+    noise: &Noise,
+    scale: &Scale,
+) -> Vec<Option<Box<dyn Case>>> {
+    let site = Site {
+        registry: server.registry.clone(),
+        gauge: Some(server.gauge.clone()),
+        noise: noise.clone(),
+    };
+    workload.cases(&site, scale).into_iter().map(Some).collect()
+}

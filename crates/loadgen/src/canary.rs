@@ -1,0 +1,119 @@
+//! A fixed piece of work that tells whether the machine is still the same.
+//!
+//! SHA-256 of 64 MiB and 20 times 4 KiB with fdatasync, run between blocks while the servers are
+//! idle, on the servers' CPU. If its cost moves between the blocks of a pair, the pair compares
+//! two machines. It waits for a CPU only if somebody outside the benchmark runs, so the pressure
+//! that is seen meanwhile is theirs.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::affinity::Pinning;
+use crate::content::Noise;
+use crate::digest::Digest;
+use crate::gauge::Pressure;
+use crate::statistics::median;
+
+const SYNCS: usize = 20;
+
+/// Holds what the canary needs.
+pub(crate) struct Canary {
+    noise: Noise,
+    file: File,
+    pinning: Option<Pinning>,
+}
+
+/// One run of the canary.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Song {
+    /// SHA-256 of 64 MiB, ms.
+    pub(crate) hash_ms: f64,
+    /// One fdatasync after 4 KiB, ms, the median.
+    pub(crate) sync_ms: f64,
+    /// Share of the time in which some task waited for a CPU; nothing if the kernel cannot tell.
+    pub(crate) pressure: Option<f64>,
+}
+
+// === impl Canary ===
+
+impl Canary {
+    /// The file lies in `folder`, which is on the disk that the servers use.
+    pub(crate) fn new(noise: &Noise, folder: &Path, pinning: Option<Pinning>) -> io::Result<Self> {
+        Ok(Self {
+            noise: noise.clone(),
+            file: File::create(folder.join("canary"))?,
+            pinning,
+        })
+    }
+
+    pub(crate) fn sing(&mut self) -> io::Result<Song> {
+        match self.pinning {
+            Some(pinning) => pinning.on_servers_cpu(|| self.sing_here()),
+            None => self.sing_here(),
+        }
+    }
+
+    fn sing_here(&mut self) -> io::Result<Song> {
+        let (start, pressure) = (Instant::now(), Pressure::now());
+        let digest = Digest::of(self.noise.bytes());
+        let hash = start.elapsed();
+        std::hint::black_box(digest);
+        let mut syncs = (0..SYNCS)
+            .map(|_| self.sync().map(millis))
+            .collect::<io::Result<Vec<f64>>>()?;
+        self.file.rewind()?;
+        self.file.set_len(0)?;
+        let waited = Pressure::now().zip(pressure).map(|(now, then)| now.since(then));
+        Ok(Song {
+            hash_ms: millis(hash),
+            sync_ms: median(&mut syncs).unwrap_or(0.0),
+            pressure: waited.map(|it| it.as_secs_f64() / start.elapsed().as_secs_f64()),
+        })
+    }
+
+    fn sync(&mut self) -> io::Result<Duration> {
+        self.file.write_all(&self.noise.bytes()[..4096])?;
+        let start = Instant::now();
+        self.file.sync_data()?;
+        Ok(start.elapsed())
+    }
+}
+
+// === impl Song ===
+
+impl Song {
+    /// What the fixed work cost, ms. The median sync stands for all twenty, because single ones
+    /// stall for reasons that pass before the next block.
+    pub(crate) fn cost_ms(&self) -> f64 {
+        const SYNCS: f64 = 20.0;
+        self.hash_ms + SYNCS * self.sync_ms
+    }
+
+    /// CPU seconds that SHA-256 takes for one GB, the floor of every push.
+    pub(crate) fn hash_s_per_gb(&self) -> f64 {
+        const GIGABYTES: f64 = 0.067_108_864;
+        self.hash_ms / 1000.0 / GIGABYTES
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_canary_sings_and_leaves_an_empty_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut canary = Canary::new(&Noise::new(), folder.path(), None).unwrap();
+        let song = canary.sing().unwrap();
+        assert!(song.hash_ms > 0.0 && song.sync_ms > 0.0 && song.cost_ms() > song.hash_ms);
+        assert_eq!(folder.path().join("canary").metadata().unwrap().len(), 0);
+    }
+}

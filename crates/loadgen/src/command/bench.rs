@@ -1,0 +1,68 @@
+//! `loadgen bench`: ours and the peer.
+
+use std::io;
+
+use meridian_clock::{Clock, SystemClock};
+
+use super::{CommandError, block_length};
+use crate::bench::{Bench, Gate, Plan, Sides};
+use crate::cli::BenchArgs;
+use crate::progress::Progress;
+use crate::report::{Header, Report, write_row};
+use crate::server::{Product, Software};
+use crate::workload::select;
+
+/// Runs the comparison, prints its rows as they come, and saves the report.
+pub(crate) async fn bench(arguments: BenchArgs, command: String) -> Result<(), CommandError> {
+    let out = arguments.out.clone();
+    let mut bench = Bench::new(plan(arguments)?, Progress { shown: true }).await?;
+    let header = Header::of(&bench, command, now()).await;
+    let show = |row: &_| {
+        // The rows are in the report as well.
+        let _closed = write_row(&mut io::stdout().lock(), row);
+    };
+    let rows = bench.run(show).await;
+    let report = Report::new(header, rows);
+    report.save(&out)?;
+    if report.is_whole() {
+        Ok(())
+    } else {
+        Err(CommandError::Incomplete)
+    }
+}
+
+fn plan(arguments: BenchArgs) -> Result<Plan, CommandError> {
+    let quick = arguments.scale.quick;
+    let pairs = arguments.pairs.unwrap_or(if quick { 3 } else { 11 }).max(1);
+    let workloads = select(&arguments.workloads).map_err(CommandError::UnknownWorkload)?;
+    Ok(Plan {
+        software: Sides {
+            ours: Software {
+                product: arguments.ours_as,
+                binary: std::path::absolute(arguments.ours)?,
+            },
+            peer: Software {
+                product: Product::Distribution,
+                binary: std::path::absolute(arguments.peer)?,
+            },
+        },
+        workloads,
+        cases: arguments.cases,
+        scale: arguments.scale.scale(),
+        pairs,
+        attempts: arguments.attempts.unwrap_or(2 * pairs).max(pairs),
+        block: block_length(arguments.block, quick),
+        gate: Gate::new(arguments.no_gate),
+        data: std::path::absolute(match arguments.data {
+            Some(data) => data,
+            None => arguments.out.join("data"),
+        })?,
+        out: std::path::absolute(arguments.out)?,
+    })
+}
+
+fn now() -> String {
+    let millis = i64::try_from(SystemClock.now_millis()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis)
+        .map_or_else(|_| "an unknown day".to_owned(), |it| it.strftime("%F %R UTC").to_string())
+}

@@ -1,0 +1,197 @@
+//! What is measured, and what is asked of it.
+//!
+//! Owns the closed list of metrics with their units, and the form of a target. Leaves to each
+//! workload which targets it has.
+
+use serde::Serialize;
+
+/// One kind of figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Metric {
+    /// Operations per second.
+    Rate,
+    /// GB of content per second.
+    Throughput,
+    /// CPU of the server, µs per operation.
+    CpuPerOperation,
+    /// CPU of the server, seconds per GB of content.
+    CpuPerGigabyte,
+    /// Median latency of an operation, ms.
+    P50,
+    /// 99th percentile of the latency of an operation, ms.
+    P99,
+    /// From the last byte sent to the acknowledgement of an upload, ms.
+    Finish,
+    /// Peak resident memory of the server during the block, MiB.
+    PeakMemory,
+    /// Resident memory of the server that one more connection costs, KiB.
+    MemoryPerConnection,
+    /// Calls per operation that wait for the disk (fsync and its kin).
+    SyncsPerOperation,
+}
+
+/// What a workload wants a metric to be.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Target {
+    /// The cases meant: those that have this among the parts of their name; all for nothing.
+    pub(crate) case: &'static str,
+    pub(crate) metric: Metric,
+    pub(crate) measure: Measure,
+    pub(crate) bound: Bound,
+    /// The limit that must be reached, if any.
+    pub(crate) required: Option<f64>,
+    /// The limit to try for.
+    pub(crate) ambitious: Option<f64>,
+}
+
+/// Of what a target speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Measure {
+    /// Ours divided by the peer's.
+    Ratio,
+    /// Our own figure.
+    Ours,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Bound {
+    AtMost,
+    AtLeast,
+}
+
+/// How a figure stands to its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    Missed,
+    Met,
+    /// The ambitious limit is reached as well.
+    Ambitious,
+}
+
+// === impl Metric ===
+
+impl Metric {
+    /// The figure's unit, where an operation is called `operation`.
+    pub(crate) fn unit(self, operation: &str) -> String {
+        match self {
+            Self::Rate => format!("{operation}s/s"),
+            Self::Throughput => "GB/s".to_owned(),
+            Self::CpuPerOperation => format!("CPU µs/{operation}"),
+            Self::CpuPerGigabyte => "CPU s/GB".to_owned(),
+            Self::P50 => "p50 ms".to_owned(),
+            Self::P99 => "p99 ms".to_owned(),
+            Self::Finish => "finish ms".to_owned(),
+            Self::PeakMemory => "peak RSS MiB".to_owned(),
+            Self::MemoryPerConnection => "KiB/connection".to_owned(),
+            Self::SyncsPerOperation => format!("fsyncs/{operation}"),
+        }
+    }
+}
+
+// === impl Target ===
+
+impl Target {
+    pub(crate) const fn ratio(case: &'static str, metric: Metric, bound: Bound) -> Self {
+        Self {
+            case,
+            metric,
+            measure: Measure::Ratio,
+            bound,
+            required: None,
+            ambitious: None,
+        }
+    }
+
+    pub(crate) const fn ours(case: &'static str, metric: Metric, at_most: f64) -> Self {
+        Self {
+            measure: Measure::Ours,
+            ..Self::ratio(case, metric, Bound::AtMost)
+        }
+        .required(at_most)
+    }
+
+    pub(crate) const fn required(mut self, limit: f64) -> Self {
+        self.required = Some(limit);
+        self
+    }
+
+    pub(crate) const fn ambitious(mut self, limit: f64) -> Self {
+        self.ambitious = Some(limit);
+        self
+    }
+
+    pub(crate) fn concerns(&self, case: &str, metric: Metric) -> bool {
+        self.metric == metric && self.means(case)
+    }
+
+    pub(crate) fn means(&self, case: &str) -> bool {
+        self.case.is_empty() || case.split(", ").any(|part| part == self.case)
+    }
+
+    pub(crate) fn judge(&self, figure: f64) -> Verdict {
+        let reaches = |limit: f64| match self.bound {
+            Bound::AtMost => figure <= limit,
+            Bound::AtLeast => figure >= limit,
+        };
+        match (self.required.map(reaches), self.ambitious.map(reaches)) {
+            (_, Some(true)) => Verdict::Ambitious,
+            (Some(true), _) => Verdict::Met,
+            (Some(false), _) | (None, _) => Verdict::Missed,
+        }
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.bound {
+            Bound::AtMost => "≤ ",
+            Bound::AtLeast => "≥ ",
+        })?;
+        match (self.required, self.ambitious) {
+            (Some(required), Some(ambitious)) => write!(f, "{required} ({ambitious}*)")?,
+            (Some(limit), None) => write!(f, "{limit}")?,
+            (None, Some(limit)) => write!(f, "{limit}*")?,
+            (None, None) => write!(f, "–")?,
+        }
+        match self.measure {
+            Measure::Ratio => f.write_str(" x"),
+            Measure::Ours => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_missed_met_or_more_than_met() {
+        let target = Target::ratio("c=1", Metric::Rate, Bound::AtLeast)
+            .required(5.0)
+            .ambitious(12.0);
+        assert_eq!(target.judge(4.9), Verdict::Missed);
+        assert_eq!(target.judge(5.0), Verdict::Met);
+        assert_eq!(target.judge(13.0), Verdict::Ambitious);
+        assert_eq!(target.to_string(), "≥ 5 (12*) x");
+    }
+
+    #[test]
+    fn a_lower_bound_on_our_own_figure_is_judged_downwards() {
+        let target = Target::ours("", Metric::Finish, 5.0);
+        assert_eq!(target.judge(4.0), Verdict::Met);
+        assert_eq!(target.judge(6.0), Verdict::Missed);
+        assert!(target.concerns("any case", Metric::Finish));
+        assert!(!target.concerns("any case", Metric::P99));
+    }
+
+    #[test]
+    fn a_target_means_whole_parts_of_a_name() {
+        let target = Target::ours("c=1", Metric::P99, 1.0);
+        assert!(target.means("GET by tag, c=1"));
+        assert!(!target.means("GET by tag, c=16"));
+    }
+}

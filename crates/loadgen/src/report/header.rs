@@ -1,0 +1,89 @@
+//! Under which circumstances a bench ran.
+
+use serde::Serialize;
+
+use crate::bench::{Bench, Gate, Sides};
+use crate::server::Software;
+use crate::workload::Scale;
+
+/// What the figures cannot be read without.
+#[derive(Serialize)]
+pub(crate) struct Header {
+    /// The command that made the report.
+    pub(crate) command: String,
+    /// When it began, UTC.
+    pub(crate) began: String,
+    pub(crate) machine: Machine,
+    pub(crate) software: Sides<Version>,
+    pub(crate) block_s: f64,
+    pub(crate) pairs: usize,
+    pub(crate) gate: Gate,
+    pub(crate) scale: Scale,
+    /// Why fsyncs are not counted, if they are not.
+    pub(crate) syncs: &'static str,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Version {
+    #[serde(flatten)]
+    pub(crate) software: Software,
+    pub(crate) version: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Machine {
+    pub(crate) cpu: String,
+    pub(crate) cpus: usize,
+    pub(crate) kernel: String,
+    pub(crate) memory_mib: u64,
+    /// The servers' CPU and the generator's, if they could be pinned.
+    pub(crate) pinned: Option<[usize; 2]>,
+}
+
+// === impl Header ===
+
+impl Header {
+    pub(crate) async fn of(bench: &Bench, command: String, began: String) -> Self {
+        let plan = bench.plan();
+        let version = async |software: &Software| Version {
+            software: software.clone(),
+            version: software.version().await,
+        };
+        Self {
+            command,
+            began,
+            machine: Machine::this(bench),
+            software: Sides {
+                ours: version(&plan.software.ours).await,
+                peer: version(&plan.software.peer).await,
+            },
+            block_s: plan.block.as_secs_f64(),
+            pairs: plan.pairs,
+            gate: plan.gate,
+            scale: plan.scale.clone(),
+            syncs: if bench.can_count_syncs() {
+                "counted below strace, in a run of its own"
+            } else {
+                "not counted: strace is not installed or may not trace"
+            },
+        }
+    }
+}
+
+// === impl Machine ===
+
+impl Machine {
+    fn this(bench: &Bench) -> Self {
+        let system = rustix::system::uname();
+        let information = rustix::system::sysinfo();
+        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let field = |line: &str| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim().to_owned());
+        Self {
+            cpu: cpuinfo.lines().find_map(field).unwrap_or_else(|| "unknown".to_owned()),
+            cpus: cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
+            kernel: system.release().to_string_lossy().into_owned(),
+            memory_mib: (information.totalram * information.mem_unit as u64) >> 20,
+            pinned: bench.pinning().map(|it| [it.servers, it.generator]),
+        }
+    }
+}

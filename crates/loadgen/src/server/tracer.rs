@@ -1,0 +1,101 @@
+//! Counting the calls of a server that wait for the disk.
+//!
+//! The server runs below `strace`, which writes one line per such call and lets all others pass
+//! (`--seccomp-bpf`). The lines before and after some work are counted; what the server does at
+//! its start does not count. Timing is meaningless meanwhile.
+
+use std::io;
+use std::path::PathBuf;
+
+use tokio::process::Command;
+
+use super::product::{Prepared, quiet};
+
+/// Every call that makes data durable before it returns.
+const CALLS: &[&str] = &["fsync", "fdatasync", "syncfs", "sync", "msync", "sync_file_range"];
+
+/// An `strace` that can be used here.
+#[derive(Debug, Clone)]
+pub(crate) struct Tracer {
+    log: PathBuf,
+}
+
+/// Calls seen so far.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SyncCount(u64);
+
+// === impl Tracer ===
+
+impl Tracer {
+    /// Nothing where there is no `strace`, or where it may not trace.
+    pub(crate) async fn find(log: PathBuf) -> Option<Self> {
+        let tracer = Self { log };
+        let probe = Prepared {
+            program: "true".into(),
+            arguments: Vec::new(),
+        };
+        let mut command = tracer.around(&probe);
+        command
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .kill_on_drop(true);
+        let limit = std::time::Duration::from_secs(10);
+        let status = tokio::time::timeout(limit, command.status()).await.ok()?.ok()?;
+        status.success().then_some(tracer)
+    }
+
+    /// The command with the tracer around it. A SIGTERM to the tracer ends what it traces.
+    pub(super) fn around(&self, prepared: &Prepared) -> Command {
+        let mut command = Command::new("strace");
+        command
+            .args(["--follow-forks", "--seccomp-bpf", "--quiet=all"])
+            .args(["--signal=none", &format!("--trace={}", CALLS.join(","))])
+            .arg("--output")
+            .arg(&self.log)
+            .arg("--")
+            .arg(&prepared.program)
+            .args(&prepared.arguments);
+        quiet(&mut command);
+        command
+    }
+
+    pub(crate) fn count(&self) -> io::Result<SyncCount> {
+        let log = std::fs::read_to_string(&self.log)?;
+        let count = log.lines().filter(|line| is_call(line)).count();
+        Ok(SyncCount(count as u64))
+    }
+}
+
+/// A call is logged where it begins; a second line may tell that it was resumed.
+fn is_call(line: &str) -> bool {
+    let call = line.split_once(' ').map_or(line, |(_pid, call)| call);
+    call.trim_start()
+        .split_once('(')
+        .is_some_and(|(name, _)| CALLS.contains(&name))
+}
+
+// === impl SyncCount ===
+
+impl SyncCount {
+    pub(crate) fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_counts_once_whether_or_not_it_was_interrupted() {
+        let log = [
+            "101  fdatasync(9)                      = 0",
+            "102 fsync(12 <unfinished ...>",
+            "102 <... fsync resumed>)               = 0",
+            "102 +++ exited with 0 +++",
+            "103 sync_file_range(3, 0, 4096, SYNC_FILE_RANGE_WRITE) = 0",
+        ];
+        assert_eq!(log.iter().filter(|line| is_call(line)).count(), 3);
+    }
+}

@@ -1,0 +1,223 @@
+//! The table of workloads, and what a workload is.
+//!
+//! A workload is a row of the table: it makes cases for one registry. A case is what is measured,
+//! with its own connections: prepared once, armed before each block, fired for the block, and
+//! verified at the end. Only [`Case::fire`] is timed. Cases of one workload may share data in the
+//! registry; they hold what they share and fill it on first use.
+//!
+//! Adding a row is one file here with its targets, and one line in [`WORKLOADS`].
+
+mod connections;
+mod delete_tagged;
+mod manifest_read;
+mod negative_read;
+mod pull_hot;
+mod push_layer;
+mod push_small;
+mod repeat;
+mod scale;
+mod stock;
+mod tag_list;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub(crate) use connections::raise_file_limit;
+pub(crate) use scale::{Scale, ScaleArgs};
+
+use crate::client::CallError;
+use crate::content::Noise;
+use crate::drive::Block;
+use crate::gauge::{Gauge, GaugeError};
+use crate::metric::Target;
+use crate::registry::Registry;
+use crate::sample::Sample;
+
+/// All rows, in the order in which they run.
+pub(crate) const WORKLOADS: &[&dyn Workload] = &[
+    &push_small::PushSmall,
+    &push_layer::PushLayer,
+    &pull_hot::PullHot,
+    &manifest_read::ManifestRead,
+    &negative_read::NegativeRead,
+    &tag_list::TagList,
+    &delete_tagged::DeleteTagged,
+    &connections::Connections,
+];
+
+/// Why a case failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Gauge(#[from] GaugeError),
+    #[error("this workload reads the server's memory and needs its process id")]
+    NoGauge,
+}
+
+/// One row of the table.
+pub(crate) trait Workload: Sync {
+    fn about(&self) -> About;
+
+    /// The cases at this site, always the same in the same order. Does no I/O.
+    fn cases(&self, site: &Site, scale: &Scale) -> Vec<Box<dyn Case>>;
+}
+
+/// What there is to say about a row.
+pub(crate) struct About {
+    /// As in the table of the performance document: `P1`.
+    pub(crate) id: &'static str,
+    pub(crate) title: &'static str,
+    /// What one operation is called, in the singular.
+    pub(crate) operation: &'static str,
+    pub(crate) fresh: Fresh,
+    pub(crate) targets: &'static [Target],
+}
+
+/// For how long a server and its data live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fresh {
+    /// All cases of the workload: they share set-up and leave little behind.
+    Workload,
+    /// One case: it leaves much behind.
+    Case,
+    /// One block: its figures depend on what the process did before.
+    Block,
+}
+
+/// One registry under load.
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) registry: Registry,
+    /// The server's process, if it is known.
+    pub(crate) gauge: Option<Gauge>,
+    pub(crate) noise: Noise,
+}
+
+/// What a case is measured by, and how it wants to be run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    pub(crate) measures: Measures,
+    /// Whether a block is run and thrown away before the first pair.
+    pub(crate) warm_up: bool,
+    /// Whether latencies are also taken at a fixed rate.
+    pub(crate) open_loop: bool,
+    /// Whether the server's fsyncs per operation are counted.
+    pub(crate) count_syncs: bool,
+    /// No more pairs than this.
+    pub(crate) pairs: usize,
+    /// How long preparing may take, and arming, firing and verifying each.
+    pub(crate) limit: Duration,
+}
+
+/// Which figures make sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Measures {
+    Operations,
+    Bytes,
+    /// Only what the case itself reports.
+    Own,
+}
+
+/// One measured case at one site.
+#[async_trait]
+pub(crate) trait Case: Send {
+    fn name(&self) -> String;
+
+    fn manner(&self) -> Manner;
+
+    /// Puts the data there that the case needs. Called once.
+    async fn prepare(&mut self) -> Result<(), LoadError> {
+        Ok(())
+    }
+
+    /// Everything before a block that must not be timed: connections, content, digests.
+    async fn arm(&mut self) -> Result<(), LoadError>;
+
+    /// The timed part.
+    async fn fire(&mut self, block: &Block) -> Result<Sample, LoadError>;
+
+    /// Reads back what the registry said it has. Returns how much was compared.
+    async fn verify(&mut self) -> Result<Verified, LoadError>;
+}
+
+/// What was compared after the blocks.
+#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
+pub(crate) struct Verified {
+    /// Items read back and compared by digest or status.
+    pub(crate) checked: u64,
+    /// Items that could have been.
+    pub(crate) of: u64,
+}
+
+// === impl Manner ===
+
+impl Manner {
+    pub(crate) const fn of(measures: Measures) -> Self {
+        Self {
+            measures,
+            warm_up: true,
+            open_loop: false,
+            count_syncs: false,
+            pairs: usize::MAX,
+            limit: Duration::from_secs(120),
+        }
+    }
+}
+
+/// The rows with these identifiers; all for none.
+pub(crate) fn select(identifiers: &[String]) -> Result<Vec<&'static dyn Workload>, String> {
+    if identifiers.is_empty() {
+        return Ok(WORKLOADS.to_vec());
+    }
+    identifiers
+        .iter()
+        .map(|wanted| {
+            let found = WORKLOADS
+                .iter()
+                .find(|it| it.about().id.eq_ignore_ascii_case(wanted));
+            found.copied().ok_or_else(|| wanted.clone())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_row_has_its_own_identifier_and_distinct_case_names() {
+        let site = Site {
+            registry: Registry::at(([127, 0, 0, 1], 1).into()),
+            gauge: None,
+            noise: Noise::new(),
+        };
+        let mut identifiers = BTreeSet::new();
+        for workload in WORKLOADS {
+            let about = workload.about();
+            assert!(identifiers.insert(about.id), "{}", about.id);
+            let cases = workload.cases(&site, &Scale::full());
+            let names: BTreeSet<String> = cases.iter().map(|case| case.name()).collect();
+            assert_eq!(names.len(), cases.len(), "{}", about.id);
+            for target in about.targets {
+                let meant = names.iter().any(|name| target.means(name));
+                assert!(meant, "{}: no case is meant by {:?}", about.id, target.case);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_selected_by_identifier_in_the_given_order() {
+        let ids = |wanted: &[&str]| -> Result<Vec<_>, String> {
+            let wanted: Vec<String> = wanted.iter().map(|it| (*it).to_owned()).collect();
+            Ok(select(&wanted)?.iter().map(|it| it.about().id).collect())
+        };
+        assert_eq!(ids(&["g1", "P1"]), Ok(vec!["G1", "P1"]));
+        assert_eq!(ids(&[]).unwrap().len(), WORKLOADS.len());
+        assert_eq!(ids(&["Z9"]), Err("Z9".to_owned()));
+    }
+}

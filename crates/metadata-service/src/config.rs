@@ -1,0 +1,90 @@
+//! Settings of the metadata service.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use meridian_catalog::Settings;
+use meridian_clock::Region;
+use serde::{Deserialize, Serialize};
+
+/// Settings of the metadata service.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the log and the state lie.
+    pub data_dir: PathBuf,
+    /// The name of the region.
+    pub region: Region,
+    /// How long a write or a read may take before it is given up.
+    #[serde(with = "humantime_serde")]
+    pub deadline: Duration,
+    /// How many writes may be under way at once; more wait, and past the deadline they fail.
+    pub concurrent_writes: usize,
+    /// How long a group of concurrent writes may wait for more to share its sync. A lone write
+    /// never waits.
+    #[serde(with = "humantime_serde")]
+    pub group_commit_linger: Duration,
+    /// How long events may wait for more to be published together.
+    #[serde(with = "humantime_serde")]
+    pub publish_linger: Duration,
+    /// How long blobs are kept that no manifest needs, and what else decides in the state.
+    pub retention: Retention,
+}
+
+/// How long what is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// How long an uploaded blob is kept before a manifest needs it.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// How long a blob is kept after the last manifest that needed it went.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+    /// How long the outcome of a request is remembered for a retry.
+    #[serde(with = "humantime_serde")]
+    pub requests: Duration,
+    /// How many of them at most.
+    pub request_count: u64,
+}
+
+// === impl Config ===
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("metadata"),
+            region: "local".parse().expect("`local` is a valid name"),
+            deadline: Duration::from_secs(10),
+            concurrent_writes: 4_096,
+            group_commit_linger: Duration::from_millis(2),
+            publish_linger: Duration::from_millis(100),
+            retention: Retention::default(),
+        }
+    }
+}
+
+// === impl Retention ===
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(7 * 24 * 3600),
+            grace: Duration::from_secs(24 * 3600),
+            requests: Duration::from_secs(600),
+            request_count: 100_000,
+        }
+    }
+}
+
+impl From<Retention> for Settings {
+    fn from(retention: Retention) -> Self {
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            lease_millis: millis(retention.lease),
+            grace_millis: millis(retention.grace),
+            request_millis: millis(retention.requests),
+            request_count: retention.request_count,
+        }
+    }
+}

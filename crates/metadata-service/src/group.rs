@@ -1,0 +1,211 @@
+//! This member of the metadata group.
+//!
+//! Owns the Raft instance: its start, its end, the proposing of commands and the barrier before
+//! reads. Leaves to `write` and `read` what is proposed and read.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use meridian_catalog::{Command, Entry, Reply, RequestId};
+use meridian_clients::ReadError;
+use meridian_clock::Clock;
+use openraft::errors::{ClientWriteError, RaftError};
+use openraft::{BasicNode, ReadPolicy, ServerState};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::Config;
+use crate::identity::Identity;
+use crate::raft::log_store::LogStore;
+use crate::raft::log_writer::Linger;
+use crate::raft::network::Alone;
+use crate::raft::state_machine::{StateMachine, States};
+use crate::raft::{self, Raft};
+use crate::store::View;
+
+/// How long a member that must lead waits before it asks again whether it does.
+const SETTLING: Duration = Duration::from_millis(5);
+
+/// A group of this many writes does not wait for more.
+const ENOUGH: usize = 128;
+
+/// This member.
+pub(crate) struct Group {
+    raft: Raft,
+    log: LogStore,
+    states: States,
+    clock: Arc<dyn Clock>,
+    /// Whether this member is the only voter. Then what it applied is what was acknowledged, and
+    /// a read needs nobody's consent. Cleared before a second voter is asked for.
+    alone: AtomicBool,
+    writes: Semaphore,
+    deadline: Duration,
+}
+
+// === impl Group ===
+
+impl Group {
+    /// Opens the log and the state in `folder` and starts Raft on them.
+    pub(crate) async fn start(
+        config: &Config,
+        folder: &Path,
+        identity: &Identity,
+        clock: Arc<dyn Clock>,
+    ) -> io::Result<Self> {
+        let linger = Linger {
+            longest: config.group_commit_linger,
+            enough: ENOUGH,
+        };
+        let (opened, log) = {
+            let folder = folder.to_owned();
+            let open = move || {
+                let log = LogStore::open(&folder, linger)?;
+                Ok::<_, io::Error>((StateMachine::open(folder)?, log))
+            };
+            let opened = tokio::task::spawn_blocking(open).await;
+            opened.map_err(io::Error::other)??
+        };
+        let (machine, states) = opened;
+        let settings = raft::config(identity.region.as_str()).map_err(io::Error::other)?;
+        let raft = Raft::new(identity.node, settings, Alone, log.clone(), machine).await;
+        let raft = raft.map_err(io::Error::other)?;
+        let group = Self {
+            raft,
+            log,
+            states,
+            clock,
+            alone: AtomicBool::new(true),
+            writes: Semaphore::new(config.concurrent_writes),
+            deadline: config.deadline,
+        };
+        group.lead(identity).await?;
+        Ok(group)
+    }
+
+    /// Makes the group if it is new, and leads it.
+    async fn lead(&self, identity: &Identity) -> io::Result<()> {
+        if !self.raft.is_initialized().await.map_err(io::Error::other)? {
+            let me = BasicNode::new(identity.cluster.clone());
+            let members = std::collections::BTreeMap::from([(identity.node, me)]);
+            self.raft
+                .initialize(members)
+                .await
+                .map_err(io::Error::other)?;
+        }
+        // Nobody else can lead, so there is no reason to wait for an election time-out.
+        self.raft
+            .trigger()
+            .elect(false)
+            .await
+            .map_err(io::Error::other)?;
+        self.raft
+            .wait(Some(self.deadline))
+            .state(ServerState::Leader, "the only member leads")
+            .await
+            .map_err(io::Error::other)?;
+        Ok(())
+    }
+
+    /// Proposes a command; returns when it is durable and applied.
+    pub(crate) async fn propose(
+        &self,
+        request: Option<RequestId>,
+        command: Command,
+    ) -> Result<Reply, ReadError> {
+        let deadline = Instant::now() + self.deadline;
+        let permit = timeout_at(deadline, self.writes.acquire()).await;
+        let _permit = match permit {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(_closed)) => return Err(unavailable("it is shutting down")),
+            Err(_elapsed) => return Err(unavailable("too many writes are under way")),
+        };
+        let mut entry = Entry {
+            millis: self.clock.now_millis(),
+            request,
+            command,
+        };
+        loop {
+            let write = self.raft.client_write(entry.clone());
+            match timeout_at(deadline, write).await {
+                Ok(Ok(written)) => return Ok(written.response().clone()),
+                Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
+                    // A leader that was just elected says so until its lease is confirmed.
+                    if timeout_at(deadline, tokio::time::sleep(SETTLING)).await.is_err() {
+                        return Err(unavailable("no leader is known"));
+                    }
+                    entry.millis = self.clock.now_millis();
+                }
+                Ok(Err(RaftError::APIError(error))) => return Err(unavailable(error)),
+                Ok(Err(RaftError::Fatal(error))) => return Err(unavailable(error)),
+                Err(_elapsed) => return Err(ReadError::DeadlineExceeded),
+            }
+        }
+    }
+
+    /// The state, with every write that was acknowledged before the call.
+    pub(crate) async fn read(&self) -> Result<View, ReadError> {
+        if !(self.alone.load(Ordering::SeqCst) && self.raft.is_leader()) {
+            let barrier = self.raft.ensure_linearizable(ReadPolicy::ReadIndex);
+            match tokio::time::timeout(self.deadline, barrier).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(unavailable(error)),
+                Err(_elapsed) => return Err(ReadError::DeadlineExceeded),
+            }
+        }
+        self.view()
+    }
+
+    /// The state as it is here.
+    pub(crate) fn view(&self) -> Result<View, ReadError> {
+        self.states.view().map_err(|error| ReadError::Internal {
+            reason: error.to_string(),
+        })
+    }
+
+    /// Changes whenever entries were applied.
+    pub(crate) fn progress(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.states.progress()
+    }
+
+    /// The wall clock, in milliseconds.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now_millis()
+    }
+
+    /// How many syncs the log has made.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.log.syncs()
+    }
+
+    /// Returns when Raft has failed and will not go on.
+    pub(crate) async fn failed(&self) -> String {
+        use openraft::type_config::async_runtime::watch::WatchReceiver as _;
+        let mut metrics = self.raft.server_metrics();
+        loop {
+            let running = self.raft.is_initialized().await;
+            if let Err(error) = running {
+                return error.to_string();
+            }
+            if metrics.changed().await.is_err() {
+                return "raft has stopped".to_owned();
+            }
+        }
+    }
+
+    /// Stops Raft. What is acknowledged is durable already.
+    pub(crate) async fn stop(&self) {
+        self.writes.close();
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::warn!(%error, "raft did not stop cleanly");
+        }
+    }
+}
+
+fn unavailable(reason: impl ToString) -> ReadError {
+    ReadError::Unavailable {
+        reason: reason.to_string(),
+    }
+}

@@ -1,0 +1,251 @@
+//! From the outbox to the event log.
+//!
+//! Keeps the invariant that a shard's events stand in the log in the order of `seq`, without a
+//! gap. After any failure the publisher begins again behind what the log has: an event may then
+//! stand there twice, byte for byte the same, and its id tells. The outbox is trimmed behind what
+//! the log acknowledged, and never before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use meridian_catalog::{Command, Reply, query};
+use meridian_clients::ReadError;
+use meridian_clock::Region;
+use meridian_event::{Envelope, SHARDS};
+use meridian_eventlog::{EventLog, Record, ShardBatch, Topic};
+use meridian_proto::{decode_envelope, encode_envelope};
+use tokio_util::sync::CancellationToken;
+
+use crate::group::Group;
+
+/// Events of one shard that are published together.
+const BATCH: usize = 512;
+/// How long to wait after a failure.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Publishes a region's events.
+pub(crate) struct Publisher {
+    group: Arc<Group>,
+    log: Arc<dyn EventLog>,
+    topic: Topic,
+    linger: Duration,
+    /// Per shard, the `seq` of the next event to publish. Zero: not yet known.
+    next: Vec<u64>,
+}
+
+/// Why events cannot be published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The event log has events that this state never made: it was restored from a backup.
+    #[error(
+        "the event log has event {seq} of shard {shard} (epoch {epoch}), but this state is only at {next} (epoch {ours}): it was restored from a backup, or the event log belongs to another region"
+    )]
+    LogAhead {
+        /// Which shard.
+        shard: u16,
+        /// The log's last event there.
+        seq: u64,
+        /// The log's epoch there.
+        epoch: u64,
+        /// The next event of this state.
+        next: u64,
+        /// The epoch of this state.
+        ours: u64,
+    },
+    /// A record of the event log cannot be read.
+    #[error("the last record of shard {shard} of the event log is no event of this region")]
+    ForeignRecord {
+        /// Which shard.
+        shard: u16,
+    },
+    /// The event log failed.
+    #[error("the event log failed: {0}")]
+    Log(String),
+    /// The state cannot be read or advanced.
+    #[error("the state cannot be read")]
+    State(#[from] ReadError),
+}
+
+/// The topic of a region's events.
+pub(crate) fn topic(region: Region) -> Topic {
+    let name = format!("meridian.{region}.events.v1");
+    name.parse().expect("a region's name is a part of a topic's")
+}
+
+// === impl Publisher ===
+
+impl Publisher {
+    pub(crate) fn new(
+        group: Arc<Group>,
+        log: Arc<dyn EventLog>,
+        topic: Topic,
+        linger: Duration,
+    ) -> Self {
+        Self {
+            group,
+            log,
+            topic,
+            linger,
+            next: vec![0; usize::from(SHARDS)],
+        }
+    }
+
+    /// Reads the heads of the log, and goes on behind them.
+    pub(crate) async fn catch_up(&mut self) -> Result<(), PublishError> {
+        let created = self.log.create_topic(&self.topic, SHARDS).await;
+        created.map_err(|error| PublishError::Log(meridian_error::chain(&error)))?;
+        let streams = query::streams(&self.group.view()?).map_err(state)?;
+        for (shard, stream) in (0..SHARDS).zip(streams) {
+            let last = self.log.last(&self.topic, shard).await;
+            let last = last.map_err(|error| PublishError::Log(meridian_error::chain(&error)))?;
+            let mut next = stream.acknowledged + 1;
+            if let Some(last) = last {
+                let head = decode_envelope(&last.record.payload)
+                    .map_err(|_| PublishError::ForeignRecord { shard })?
+                    .id;
+                if head.epoch > stream.epoch
+                    || (head.epoch == stream.epoch && head.seq >= stream.next)
+                {
+                    return Err(PublishError::LogAhead {
+                        shard,
+                        seq: head.seq,
+                        epoch: head.epoch,
+                        next: stream.next,
+                        ours: stream.epoch,
+                    });
+                }
+                if head.epoch == stream.epoch {
+                    next = next.max(head.seq + 1);
+                }
+            }
+            self.next[usize::from(shard)] = next;
+        }
+        Ok(())
+    }
+
+    /// Publishes until it is stopped. An event log that fails is tried again, for ever.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), PublishError> {
+        let mut progress = self.group.progress();
+        loop {
+            progress.mark_unchanged();
+            match self.publish_all().await {
+                Ok(()) => {}
+                Err(error @ (PublishError::LogAhead { .. } | PublishError::ForeignRecord { .. })) => {
+                    return Err(error);
+                }
+                Err(error) if stop.is_cancelled() => {
+                    tracing::warn!(%error, "events stay in the outbox until the next start");
+                    return Ok(());
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "events wait in the outbox");
+                    tokio::time::sleep(PAUSE).await;
+                    if let Err(error) = self.catch_up().await {
+                        tracing::warn!(%error, "the event log is still away");
+                    }
+                    progress.mark_changed();
+                }
+            }
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                changed = progress.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    // What comes within the linger shares a sync and an acknowledgement.
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(self.linger) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn publish_all(&mut self) -> Result<(), PublishError> {
+        while let Some(batches) = self.read_outbox()? {
+            self.publish(batches).await?;
+        }
+        self.acknowledge().await
+    }
+
+    fn read_outbox(&self) -> Result<Option<Vec<(u16, Vec<Envelope>)>>, PublishError> {
+        let view = self.group.view()?;
+        let mut batches = Vec::new();
+        for shard in 0..SHARDS {
+            let next = self.next[usize::from(shard)];
+            let events = query::outbox(&view, shard, next, BATCH).map_err(state)?;
+            if !events.is_empty() {
+                batches.push((shard, events));
+            }
+        }
+        Ok((!batches.is_empty()).then_some(batches))
+    }
+
+    async fn publish(&mut self, batches: Vec<(u16, Vec<Envelope>)>) -> Result<(), PublishError> {
+        fail::fail_point!("ob.after_read_before_produce");
+        let mut ends = Vec::with_capacity(batches.len());
+        let mut appends = Vec::with_capacity(batches.len());
+        for (shard, events) in batches {
+            ends.push((shard, events.last().map_or(0, |event| event.id.seq)));
+            appends.push(ShardBatch {
+                shard,
+                records: events.iter().map(record).collect(),
+            });
+        }
+        let outcomes = self.log.append_many(&self.topic, appends).await;
+        fail::fail_point!("ob.after_produce_before_cursor");
+        let mut failed = Ok(());
+        for ((shard, end), outcome) in ends.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(_) => self.next[usize::from(shard)] = end + 1,
+                Err(error) => failed = Err(PublishError::Log(meridian_error::chain(&error))),
+            }
+        }
+        failed
+    }
+
+    /// Trims the outbox behind what is published.
+    async fn acknowledge(&self) -> Result<(), PublishError> {
+        loop {
+            let view = self.group.view()?;
+            let streams = query::streams(&view).map_err(state)?;
+            let Some(epoch) = streams.first().map(|stream| stream.epoch) else {
+                return Ok(());
+            };
+            let through: Vec<(u16, u64)> = (0..SHARDS)
+                .zip(streams)
+                .map(|(shard, stream)| (shard, stream, self.next[usize::from(shard)] - 1))
+                .filter(|(_, stream, published)| *published > stream.acknowledged)
+                .map(|(shard, _, published)| (shard, published))
+                .collect();
+            if through.is_empty() {
+                return Ok(());
+            }
+            let command = Command::Acknowledge { epoch, through };
+            let reply = self.group.propose(None, command).await?;
+            fail::fail_point!("ob.after_cursor");
+            if !matches!(reply, Reply::Collected { .. }) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn record(event: &Envelope) -> Record {
+    // The key is for people who look at the topic; the shard is chosen by number.
+    let key = event
+        .event
+        .repository()
+        .map_or_else(String::new, ToString::to_string);
+    Record::new(key, encode_envelope(event)).with_header("id", event.id.to_string())
+}
+
+fn state<E: std::error::Error + 'static>(error: meridian_catalog::CatalogError<E>) -> PublishError {
+    PublishError::State(ReadError::Internal {
+        reason: meridian_error::chain(&error),
+    })
+}

@@ -1,0 +1,61 @@
+//! All of openraft's generics, named once. No other file writes them out.
+//!
+//! Owns the choice of types and the configuration of the protocol; the storage behind it stands in
+//! the modules below, and the network between members comes with the first second member.
+
+pub(crate) mod codec;
+pub(crate) mod log_store;
+pub(crate) mod log_writer;
+pub(crate) mod network;
+pub(crate) mod snapshot;
+pub(crate) mod state_machine;
+
+use std::sync::Arc;
+
+use meridian_catalog::{Entry as Command, Reply};
+use openraft::{Config, ConfigError, SnapshotPolicy};
+
+openraft::declare_raft_types!(
+    /// The metadata group.
+    pub(crate) TypeConfig:
+        D = Command,
+        R = Reply,
+        NodeId = u64,
+        Node = openraft::BasicNode,
+);
+
+pub(crate) type Raft = openraft::Raft<TypeConfig, state_machine::StateMachine>;
+pub(crate) type RaftEntry = openraft::type_config::alias::EntryOf<TypeConfig>;
+pub(crate) type LogId = openraft::type_config::alias::LogIdOf<TypeConfig>;
+pub(crate) type Vote = openraft::type_config::alias::VoteOf<TypeConfig>;
+pub(crate) type Membership = openraft::type_config::alias::StoredMembershipOf<TypeConfig>;
+pub(crate) type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<TypeConfig>;
+pub(crate) type Snapshot =
+    openraft::type_config::alias::SnapshotOf<TypeConfig, snapshot::Image>;
+pub(crate) type IoFlushed = openraft::storage::IOFlushed<TypeConfig>;
+
+/// How many entries after a snapshot stay in the log, for followers that lag a little.
+const KEPT_AFTER_SNAPSHOT: u64 = 20_000;
+
+/// The protocol's settings: a region's own network, and disks that sync in milliseconds.
+pub(crate) fn config(region: &str) -> Result<Arc<Config>, ConfigError> {
+    let config = Config {
+        cluster_name: region.to_owned(),
+        heartbeat_interval: 150,
+        election_timeout_min: 750,
+        election_timeout_max: 1_500,
+        enable_pre_vote: Some(true),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(KEPT_AFTER_SNAPSHOT),
+        max_in_snapshot_log_to_keep: KEPT_AFTER_SNAPSHOT,
+        replication_lag_threshold: 50_000,
+        purge_batch_size: 1_024,
+        max_payload_entries: 512,
+        install_snapshot_timeout: 120_000,
+        enable_leader_restore: Some(false),
+        ..Config::default()
+    };
+    config.validate().map(Arc::new)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,239 @@
+//! Reads: the barrier, then a query.
+
+use bytes::Bytes;
+use meridian_catalog::{self as catalog, CatalogError, query};
+use meridian_clients::{
+    BlobLocation, BlobRecord, Doomed, Due, Encoding, ManifestStat, Page, PageRequest, ReadError,
+    Referrers, RepositoryPath, StorageKey, StoredManifest, Usage,
+};
+use meridian_event::RegistryId;
+use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
+use std::ops::ControlFlow;
+
+use crate::group::Group;
+use crate::store::View;
+
+type Result<T> = std::result::Result<T, ReadError>;
+
+fn failed<E: std::error::Error + 'static>(error: CatalogError<E>) -> ReadError {
+    ReadError::Internal {
+        reason: meridian_error::chain(&error),
+    }
+}
+
+fn registry_in(view: &View, name: &RegistryName) -> Result<RegistryId> {
+    let registry = query::registry(view, name).map_err(failed)?;
+    registry.ok_or(ReadError::RegistryUnknown)
+}
+
+/// What to say when something is not in a repository: perhaps there is no such repository.
+fn absent(
+    view: &View,
+    registry: RegistryId,
+    repository: &RepositoryPath,
+    unknown: ReadError,
+) -> ReadError {
+    match query::is_repository(view, registry, &repository.name) {
+        Ok(true) => unknown,
+        Ok(false) => ReadError::RepositoryUnknown,
+        Err(error) => failed(error),
+    }
+}
+
+fn stat(view: query::ManifestView) -> ManifestStat {
+    ManifestStat {
+        digest: view.digest,
+        media_type: view.media_type,
+        size: view.size,
+        version: view.version,
+    }
+}
+
+pub(crate) async fn manifest(
+    group: &Group,
+    repository: &RepositoryPath,
+    reference: &Reference,
+) -> Result<StoredManifest> {
+    let view = group.read().await?;
+    let registry = registry_in(&view, &repository.registry)?;
+    let found = query::manifest(
+        &view,
+        registry,
+        &repository.name,
+        reference,
+        Bytes::copy_from_slice,
+    );
+    match found.map_err(failed)? {
+        Some((found, bytes)) => Ok(StoredManifest {
+            stat: stat(found),
+            bytes,
+        }),
+        None => Err(absent(&view, registry, repository, ReadError::ManifestUnknown)),
+    }
+}
+
+pub(crate) async fn manifest_stat(
+    group: &Group,
+    repository: &RepositoryPath,
+    reference: &Reference,
+) -> Result<ManifestStat> {
+    let view = group.read().await?;
+    let registry = registry_in(&view, &repository.registry)?;
+    let found = query::manifest_stat(&view, registry, &repository.name, reference);
+    match found.map_err(failed)? {
+        Some(found) => Ok(stat(found)),
+        None => Err(absent(&view, registry, repository, ReadError::ManifestUnknown)),
+    }
+}
+
+pub(crate) async fn tags(
+    group: &Group,
+    repository: &RepositoryPath,
+    page: PageRequest<Tag>,
+) -> Result<Page<Tag>> {
+    let view = group.read().await?;
+    let registry = registry_in(&view, &repository.registry)?;
+    if !query::is_repository(&view, registry, &repository.name).map_err(failed)? {
+        return Err(ReadError::RepositoryUnknown);
+    }
+    let PageRequest { after, limit } = page;
+    let listed = query::tags(&view, registry, &repository.name, after.as_ref(), limit);
+    let listed = listed.map_err(failed)?;
+    Ok(Page {
+        items: listed.items,
+        more: listed.more,
+    })
+}
+
+pub(crate) async fn repositories(
+    group: &Group,
+    registry: &RegistryName,
+    page: PageRequest<RepositoryName>,
+) -> Result<Page<RepositoryName>> {
+    let view = group.read().await?;
+    let registry = registry_in(&view, registry)?;
+    let PageRequest { after, limit } = page;
+    let listed = query::repositories(&view, registry, after.as_ref(), limit).map_err(failed)?;
+    Ok(Page {
+        items: listed.items,
+        more: listed.more,
+    })
+}
+
+pub(crate) async fn referrers(
+    group: &Group,
+    repository: &RepositoryPath,
+    subject: Digest,
+    artifact_types: &[String],
+    after: Option<Digest>,
+    max_bytes: usize,
+) -> Result<Referrers> {
+    let view = group.read().await?;
+    let registry = registry_in(&view, &repository.registry)?;
+    let (mut bytes, mut count) = (0, 0);
+    let wanted = |artifact_type: Option<&str>, length: usize| {
+        let is_wanted = artifact_types.is_empty()
+            || artifact_type.is_some_and(|is| artifact_types.iter().any(|want| want == is));
+        if !is_wanted {
+            return ControlFlow::Continue(false);
+        }
+        if count > 0 && bytes + length > max_bytes {
+            return ControlFlow::Break(());
+        }
+        count += 1;
+        bytes += length;
+        ControlFlow::Continue(true)
+    };
+    let listed = query::referrers(&view, registry, &repository.name, subject, after, wanted);
+    let listed = listed.map_err(failed)?;
+    let next = listed.items.last().map(|(digest, _)| *digest);
+    Ok(Referrers {
+        next: next.filter(|_| listed.more),
+        descriptors: listed.items.into_iter().map(|item| item.1).collect(),
+    })
+}
+
+pub(crate) async fn blob(
+    group: &Group,
+    repository: &RepositoryPath,
+    digest: Digest,
+) -> Result<BlobRecord> {
+    let view = group.read().await?;
+    let registry = registry_in(&view, &repository.registry)?;
+    let found = query::blob(&view, registry, &repository.name, digest, group.now());
+    let Some(found) = found.map_err(failed)? else {
+        return Err(absent(&view, registry, repository, ReadError::BlobUnknown));
+    };
+    Ok(BlobRecord {
+        size: found.size,
+        encoding: match found.encoding {
+            catalog::Encoding::Plain => Encoding::Plain,
+        },
+        location: match found.place {
+            catalog::BlobPlace::Inline(bytes) => BlobLocation::Inline(bytes.into()),
+            catalog::BlobPlace::Stored(object) => BlobLocation::Stored(StorageKey {
+                registry,
+                epoch: object.epoch,
+                generation: object.generation,
+            }),
+        },
+        wants_touch: found.wants_touch,
+    })
+}
+
+pub(crate) async fn registry(group: &Group, name: &RegistryName) -> Result<RegistryId> {
+    let view = group.read().await?;
+    registry_in(&view, name)
+}
+
+pub(crate) async fn due(group: &Group, limit: usize) -> Result<Vec<Due>> {
+    let view = group.read().await?;
+    let due = query::due(&view, group.now(), limit).map_err(failed)?;
+    let due = due.into_iter().map(|due| Due {
+        registry: due.registry,
+        digest: due.digest,
+        size: due.size,
+        condemned: due.condemned,
+        held: due.held,
+    });
+    Ok(due.collect())
+}
+
+pub(crate) async fn doomed(group: &Group, limit: usize) -> Result<Vec<Doomed>> {
+    let view = group.read().await?;
+    let doomed = query::doomed(&view, limit).map_err(failed)?;
+    let doomed = doomed.into_iter().map(|(registry, object)| Doomed {
+        key: StorageKey {
+            registry,
+            epoch: object.epoch,
+            generation: object.generation,
+        },
+    });
+    Ok(doomed.collect())
+}
+
+pub(crate) async fn known(group: &Group, keys: &[StorageKey]) -> Result<Vec<bool>> {
+    let view = group.read().await?;
+    let known = keys.iter().map(|key| {
+        let object = catalog::ObjectKey {
+            epoch: key.epoch,
+            generation: key.generation,
+        };
+        query::is_known(&view, object).map_err(failed)
+    });
+    known.collect()
+}
+
+pub(crate) async fn usage(group: &Group, name: &RegistryName) -> Result<Usage> {
+    let view = group.read().await?;
+    let registry = registry_in(&view, name)?;
+    let usage = query::usage(&view, registry).map_err(failed)?;
+    Ok(Usage {
+        repositories: usage.repositories,
+        manifests: usage.manifests,
+        tags: usage.tags,
+        blobs: usage.blobs,
+        blob_bytes: usage.blob_bytes,
+        manifest_bytes: usage.manifest_bytes,
+    })
+}

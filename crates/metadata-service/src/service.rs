@@ -1,0 +1,203 @@
+//! The service, as its callers see it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use meridian_catalog::Command;
+use meridian_clients::{
+    BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed, Due,
+    Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest,
+    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoredManifest, Usage, WriteError,
+};
+use meridian_event::RegistryId;
+use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
+
+use crate::group::Group;
+use crate::{read, write};
+
+/// The metadata of a region.
+#[derive(Clone)]
+pub struct MetadataService {
+    group: Arc<Group>,
+}
+
+// === impl MetadataService ===
+
+impl MetadataService {
+    pub(crate) const fn new(group: Arc<Group>) -> Self {
+        Self { group }
+    }
+
+    /// How many times the Raft log was synced since the start.
+    #[must_use]
+    pub fn log_syncs(&self) -> u64 {
+        self.group.syncs()
+    }
+}
+
+#[async_trait]
+impl MetadataApi for MetadataService {
+    async fn manifest(
+        &self,
+        repository: &RepositoryPath,
+        reference: &Reference,
+    ) -> Result<StoredManifest, ReadError> {
+        read::manifest(&self.group, repository, reference).await
+    }
+
+    async fn manifest_stat(
+        &self,
+        repository: &RepositoryPath,
+        reference: &Reference,
+    ) -> Result<ManifestStat, ReadError> {
+        read::manifest_stat(&self.group, repository, reference).await
+    }
+
+    async fn tags(
+        &self,
+        repository: &RepositoryPath,
+        page: PageRequest<Tag>,
+    ) -> Result<Page<Tag>, ReadError> {
+        read::tags(&self.group, repository, page).await
+    }
+
+    async fn repositories(
+        &self,
+        registry: &RegistryName,
+        page: PageRequest<RepositoryName>,
+    ) -> Result<Page<RepositoryName>, ReadError> {
+        read::repositories(&self.group, registry, page).await
+    }
+
+    async fn referrers(
+        &self,
+        repository: &RepositoryPath,
+        subject: Digest,
+        artifact_types: &[String],
+        after: Option<Digest>,
+        max_bytes: usize,
+    ) -> Result<Referrers, ReadError> {
+        let group = &self.group;
+        read::referrers(group, repository, subject, artifact_types, after, max_bytes).await
+    }
+
+    async fn blob(
+        &self,
+        repository: &RepositoryPath,
+        digest: Digest,
+    ) -> Result<BlobRecord, ReadError> {
+        read::blob(&self.group, repository, digest).await
+    }
+
+    async fn put_manifest(&self, request: PutManifest) -> Result<ManifestPut, WriteError> {
+        let id = write::request(request.request);
+        let command = write::put_manifest(request);
+        let reply = self.group.propose(Some(id), command).await?;
+        write::done(reply).map(|version| ManifestPut { version })
+    }
+
+    async fn delete_manifest(&self, request: DeleteManifest) -> Result<Deleted, WriteError> {
+        let id = write::request(request.request);
+        let command = write::delete_manifest(request);
+        let reply = self.group.propose(Some(id), command).await?;
+        write::done(reply).map(|version| Deleted { version })
+    }
+
+    async fn put_blob(&self, request: PutBlob) -> Result<BlobPut, WriteError> {
+        let id = write::request(request.request);
+        let command = write::put_blob(request);
+        let reply = self.group.propose(Some(id), command).await?;
+        write::done(reply).map(|version| BlobPut { version })
+    }
+
+    async fn mount_blob(
+        &self,
+        repository: &RepositoryPath,
+        from: Option<&RepositoryName>,
+        digest: Digest,
+        request: RequestId,
+    ) -> Result<Option<BlobPut>, WriteError> {
+        let command = Command::MountBlob {
+            registry: repository.registry.clone(),
+            repository: repository.name.clone(),
+            from: from.cloned(),
+            digest,
+        };
+        let id = write::request(request);
+        let reply = self.group.propose(Some(id), command).await?;
+        let version = write::done_or_nothing(reply)?;
+        Ok(version.map(|version| BlobPut { version }))
+    }
+
+    async fn touch_blob(
+        &self,
+        repository: &RepositoryPath,
+        digest: Digest,
+        request: RequestId,
+    ) -> Result<(), WriteError> {
+        let command = Command::TouchBlob {
+            registry: repository.registry.clone(),
+            repository: repository.name.clone(),
+            digest,
+        };
+        let id = write::request(request);
+        let reply = self.group.propose(Some(id), command).await?;
+        write::done(reply).map(drop)
+    }
+
+    async fn delete_blob(
+        &self,
+        repository: &RepositoryPath,
+        digest: Digest,
+        request: RequestId,
+    ) -> Result<Deleted, WriteError> {
+        let command = Command::DeleteBlob {
+            registry: repository.registry.clone(),
+            repository: repository.name.clone(),
+            digest,
+        };
+        let id = write::request(request);
+        let reply = self.group.propose(Some(id), command).await?;
+        write::done(reply).map(|version| Deleted { version })
+    }
+
+    async fn reserve_generations(
+        &self,
+        count: u64,
+        request: RequestId,
+    ) -> Result<Generations, WriteError> {
+        let command = Command::ReserveGenerations { count };
+        let id = write::request(request);
+        write::reserved(self.group.propose(Some(id), command).await?)
+    }
+
+    async fn registry(&self, name: &RegistryName) -> Result<RegistryId, ReadError> {
+        read::registry(&self.group, name).await
+    }
+
+    async fn due(&self, limit: usize) -> Result<Vec<Due>, ReadError> {
+        read::due(&self.group, limit).await
+    }
+
+    async fn collect(
+        &self,
+        step: Collect,
+        request: RequestId,
+    ) -> Result<CollectOutcome, WriteError> {
+        let id = write::request(request);
+        let reply = self.group.propose(Some(id), write::collect(step)).await?;
+        write::collected(reply)
+    }
+
+    async fn doomed(&self, limit: usize) -> Result<Vec<Doomed>, ReadError> {
+        read::doomed(&self.group, limit).await
+    }
+
+    async fn known(&self, keys: &[StorageKey]) -> Result<Vec<bool>, ReadError> {
+        read::known(&self.group, keys).await
+    }
+
+    async fn usage(&self, registry: &RegistryName) -> Result<Usage, ReadError> {
+        read::usage(&self.group, registry).await
+    }
+}

@@ -1,0 +1,185 @@
+//! Writes: a request becomes a command, its reply an outcome.
+
+use meridian_catalog::{self as catalog, Command, NewManifest, Refusal, Reply};
+use meridian_clients::{
+    BlobLocation, Collect, CollectOutcome, Condition, DeleteManifest, Encoding, Generations,
+    PutBlob, PutManifest, ReadError, RequestId, StorageKey, WriteError,
+};
+use meridian_clock::Version;
+use meridian_event::Leaf;
+use meridian_oci::{Descriptor, Reference};
+
+type Result<T> = std::result::Result<T, WriteError>;
+
+pub(crate) fn request(id: RequestId) -> catalog::RequestId {
+    catalog::RequestId(id.0)
+}
+
+pub(crate) fn put_manifest(request: PutManifest) -> Command {
+    let PutManifest {
+        repository,
+        manifest,
+        digest,
+        tags,
+        condition,
+        request: _,
+    } = request;
+    let subject = manifest.subject().map(|subject| subject.digest);
+    let referrer = subject.and_then(|_| manifest.referrer_descriptor(&digest));
+    let artifact_type = manifest.artifact_type().map(ToOwned::to_owned);
+    Command::PutManifest(Box::new(NewManifest {
+        registry: repository.registry,
+        repository: repository.name,
+        digest,
+        media_type: manifest.media_type().clone(),
+        bytes: manifest.bytes().to_vec(),
+        blobs: manifest.blobs().map(leaf).collect(),
+        children: manifest.children().map(leaf).collect(),
+        subject,
+        referrer: referrer.map(|descriptor| (artifact_type, descriptor)),
+        tags,
+        condition: condition.map(to_condition),
+    }))
+}
+
+fn leaf(descriptor: &Descriptor) -> Leaf {
+    Leaf {
+        digest: descriptor.digest,
+        size: descriptor.size,
+    }
+}
+
+const fn to_condition(condition: Condition) -> catalog::Condition {
+    match condition {
+        Condition::PointsAt(digest) => catalog::Condition::PointsAt(digest),
+        Condition::Absent => catalog::Condition::Absent,
+    }
+}
+
+pub(crate) fn delete_manifest(request: DeleteManifest) -> Command {
+    let DeleteManifest {
+        repository,
+        reference,
+        condition,
+        request: _,
+    } = request;
+    let (registry, repository) = (repository.registry, repository.name);
+    let condition = condition.map(to_condition);
+    match reference {
+        Reference::Tag(tag) => Command::DeleteTag {
+            registry,
+            repository,
+            tag,
+            condition,
+        },
+        Reference::Digest(digest) => Command::DeleteManifest {
+            registry,
+            repository,
+            digest,
+            condition,
+        },
+    }
+}
+
+pub(crate) fn put_blob(request: PutBlob) -> Command {
+    Command::PutBlob {
+        registry: request.repository.registry,
+        repository: request.repository.name,
+        blob: Leaf {
+            digest: request.digest,
+            size: request.size,
+        },
+        encoding: match request.encoding {
+            Encoding::Plain => catalog::Encoding::Plain,
+        },
+        place: match request.location {
+            BlobLocation::Inline(bytes) => catalog::BlobPlace::Inline(bytes.to_vec()),
+            BlobLocation::Stored(key) => catalog::BlobPlace::Stored(object(&key)),
+        },
+    }
+}
+
+pub(crate) fn collect(step: Collect) -> Command {
+    Command::Collect(match step {
+        Collect::Condemn(candidates) => catalog::Collect::Condemn(candidates),
+        Collect::Remove(candidates) => catalog::Collect::Remove(candidates),
+        Collect::Deleted(keys) => catalog::Collect::Deleted(keys.iter().map(object).collect()),
+    })
+}
+
+const fn object(key: &StorageKey) -> catalog::ObjectKey {
+    catalog::ObjectKey {
+        epoch: key.epoch,
+        generation: key.generation,
+    }
+}
+
+/// The version of something that took effect.
+pub(crate) fn done(reply: Reply) -> Result<Version> {
+    match reply {
+        Reply::Done { version } => Ok(version),
+        other => Err(refused(other)),
+    }
+}
+
+/// The version of something that took effect, unless there was nothing to do.
+pub(crate) fn done_or_nothing(reply: Reply) -> Result<Option<Version>> {
+    match reply {
+        Reply::Nothing => Ok(None),
+        other => done(other).map(Some),
+    }
+}
+
+/// Generations that were reserved.
+pub(crate) fn reserved(reply: Reply) -> Result<Generations> {
+    match reply {
+        Reply::Reserved {
+            epoch,
+            first,
+            count,
+        } => Ok(Generations {
+            epoch,
+            first,
+            count,
+        }),
+        other => Err(refused(other)),
+    }
+}
+
+/// What a step of garbage collection did.
+pub(crate) fn collected(reply: Reply) -> Result<CollectOutcome> {
+    match reply {
+        Reply::Collected { objects, bytes } => Ok(CollectOutcome {
+            blobs: objects,
+            bytes,
+        }),
+        Reply::Nothing => Ok(CollectOutcome::default()),
+        other => Err(refused(other)),
+    }
+}
+
+fn refused(reply: Reply) -> WriteError {
+    let Reply::Refused(refusal) = reply else {
+        return ReadError::Internal {
+            reason: format!("the state machine answered `{reply}`"),
+        }
+        .into();
+    };
+    match refusal {
+        Refusal::RegistryUnknown => ReadError::RegistryUnknown.into(),
+        Refusal::RepositoryUnknown => ReadError::RepositoryUnknown.into(),
+        Refusal::ManifestUnknown => ReadError::ManifestUnknown.into(),
+        Refusal::BlobUnknown => ReadError::BlobUnknown.into(),
+        Refusal::ConditionFailed(current) => WriteError::ConditionFailed { current },
+        Refusal::LeavesUnknown(digests) => WriteError::LeavesUnknown(digests),
+        Refusal::SizesDiffer(digests) => WriteError::SizesDiffer(digests),
+        Refusal::InUse(digests) => WriteError::InUse(digests),
+        Refusal::NotInitialized
+        | Refusal::OtherRegion(_)
+        | Refusal::RegistryExists
+        | Refusal::GenerationsExhausted => ReadError::Internal {
+            reason: format!("the state machine refused: {refusal:?}"),
+        }
+        .into(),
+    }
+}

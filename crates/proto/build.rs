@@ -1,0 +1,16 @@
+//! Compiles `/proto` with a pure-Rust compiler, so that a build needs no `protoc`.
+
+use std::error::Error;
+use std::path::Path;
+
+const FILES: &[&str] = &["meridian/event/v1/event.proto"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    println!("cargo::rerun-if-changed={}", root.display());
+    let descriptors = protox::compile(FILES, [&root])?;
+    let mut prost = tonic_prost_build::Config::new();
+    prost.bytes(["."]);
+    tonic_prost_build::configure().compile_fds_with_config(descriptors, prost)?;
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! What the clients stand on: a registry, tools, an engine once it is needed, a folder, and content.
+//!
+//! Keeps the invariant that clients share nothing: each pushes bytes of its own into repositories of
+//! its own, so that none finds there what another has brought, and none reads this user's settings.
+
+use std::cell::OnceCell;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::engine::Engine;
+use crate::content::Noise;
+use crate::layout::{Descriptor, Layout};
+use crate::process::Program;
+use crate::registry::{Registry, Subject};
+use crate::scratch::Scratch;
+use crate::tools::Tools;
+use crate::workspace::Workspace;
+
+pub(super) const MIB: u64 = 1 << 20;
+/// For what moves a layer of a gibibyte.
+pub(super) const LONG: Duration = Duration::from_mins(5);
+/// The tag of every sample.
+pub(super) const TAG: &str = "1";
+/// The one file of every layer.
+pub(super) const FILE: &str = "content";
+
+// What runs is dropped before the folder that it uses.
+pub(super) struct Ground {
+    engine: OnceCell<Engine>,
+    registry: Registry,
+    tools: Tools,
+    seed: u64,
+    large: OnceCell<Sample>,
+    scratch: Scratch,
+}
+
+/// A layout, and what its tag [`TAG`] names.
+pub(super) struct Sample {
+    pub(super) layout: Layout,
+    pub(super) root: Descriptor,
+}
+
+impl Sample {
+    /// `oci:PATH:TAG`, as skopeo and podman call it.
+    pub(super) fn transport(&self) -> String {
+        format!("oci:{}:{TAG}", self.layout.path().display())
+    }
+}
+
+impl Ground {
+    pub(super) fn lay(subject: &Subject, seed: u64, workspace: &Workspace) -> Result<Self> {
+        if matches!(subject, Subject::Meridian) {
+            workspace.build()?;
+        }
+        let tools = Tools::ensure(workspace)?;
+        let scratch = Scratch::new()?;
+        Ok(Self {
+            engine: OnceCell::new(),
+            registry: Registry::start(subject, &scratch, workspace, &tools)?,
+            tools,
+            seed,
+            large: OnceCell::new(),
+            scratch,
+        })
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// `HOST:PORT/REPOSITORY:TAG`.
+    pub(super) fn reference(&self, repository: &str) -> String {
+        format!("{}/{repository}:{TAG}", self.registry.address())
+    }
+
+    /// A folder for one purpose.
+    pub(super) fn dir(&self, name: &str) -> Result<PathBuf> {
+        self.scratch.dir(name)
+    }
+
+    /// A path that nothing lies at yet.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    /// A program of the machine.
+    pub(super) fn program(&self, name: &str) -> Result<Program> {
+        self.at_home(Program::new(name))
+    }
+
+    /// A program that `tests/tools/go.mod` pins.
+    pub(super) fn tool(&self, name: &str) -> Result<Program> {
+        self.at_home(self.tools.program(name))
+    }
+
+    /// The engine, started by the first who asks.
+    pub(super) fn engine(&self) -> Result<&Engine> {
+        if self.engine.get().is_none() {
+            let engine = Engine::start(&self.scratch)?;
+            return Ok(self.engine.get_or_init(|| engine));
+        }
+        Ok(self.engine.get_or_init(|| unreachable!("it was there a line ago")))
+    }
+
+    pub(super) fn noise(&self, label: &str) -> Noise {
+        Noise::new(self.seed, label)
+    }
+
+    /// An index of images for three architectures, two layers each.
+    pub(super) fn multi_arch(&self, label: &str) -> Result<Sample> {
+        self.sample(label, |layout| {
+            let images = ["amd64", "arm64", "s390x"].map(|architecture| {
+                let label = format!("{label}/{architecture}");
+                let first = layout.gzip_layer(FILE, MIB, self.noise(&label))?;
+                let second = layout.gzip_layer("more", 100, self.noise(&format!("{label}/more")))?;
+                Ok(layout.image(architecture, &[first, second])?.on(architecture))
+            });
+            let images: Result<Vec<Descriptor>> = images.into_iter().collect();
+            layout.index(&images?)
+        })
+    }
+
+    /// The digest of the file in the sample of [`Ground::multi_arch`] for this machine.
+    pub(super) fn multi_arch_file(&self, label: &str) -> Result<String> {
+        self.file(&format!("{label}/{}", architecture()), MIB)
+    }
+
+    /// An index of an index and an image.
+    pub(super) fn nested_index(&self, label: &str) -> Result<Sample> {
+        self.sample(label, |layout| {
+            let image = |part: &str| {
+                let layer = layout.gzip_layer(FILE, MIB, self.noise(&format!("{label}/{part}")))?;
+                layout.image("amd64", &[layer])
+            };
+            let inner = layout.index(&[image("inner")?.on("amd64"), image("other")?.on("arm64")])?;
+            layout.index(&[inner, image("outer")?.on("amd64")])
+        })
+    }
+
+    /// An image one of whose layers lies elsewhere.
+    pub(super) fn foreign_layer(&self, label: &str) -> Result<Sample> {
+        self.sample(label, |layout| {
+            let url = "https://example.invalid/layer";
+            let away = layout.foreign_layer(url, self.noise(&format!("{label}/away")))?;
+            let here = layout.gzip_layer(FILE, MIB, self.noise(label))?;
+            layout.image("amd64", &[away, here])
+        })
+    }
+
+    /// An image of one compressed layer.
+    pub(super) fn image(&self, label: &str, size: u64) -> Result<Sample> {
+        self.sample(label, |layout| {
+            let layer = layout.gzip_layer(FILE, size, self.noise(label))?;
+            layout.image(architecture(), &[layer])
+        })
+    }
+
+    /// An image of one layer of a gibibyte, made once.
+    pub(super) fn gibibyte(&self) -> Result<&Sample> {
+        if self.large.get().is_none() {
+            let sample = self.sample("gibibyte", |layout| {
+                let layer = layout.plain_layer(FILE, 1024 * MIB, self.noise("gibibyte"))?;
+                layout.image(architecture(), &[layer])
+            })?;
+            return Ok(self.large.get_or_init(|| sample));
+        }
+        Ok(self.large.get_or_init(|| unreachable!("it was there a line ago")))
+    }
+
+    /// The digest of the file that a layer made with that label holds.
+    pub(super) fn file(&self, label: &str, size: u64) -> Result<String> {
+        use std::io::Read;
+        Ok(crate::content::digest(self.noise(label).take(size))?.0)
+    }
+
+    fn sample(
+        &self,
+        label: &str,
+        make: impl FnOnce(&Layout) -> Result<Descriptor>,
+    ) -> Result<Sample> {
+        let layout = Layout::create(&self.path("samples").join(label.replace('/', ".")))?;
+        let root = make(&layout)?;
+        layout.tag(TAG, &root)?;
+        Ok(Sample { layout, root })
+    }
+
+    /// With a home, temporary files and settings below our folder.
+    fn at_home(&self, program: Program) -> Result<Program> {
+        let home = self.dir("home")?;
+        Ok(program
+            .env("HOME", &home)
+            .env("TMPDIR", self.dir("tmp")?)
+            .env("XDG_RUNTIME_DIR", self.dir("runtime")?)
+            .env("DOCKER_CONFIG", home.join("docker"))
+            .without_env("XDG_CACHE_HOME")
+            .without_env("XDG_CONFIG_HOME")
+            .without_env("XDG_DATA_HOME")
+            .without_env("DOCKER_HOST")
+            .without_env("CONTAINER_HOST")
+            .without_env("REGISTRY_AUTH_FILE"))
+    }
+}
+
+/// This machine's, as Go names it.
+pub(super) fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}

@@ -1,0 +1,190 @@
+//! What the commands need from the machine, whether it is here, and how it gets here.
+//!
+//! Debian's names for the packages stand in one table. As root, or in CI, what is missing is
+//! installed; otherwise the one line that would install it is the error. What no package gives (a
+//! recent Go where the distribution has an old one, the rights of root) is named.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use crate::process::{Program, find};
+use crate::workspace::Workspace;
+
+/// From Debian 13 on a package of its own, before that a part of `docker.io`.
+const DOCKER_CLIENT: &str = "docker-cli";
+const INSTALL_LIMIT: Duration = Duration::from_mins(15);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    CCompiler,
+    /// The version that `tests/tools/go.mod` asks for, or one that fetches it.
+    Go,
+    /// For engines and loop devices.
+    Root,
+    Skopeo,
+    Podman,
+    Docker,
+    Containerd,
+    Ext4,
+    LoopDevices,
+}
+
+impl Need {
+    pub(crate) const ALL: &[Self] = &[
+        Self::CCompiler,
+        Self::Go,
+        Self::Root,
+        Self::Skopeo,
+        Self::Podman,
+        Self::Docker,
+        Self::Containerd,
+        Self::Ext4,
+        Self::LoopDevices,
+    ];
+
+    const fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::CCompiler => &["cc"],
+            Self::Go => &["go"],
+            Self::Root => &[],
+            Self::Skopeo => &["skopeo"],
+            Self::Podman => &["podman"],
+            Self::Docker => &["docker", "dockerd", "runc"],
+            Self::Containerd => &["containerd", "ctr"],
+            Self::Ext4 => &["mkfs.ext4"],
+            Self::LoopDevices => &["losetup", "mount", "umount"],
+        }
+    }
+
+    const fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::CCompiler => &["gcc", "libc6-dev"],
+            Self::Go => &["golang-go"],
+            Self::Root => &[],
+            Self::Skopeo => &["skopeo"],
+            Self::Podman => &["podman"],
+            Self::Docker => &["docker.io", DOCKER_CLIENT, "runc"],
+            Self::Containerd => &["containerd"],
+            Self::Ext4 => &["e2fsprogs"],
+            Self::LoopDevices => &["util-linux", "mount"],
+        }
+    }
+
+    fn is_met(self, workspace: &Workspace) -> bool {
+        match self {
+            Self::Root => is_root(),
+            Self::Go => find("go").is_some() && go_is_recent(workspace),
+            _ => self.programs().iter().all(|name| find(name).is_some()),
+        }
+    }
+
+    /// What to do where packages did not help.
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Go => "install the Go that `tests/tools/go.mod` asks for, from https://go.dev/dl",
+            Self::Root => {
+                "engines and loop devices need root: run the same command with `sudo --preserve-env=PATH,HOME,CARGO_HOME,RUSTUP_HOME,CARGO_TARGET_DIR`"
+            }
+            _ => "its package was installed, but the program is not in PATH",
+        }
+    }
+}
+
+/// Makes sure that all of `needs` are met, and says how they were.
+pub(crate) fn ensure(needs: &[Need], workspace: &Workspace) -> Result<()> {
+    let missing = missing(needs, workspace);
+    let packages: Vec<&str> = missing
+        .iter()
+        .flat_map(|need| need.packages())
+        .copied()
+        .filter(|package| *package != DOCKER_CLIENT || exists(package))
+        .collect();
+    if !packages.is_empty() {
+        let line = line(&packages);
+        if !(is_root() || std::env::var_os("CI").is_some()) {
+            bail!("programs are missing ({missing:?}); this installs them:\n{line}");
+        }
+        println!("{line}");
+        install(&packages)?;
+    }
+    match self::missing(&missing, workspace).first() {
+        Some(need) => bail!("{need:?} is missing: {}", need.advice()),
+        None => {
+            println!("all here: {needs:?}");
+            Ok(())
+        }
+    }
+}
+
+fn missing(needs: &[Need], workspace: &Workspace) -> Vec<Need> {
+    let needs = needs.iter().copied();
+    needs.filter(|need| !need.is_met(workspace)).collect()
+}
+
+fn line(packages: &[&str]) -> String {
+    let sudo = if is_root() { "" } else { "sudo " };
+    format!(
+        "{sudo}apt-get update && {sudo}apt-get install --yes --no-install-recommends {}",
+        packages.join(" ")
+    )
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    let Some(apt) = find("apt-get") else {
+        bail!("there is no apt-get here; install by hand: {}", packages.join(" "));
+    };
+    let apt = || {
+        let program = if is_root() {
+            Program::new(&apt)
+        } else {
+            Program::new("sudo").arg("--non-interactive").arg(&apt)
+        };
+        program
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(["-o", "DPkg::Lock::Timeout=120"])
+            .limit(INSTALL_LIMIT)
+    };
+    apt().arg("update").output()?;
+    apt()
+        .args(["install", "--yes", "--no-install-recommends"])
+        .args(packages)
+        .output()?;
+    Ok(())
+}
+
+fn exists(package: &str) -> bool {
+    Program::new("apt-cache").args(["show", package]).output().is_ok()
+}
+
+/// Go itself judges: an old one refuses the file, a newer one fetches what the file asks for.
+fn go_is_recent(workspace: &Workspace) -> bool {
+    Program::new("go")
+        .args(["list", "-m"])
+        .env("GOWORK", "off")
+        .dir(workspace.root().join("tests/tools"))
+        .output()
+        .is_ok()
+}
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_need_that_a_package_meets_names_its_programs() {
+        for need in Need::ALL {
+            assert_eq!(need.packages().is_empty(), need.programs().is_empty(), "{need:?}");
+        }
+    }
+
+    #[test]
+    fn what_every_machine_has_is_found() {
+        assert!(find("sh").is_some());
+        assert!(find("a-program-that-nobody-has").is_none());
+    }
+}

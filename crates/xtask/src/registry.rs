@@ -1,0 +1,194 @@
+//! The registry under test: started fresh on a free port of loopback and ended with its owner, or
+//! one that runs already.
+//!
+//! Also reads it the way a client would, over plain HTTP, so that a check does not have to trust the
+//! client that it checks.
+
+use std::fs;
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use ureq::Agent;
+
+use crate::layout::{DOCKER_LIST, DOCKER_MANIFEST, Descriptor, INDEX, Layout, MANIFEST};
+use crate::process::{Program, Service};
+use crate::scratch::Scratch;
+use crate::tools::Tools;
+use crate::workspace::Workspace;
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+const REQUEST_LIMIT: Duration = Duration::from_mins(2);
+
+/// Which registry to test.
+#[derive(Clone, Debug)]
+pub(crate) enum Subject {
+    /// A fresh `meridian dev` from this workspace.
+    Meridian,
+    /// A fresh distribution, the reference implementation.
+    Distribution,
+    /// One that listens at `HOST:PORT`.
+    At(String),
+}
+
+impl FromStr for Subject {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "meridian" => Ok(Self::Meridian),
+            "distribution" => Ok(Self::Distribution),
+            at => {
+                let (host, port) = at.rsplit_once(':').context("neither a name nor HOST:PORT")?;
+                ensure!(!host.is_empty() && port.parse::<u16>().is_ok(), "not HOST:PORT");
+                Ok(Self::At(at.to_owned()))
+            }
+        }
+    }
+}
+
+pub(crate) struct Registry {
+    address: String,
+    agent: Agent,
+    service: Option<Service>,
+}
+
+impl Registry {
+    /// Returns when it answers. What it stores lies in `scratch`.
+    pub(crate) fn start(
+        subject: &Subject,
+        scratch: &Scratch,
+        workspace: &Workspace,
+        tools: &Tools,
+    ) -> Result<Self> {
+        let mut registry = Self {
+            address: match subject {
+                Subject::At(address) => address.clone(),
+                Subject::Meridian | Subject::Distribution => {
+                    format!("127.0.0.1:{}", free_port()?)
+                }
+            },
+            agent: agent(),
+            service: None,
+        };
+        let program = match subject {
+            Subject::At(_) => None,
+            Subject::Meridian => Some(registry.meridian(workspace, &scratch.dir("registry")?)),
+            Subject::Distribution => Some(registry.distribution(tools, &scratch.dir("registry")?)?),
+        };
+        if let Some(program) = program {
+            registry.wait_for(program, scratch)?;
+        }
+        registry.ping().with_context(|| {
+            let address = &registry.address;
+            format!("no registry answers at {address}")
+        })?;
+        println!("registry under test: {subject:?} at {}", registry.address);
+        Ok(registry)
+    }
+
+    /// `HOST:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Says what happened to it, for the report of a failure.
+    pub(crate) fn log_end(&self) -> Option<String> {
+        self.service.as_ref().map(Service::log_end)
+    }
+
+    /// Fails unless `repository` holds all of `layout` below `root`, and `tag` names it.
+    pub(crate) fn holds(
+        &self,
+        repository: &str,
+        tag: &str,
+        layout: &Layout,
+        root: &Descriptor,
+    ) -> Result<()> {
+        layout
+            .same(root, |wanted| {
+                let kind = if wanted.is_manifest() { "manifests" } else { "blobs" };
+                let name = if wanted.digest == root.digest { tag } else { &wanted.digest };
+                self.get(&format!("{repository}/{kind}/{name}"))
+            })
+            .with_context(|| format!("in {repository}:{tag}"))
+    }
+
+    /// The digest of what a tag names, by its bytes.
+    pub(crate) fn digest(&self, repository: &str, tag: &str) -> Result<String> {
+        let manifest = self.get(&format!("{repository}/manifests/{tag}"))?;
+        Ok(crate::content::digest(manifest)?.0)
+    }
+
+    fn get(&self, path: &str) -> Result<Box<dyn Read>> {
+        let response = self
+            .agent
+            .get(format!("http://{}/v2/{path}", self.address))
+            .header("Accept", [INDEX, MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", "))
+            .call()
+            .with_context(|| format!("GET {path}"))?;
+        Ok(Box::new(response.into_body().into_reader()))
+    }
+
+    fn ping(&self) -> Result<()> {
+        self.agent.get(format!("http://{}/v2/", self.address)).call()?;
+        Ok(())
+    }
+
+    fn meridian(&self, workspace: &Workspace, data: &Path) -> Program {
+        Program::new(workspace.program("meridian"))
+            .args(["dev", "--listen", &self.address, "--data-dir"])
+            .arg(data)
+    }
+
+    fn distribution(&self, tools: &Tools, data: &Path) -> Result<Program> {
+        let config = data.join("config.yml");
+        let text = format!(
+            "version: 0.1\n\
+             log: {{level: warn, accesslog: {{disabled: true}}}}\n\
+             storage:\n  filesystem: {{rootdirectory: \"{}\"}}\n  delete: {{enabled: true}}\n\
+             http: {{addr: \"{}\"}}\n",
+            data.display(),
+            self.address
+        );
+        fs::write(&config, text)?;
+        Ok(tools.program("registry").arg("serve").arg(config))
+    }
+
+    fn wait_for(&mut self, program: Program, scratch: &Scratch) -> Result<()> {
+        let mut service = program.start(&scratch.path().join("registry.log"))?;
+        scratch.note(&service)?;
+        service.wait_until(START_LIMIT, || self.ping().is_ok())?;
+        self.service = Some(service);
+        Ok(())
+    }
+}
+
+fn agent() -> Agent {
+    let config = Agent::config_builder().timeout_global(Some(REQUEST_LIMIT));
+    config.build().into()
+}
+
+/// One that was free a moment ago; the registry that is to have it fails loudly if it is not.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_a_name_or_an_address() {
+        assert!(matches!("meridian".parse().unwrap(), Subject::Meridian));
+        assert!(matches!("distribution".parse().unwrap(), Subject::Distribution));
+        assert!(matches!("localhost:5000".parse().unwrap(), Subject::At(_)));
+        for wrong in ["", "localhost", ":5000", "localhost:port", "localhost:70000"] {
+            assert!(wrong.parse::<Subject>().is_err(), "{wrong}");
+        }
+    }
+}
