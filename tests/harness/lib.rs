@@ -1,1 +1,23 @@
-//! Starts Meridian for a test and stops it.
+//! Starts Meridian for a test, talks to it, breaks it, and looks at what is left.
+//!
+//! Owns the child processes of tests and their ends: nothing outlives the value that started it.
+//! Waiting is always for a condition with a deadline, never for a time.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::missing_panics_doc,
+    reason = "a panic is how a test fails, and its log goes to standard error"
+)]
+
+mod content;
+mod dev;
+mod disk;
+mod registry;
+mod wait;
+
+pub use content::{Content, Image, digest};
+pub use dev::{Dev, DevBuilder, Ended, binary};
+pub use disk::{LoopDisk, can_mount};
+pub use registry::{Answer, Client, with_digest};
+pub use wait::{eventually, seed};

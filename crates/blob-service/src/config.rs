@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use meridian_chassis::config::{ByteSize, Secret, duration};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// An upload key of fewer bytes could be guessed.
 const LEAST_KEY: usize = 32;
@@ -12,7 +12,7 @@ const LEAST_KEY: usize = 32;
 const MOST_INLINE: ByteSize = ByteSize::mib(1);
 
 /// Settings of the blob service.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// How uploads are taken.
@@ -22,7 +22,7 @@ pub struct Config {
 }
 
 /// How uploads are taken.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UploadConfig {
     /// What authenticates upload ids: 32 characters or more that nobody can guess, the same in
@@ -46,7 +46,7 @@ pub struct UploadConfig {
 }
 
 /// How garbage is collected. Its grace is a setting of the metadata service.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CollectionConfig {
     /// How long a run waits for the next; see [`interval_for`](Self::interval_for).

@@ -1,1 +1,23 @@
-//! meridian-blob-service
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod cachestub;
+mod collect;
+mod config;
+mod generation;
+mod ingest;
+mod layout;
+mod propose;
+mod read;
+mod service;
+mod start;
+mod ticket;
+mod upload;
+
+pub use collect::{
+    CollectError, CollectionPhase, CollectionReport, CollectionStatus, Tally, WouldCollect,
+    WouldRemove,
+};
+pub use config::{CollectionConfig, Config, ConfigError, UploadConfig};
+pub use service::BlobService;
+pub use start::{Ports, StartError, start};

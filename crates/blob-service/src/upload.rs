@@ -16,11 +16,12 @@ mod find;
 mod over;
 mod session;
 mod table;
+mod write;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use meridian_blobstore::BlobStore;
-use meridian_cache::Cache;
 use meridian_chassis::Spawner;
 use meridian_clients::{
     MetadataApi, RepositoryPath, StorageKey, Transfer, UploadError, UploadStatus, WriteError,
@@ -32,9 +33,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::over::{Ending, Endings};
 use self::session::{Progress, Session};
+pub(crate) use self::table::SweepClaim;
 use self::table::Table;
-use crate::UploadConfig;
+use crate::{Ports, UploadConfig};
 use crate::generation::Generations;
+use crate::layout;
 use crate::propose::Proposer;
 use crate::ticket::{Stamp, Ticket};
 
@@ -60,25 +63,18 @@ pub(crate) struct Uploads {
 // === impl Uploads ===
 
 impl Uploads {
-    pub(crate) fn new(
-        config: UploadConfig,
-        store: Arc<dyn BlobStore>,
-        metadata: Arc<dyn MetadataApi>,
-        cache: Arc<dyn Cache>,
-        clock: Arc<dyn Clock>,
-        spawner: Spawner,
-    ) -> Self {
-        let proposer = Proposer::new(Arc::clone(&metadata), config.commit_deadline);
+    pub(crate) fn new(config: UploadConfig, ports: Ports, spawner: Spawner) -> Self {
+        let proposer = Proposer::new(Arc::clone(&ports.metadata), config.commit_deadline);
         Self {
-            store,
-            metadata,
-            clock,
+            store: ports.store,
+            metadata: ports.metadata,
+            clock: ports.clock,
             spawner,
             stamp: Stamp::new(config.key.expose().as_bytes()),
             generations: Generations::new(proposer.clone()),
             proposer,
             table: Table::new(config.max_open),
-            endings: Endings::new(cache),
+            endings: Endings::new(ports.cache),
             kept_writers: Arc::new(Semaphore::new(KEPT_WRITERS)),
             config,
         }
@@ -194,9 +190,9 @@ impl Uploads {
         self.table.len()
     }
 
-    /// Epoch and generation of every object that a session may have.
-    pub(crate) fn objects(&self) -> std::collections::HashSet<(u64, u64)> {
-        self.table.objects()
+    /// Claims for the sweep those of `objects`, by epoch and generation, that no session has.
+    pub(crate) fn claim_for_sweep(&self, objects: HashSet<(u64, u64)>) -> SweepClaim<'_> {
+        self.table.claim_for_sweep(objects)
     }
 
     async fn new_ticket(&self, algorithm: Algorithm) -> Result<Ticket, WriteError> {
@@ -238,16 +234,29 @@ impl Uploads {
         outcome.unwrap_or_else(|_| Err(failure::lost("the upload was cut short by a shutdown")))
     }
 
-    /// Ends a session, forgets its unfinished bytes, and remembers how it ended.
-    ///
-    /// A finished object stays: its record may be on its way. The sweep looks after it.
+    /// Ends a session, removes what it leaves, and remembers how it ended.
     async fn end(&self, session: &Session, progress: &mut Progress, ending: Ending) {
-        if let Progress::Open(draft) = progress.end() {
-            self.discard(draft).await;
-        }
+        self.dispose(progress.end()).await;
         for id in session.ids() {
             self.endings.remember(id, ending, self.config.max_lifetime).await;
         }
         self.table.remove(session);
+    }
+
+    /// Removes bytes that nobody will finish. A finished object whose record may be on its way
+    /// stays, and is the sweep's to judge.
+    async fn dispose(&self, progress: Progress) {
+        let key = match progress {
+            Progress::Open(draft) => draft.key(),
+            Progress::Sealed(sealed) => (!sealed.proposed).then_some(sealed.key),
+            Progress::Unexplored(_) | Progress::Over => None,
+        };
+        let Some(key) = key else {
+            return;
+        };
+        if let Err(error) = self.store.delete(&layout::object(key)).await {
+            let error = meridian_error::chain(&error);
+            tracing::warn!(error, "an unfinished object is left to the sweep");
+        }
     }
 }

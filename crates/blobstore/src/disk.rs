@@ -32,7 +32,7 @@ mod staged;
 mod sync;
 mod writer;
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
@@ -47,7 +47,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use self::buffer::BufferPool;
-use self::claim::{Claims, Busy};
+use self::claim::{Busy, Claims};
 use self::folders::Folders;
 use self::layout::Layout;
 use self::publish::Publisher;
@@ -220,7 +220,13 @@ impl BlobStore for DiskBlobStore {
         });
         let file = file.await?.ok_or_else(exists)?;
         let shared = Arc::clone(&self.shared);
-        Ok(Box::new(DiskWriter::new(shared, key.clone(), file, 0, false)))
+        Ok(Box::new(DiskWriter::new(
+            shared,
+            key.clone(),
+            file,
+            0,
+            false,
+        )))
     }
 
     async fn resume(
@@ -271,7 +277,9 @@ impl BlobStore for DiskBlobStore {
         let file = self.file(key).await?;
         let (file, size) = file.ok_or_else(|| ReadError::NotFound(key.clone()))?;
         let range = resolve(range, size)?;
-        let Shared { pool, unwaiting, .. } = &*self.shared;
+        let Shared {
+            pool, unwaiting, ..
+        } = &*self.shared;
         let (pool, unwaiting) = (Arc::clone(pool), Arc::clone(unwaiting));
         let stream = FileStream::new(file, range.clone(), pool, unwaiting);
         Ok(BlobReader::new(size, &range, stream))

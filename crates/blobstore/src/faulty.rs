@@ -131,7 +131,10 @@ impl Plan {
     fn next(&self, operation: Operation) -> Option<Fault> {
         let number = self.calls[operation.index()].fetch_add(1, Ordering::SeqCst);
         let scripted = self.script().remove(&(operation, number));
-        let random = || self.random.and_then(|random| random.draw(operation, number));
+        let random = || {
+            self.random
+                .and_then(|random| random.draw(operation, number))
+        };
         let fault = scripted.or_else(random);
         self.injected
             .fetch_add(u64::from(fault.is_some()), Ordering::SeqCst);

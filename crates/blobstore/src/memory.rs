@@ -30,7 +30,10 @@ pub struct MemoryBlobStore {
 #[derive(Debug)]
 enum Object {
     /// The synced prefix, and whether a writer is at it.
-    Unfinished { synced: Bytes, busy: bool },
+    Unfinished {
+        synced: Bytes,
+        busy: bool,
+    },
     Finished(Bytes),
 }
 

@@ -134,7 +134,9 @@ impl Meter {
         let counter = &self.counters[operation.index()];
         let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         counter.calls.fetch_add(1, Ordering::Relaxed);
-        counter.failures.fetch_add(u64::from(!ok), Ordering::Relaxed);
+        counter
+            .failures
+            .fetch_add(u64::from(!ok), Ordering::Relaxed);
         counter.bytes.fetch_add(bytes, Ordering::Relaxed);
         counter.nanos.fetch_add(nanos, Ordering::Relaxed);
     }
@@ -245,7 +247,9 @@ impl BlobWriter for MeteredWriter {
 
     async fn commit(self: Box<Self>) -> Result<u64, WriteError> {
         let call = self.writer.commit();
-        self.meter.count(Operation::Commit, call, |size| *size).await
+        self.meter
+            .count(Operation::Commit, call, |size| *size)
+            .await
     }
 
     async fn abort(self: Box<Self>) {

@@ -170,7 +170,8 @@ pub trait BlobWriter: Send {
     ///
     /// # Errors
     ///
-    /// When anything could not be made durable. Unless the process ended, the object is then gone.
+    /// When anything could not be made durable. The object is then gone, or, where the outcome
+    /// could not be learnt, whole: who gives up deletes the key.
     async fn commit(self: Box<Self>) -> Result<u64, WriteError>;
 
     /// Removes the unfinished object. A failure to do so is logged; the sweep finds what is left.

@@ -6,7 +6,9 @@
 
 mod blob;
 mod collect;
+pub(crate) mod guard;
 mod manifest;
+mod object;
 mod outbox;
 mod registry;
 mod request;

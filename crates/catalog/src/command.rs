@@ -51,6 +51,7 @@ pub enum Command {
         /// In which repository.
         repository: RepositoryName,
         /// Which.
+        #[serde(with = "crate::compact")]
         digest: Digest,
         /// What must hold.
         condition: Option<Condition>,
@@ -73,6 +74,7 @@ pub enum Command {
         /// In which repository.
         repository: RepositoryName,
         /// What.
+        #[serde(with = "crate::compact")]
         blob: Leaf,
         /// How the stored bytes relate to the blob.
         encoding: Encoding,
@@ -88,6 +90,7 @@ pub enum Command {
         /// From which; from any, if it is not given.
         from: Option<RepositoryName>,
         /// Which.
+        #[serde(with = "crate::compact")]
         digest: Digest,
     },
     /// Renews a blob's lease.
@@ -97,6 +100,7 @@ pub enum Command {
         /// In which repository.
         repository: RepositoryName,
         /// Which.
+        #[serde(with = "crate::compact")]
         digest: Digest,
     },
     /// Ends a blob's lease.
@@ -106,6 +110,7 @@ pub enum Command {
         /// In which repository.
         repository: RepositoryName,
         /// Which.
+        #[serde(with = "crate::compact")]
         digest: Digest,
     },
     /// Reserves storage generations.
@@ -147,17 +152,26 @@ pub struct NewManifest {
     /// In which repository.
     pub repository: RepositoryName,
     /// Its digest.
+    #[serde(with = "crate::compact")]
     pub digest: Digest,
     /// Its media type.
+    #[serde(with = "crate::compact")]
     pub media_type: MediaType,
     /// Its exact bytes.
     #[serde(with = "raw")]
     pub bytes: Vec<u8>,
     /// The blobs that must be present.
+    #[serde(with = "crate::compact")]
     pub blobs: Vec<Leaf>,
+    /// The blobs that need not be present, such as foreign layers. Those that are linked in the
+    /// repository when this is applied are held like the others.
+    #[serde(with = "crate::compact")]
+    pub foreign: Vec<Leaf>,
     /// The manifests, or blobs, that an index names.
+    #[serde(with = "crate::compact")]
     pub children: Vec<Leaf>,
     /// What it refers to; need not be present.
+    #[serde(with = "crate::compact")]
     pub subject: Option<Digest>,
     /// How it shows itself among the referrers of its subject.
     pub referrer: Option<(Option<String>, String)>,
@@ -171,7 +185,7 @@ pub struct NewManifest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Condition {
     /// It points at this.
-    PointsAt(Digest),
+    PointsAt(#[serde(with = "crate::compact")] Digest),
     /// It does not exist.
     Absent,
 }
@@ -205,9 +219,9 @@ pub struct ObjectKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Collect {
     /// Condemns what nothing holds.
-    Condemn(Vec<(RegistryId, Digest)>),
+    Condemn(#[serde(with = "crate::compact")] Vec<(RegistryId, Digest)>),
     /// Removes what is condemned and still not held, and dooms its object.
-    Remove(Vec<(RegistryId, Digest)>),
+    Remove(#[serde(with = "crate::compact")] Vec<(RegistryId, Digest)>),
     /// Forgets objects that are physically gone.
     Deleted(Vec<ObjectKey>),
 }
@@ -260,13 +274,13 @@ pub enum Refusal {
     /// No such blob.
     BlobUnknown,
     /// The condition does not hold; this is what there is.
-    ConditionFailed(Option<Digest>),
+    ConditionFailed(#[serde(with = "crate::compact")] Option<Digest>),
     /// These are needed, and absent.
-    LeavesUnknown(Vec<Digest>),
+    LeavesUnknown(#[serde(with = "crate::compact")] Vec<Digest>),
     /// These have other sizes.
-    SizesDiffer(Vec<Digest>),
+    SizesDiffer(#[serde(with = "crate::compact")] Vec<Digest>),
     /// These manifests still need it.
-    InUse(Vec<Digest>),
+    InUse(#[serde(with = "crate::compact")] Vec<Digest>),
     /// The generations ran out.
     GenerationsExhausted,
 }

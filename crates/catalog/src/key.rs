@@ -19,7 +19,8 @@
 //! c millis registry digest           when garbage collection looks at a blob
 //! p epoch generation                 which blob a stored object belongs to
 //! x epoch generation                 objects to delete
-//! w registry repository 0 digest     manifests whose tags are still to be swept
+//! g epoch block                      which generations were ever named, 64 to a block
+//! w registry repository 0 digest     Sweep: a deleted manifest whose tags are still to be hidden
 //! Q request                          what a request was answered
 //! q version                          requests in the order in which they are forgotten
 //! S shard                            Stream: epoch, next seq, acknowledged seq
@@ -180,7 +181,7 @@ in_repository! {
     holders = b'h';
     /// Prefix of links; a digest follows.
     links = b'L';
-    /// Prefix of sweeps; a digest follows.
+    /// Prefix of a repository's sweeps; a digest follows.
     sweeps = b'w';
 }
 
@@ -263,6 +264,12 @@ pub const DOOMED: &[u8] = b"x";
 #[must_use]
 pub fn doomed(epoch: u64, generation: u64) -> Key {
     Key::start(b'x').number(epoch).number(generation)
+}
+
+/// A block of generations.
+#[must_use]
+pub fn spent(epoch: u64, block: u64) -> Key {
+    Key::start(b'g').number(epoch).number(block)
 }
 
 /// Prefix of all sweeps.

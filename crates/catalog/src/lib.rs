@@ -4,6 +4,8 @@
 mod access;
 mod apply;
 mod command;
+mod compact;
+mod hold;
 #[cfg(feature = "testing")]
 pub mod invariant;
 pub mod key;

@@ -3,11 +3,15 @@
 //! A value is a format byte and the row in postcard's encoding. A row never changes its meaning
 //! under one format byte; golden files hold the bytes of each.
 
+mod event;
+
 use meridian_clock::{Region, Version};
-use meridian_event::{Envelope, Leaf, RegistryId};
-use meridian_oci::{Digest, MediaType};
+use meridian_event::{Leaf, RegistryId};
+use meridian_oci::{Digest, MediaType, Tag as TagName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use event::Outgoing;
 
 use crate::{BlobPlace, CatalogError, Encoding, Reply, RequestId, Settings};
 
@@ -102,14 +106,18 @@ pub(crate) struct Manifest {
     pub(crate) add: Version,
     pub(crate) del: Option<Version>,
     pub(crate) size: u64,
+    #[serde(with = "crate::compact")]
     pub(crate) media_type: MediaType,
 }
 
 /// What a manifest needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Needs {
+    #[serde(with = "crate::compact")]
     pub(crate) blobs: Vec<Leaf>,
+    #[serde(with = "crate::compact")]
     pub(crate) children: Vec<Leaf>,
+    #[serde(with = "crate::compact")]
     pub(crate) subject: Option<Digest>,
 }
 
@@ -117,6 +125,7 @@ pub(crate) struct Needs {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TagCell {
     pub(crate) version: Version,
+    #[serde(with = "crate::compact")]
     pub(crate) digest: Option<Digest>,
 }
 
@@ -124,6 +133,7 @@ pub(crate) struct TagCell {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tag {
     pub(crate) version: Version,
+    #[serde(with = "crate::compact")]
     pub(crate) digest: Digest,
 }
 
@@ -145,6 +155,27 @@ pub(crate) struct Blob {
     pub(crate) due: Option<u64>,
     pub(crate) encoding: Encoding,
     pub(crate) place: BlobPlace,
+}
+
+/// To whom an object belongs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Owner {
+    pub(crate) registry: RegistryId,
+    #[serde(with = "crate::compact")]
+    pub(crate) digest: Digest,
+}
+
+/// Which generations of a block were ever named, a bit each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Spent {
+    pub(crate) bits: u64,
+}
+
+/// How far the tags of a deleted manifest are hidden.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sweep {
+    /// The last one that was looked at.
+    pub(crate) after: TagName,
 }
 
 /// A remembered answer.
@@ -174,10 +205,19 @@ rows! {
     Link = "link";
     Blob = "blob";
     Answer = "answer";
-    Envelope = "event";
+    Outgoing = "event";
     RegistryId = "registry";
     RequestId = "request";
-    (RegistryId, Digest) = "owner of an object";
+    Owner = "owner of an object";
+    Spent = "spent generations";
+    Sweep = "sweep";
+}
+
+// === impl Spent ===
+
+impl Spent {
+    /// How many generations a block has.
+    pub(crate) const BITS: u64 = u64::BITS as u64;
 }
 
 // === impl Manifest ===

@@ -9,6 +9,7 @@ mod signals;
 pub mod status;
 mod supervisor;
 pub mod telemetry;
+pub mod tls;
 
 pub use signals::signals;
 pub use supervisor::{Spawner, Supervisor, TaskFailed, TaskName, TaskResult};

@@ -1,1 +1,120 @@
+//! What a connection costs, and what happens when the system has nothing left to give.
+//!
+//! Both tests are about the whole process (its resident memory, its file descriptors), so they
+//! take turns.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy's exception for tests does not reach helper functions"
+)]
 
+use std::convert::Infallible;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use meridian_chassis::Supervisor;
+use meridian_chassis::http::{HttpConfig, HttpServer, Listener, RequestBody};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+static TURN: Mutex<()> = Mutex::new(());
+
+const REQUEST: &[u8] = b"GET /v2/ HTTP/1.1\r\nHost: localhost:5000\r\nUser-Agent: docker/28.0.0\r\n\
+    Accept: application/vnd.oci.image.index.v1+json\r\nAccept-Encoding: gzip\r\n\r\n";
+
+/// The target of the performance notes for a connection that waits for its next request.
+const MAX_IDLE: f64 = 12.0;
+
+struct Server {
+    address: SocketAddr,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Server {
+    fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let address = runtime.block_on(async {
+            let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+            let address = listener.tcp_address().unwrap();
+            let service = tower::service_fn(answer);
+            let config = HttpConfig::default();
+            let server = HttpServer::new([listener], config, None, service).unwrap();
+            let supervisor = Supervisor::new();
+            supervisor.spawn("http", server.run(supervisor.spawner()));
+            address
+        });
+        Self {
+            address,
+            _runtime: runtime,
+        }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    }
+}
+
+async fn answer(_: Request<RequestBody>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(Response::new(Full::from("{}")))
+}
+
+fn ask(stream: &mut TcpStream) -> std::io::Result<()> {
+    stream.write_all(REQUEST)?;
+    let mut answer = Vec::new();
+    let mut space = [0; 1024];
+    while !answer.ends_with(b"{}") {
+        let read = stream.read(&mut space)?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        answer.extend_from_slice(&space[..read]);
+    }
+    Ok(())
+}
+
+fn resident_kib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// KiB of resident memory that each of `count` connections costs after `prepare`.
+fn slope(server: &Server, count: usize, prepare: impl Fn(&mut TcpStream)) -> f64 {
+    let open = |count| {
+        let mut opened = Vec::with_capacity(count);
+        for _ in 0..count {
+            let mut stream = server.connect();
+            prepare(&mut stream);
+            opened.push(stream);
+        }
+        opened
+    };
+    let warm = open(500);
+    let before = resident_kib();
+    let opened = open(count);
+    let after = resident_kib();
+    drop((warm, opened));
+    (after - before) / count as f64
+}
+
+#[test]
+fn an_idle_connection_is_cheap() {
+    let _turn = TURN.lock();
+    let limit = getrlimit(Resource::Nofile);
+    let hard = limit.maximum.unwrap_or(u64::MAX);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let count = usize::try_from(hard / 2).unwrap_or(usize::MAX).saturating_sub(1000).min(5000);
+    let silent = slope(&Server::start(), count, |_| {});
+    let idle = slope(&Server::start(), count, |stream| ask(stream).unwrap());
+    println!("KiB per connection over {count}: {silent:.1} silent, {idle:.1} idle after a request");
+    assert!(idle <= MAX_IDLE, "{idle:.1} KiB");
+}

@@ -17,6 +17,7 @@ mod durable;
 mod fault;
 mod format;
 mod frames;
+mod group;
 mod index;
 mod recover;
 mod scan;
@@ -154,7 +155,9 @@ impl DiskEventLog {
             return Ok(Vec::new());
         }
         self.directory.check()?;
-        let share = self.share(batches.iter().map(ShardBatch::size).sum()).await?;
+        let share = self
+            .share(batches.iter().map(ShardBatch::size).sum())
+            .await?;
         let (reply, answer) = oneshot::channel();
         self.send(Command::Append(Append {
             topic: topic.clone(),

@@ -63,7 +63,9 @@ impl<L: EventLog> Faulty<L> {
     }
 
     fn leaderless(&self) -> std::sync::MutexGuard<'_, BTreeSet<u16>> {
-        self.leaderless.lock().unwrap_or_else(PoisonError::into_inner)
+        self.leaderless
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check(&self) -> Result<(), Outage> {
@@ -77,7 +79,9 @@ impl<L: EventLog> Faulty<L> {
     /// Whether the acknowledgement of this append gets lost.
     fn loses(&self) -> bool {
         let left = &self.lost_acknowledgements;
-        let less = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        let less = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+            left.checked_sub(1)
+        });
         less.is_ok()
     }
 }

@@ -55,9 +55,8 @@ impl Record {
     /// charge for the record and for each header.
     #[must_use]
     pub fn size(&self) -> usize {
-        let header = |(name, value): &(Box<str>, Bytes)| {
-            Self::HEADER_OVERHEAD + name.len() + value.len()
-        };
+        let header =
+            |(name, value): &(Box<str>, Bytes)| Self::HEADER_OVERHEAD + name.len() + value.len();
         let headers: usize = self.headers.iter().map(header).sum();
         Self::OVERHEAD + self.key.len() + self.payload.len() + headers
     }

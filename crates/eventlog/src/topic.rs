@@ -80,7 +80,9 @@ mod tests {
     #[test]
     fn other_strings_are_refused() {
         let long = "x".repeat(250);
-        for name in ["", ".", "..", "a.", ".a", "-a", "A", "a/b", "a b", "a\0b", "ä", &long] {
+        for name in [
+            "", ".", "..", "a.", ".a", "-a", "A", "a/b", "a b", "a\0b", "ä", &long,
+        ] {
             assert_eq!(name.parse::<Topic>(), Err(ParseTopicError), "{name}");
         }
     }

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use axum::body::Body;
-use http::{Method, Request, Uri};
+use http::request::Parts;
+use http::{Method, Uri};
 use meridian_chassis::telemetry::ACCESS_TARGET;
 use meridian_clients::RequestId;
 use tracing::Level;
@@ -19,10 +19,10 @@ pub(crate) struct Access {
 
 impl Access {
     /// Takes note of a request, if anybody wants to know.
-    pub(crate) fn begin(request: &Request<Body>) -> Option<Self> {
+    pub(crate) fn begin(head: &Parts) -> Option<Self> {
         tracing::enabled!(target: ACCESS_TARGET, Level::INFO).then(|| Self {
-            method: request.method().clone(),
-            target: request.uri().clone(),
+            method: head.method.clone(),
+            target: head.uri.clone(),
             began: Instant::now(),
         })
     }
@@ -31,11 +31,13 @@ impl Access {
     pub(crate) fn end(self, id: RequestId, answer: &Answer) {
         tracing::info!(
             target: ACCESS_TARGET,
-            request.id = %id,
-            http.method = %self.method,
-            http.target = ?self.target.path(),
-            http.status = answer.status().as_u16(),
-            elapsed_us = self.began.elapsed().as_micros(),
+            {
+                request.id = %id,
+                http.method = %self.method,
+                http.target = ?self.target.path(),
+                http.status = answer.status().as_u16(),
+                elapsed_us = self.began.elapsed().as_micros(),
+            },
             "request answered"
         );
     }

@@ -3,13 +3,15 @@
 //! Keeps two invariants. A client that sends `Expect: 100-continue` is not told to go on by an
 //! answer that refuses it, because only reading tells it. And a client that is refused in the
 //! middle of sending gets to see why: the rest is read away, within bounds, before the connection
-//! would be reset under it. Leaves to the listener how slowly a body may come.
+//! would be reset under it. Leaves to the listener how slowly a body may come, and
+//! the answer to one that comes too slowly.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use std::{error::Error, future, io};
+use std::{future, io};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -47,10 +49,14 @@ struct Lent {
 impl Inbound {
     /// The body of a request with this head. Reading has no meaning for other methods, whose
     /// bodies are dropped.
-    pub(crate) fn new(method: &Method, headers: &HeaderMap, body: Body) -> Self {
+    pub(crate) fn new<B>(method: &Method, headers: &HeaderMap, body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         let reads = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
         let slot = || Slot {
-            body: Some(body),
+            body: Some(Body::new(body)),
             held_back: headers.contains_key(EXPECT),
         };
         Self {
@@ -118,7 +124,7 @@ impl Stream for Lent {
             return Poll::Ready(match item {
                 Some(Ok(Ok(data))) => Some(Ok(data)),
                 Some(Ok(Err(_trailers))) => continue,
-                Some(Err(error)) => Some(Err(broken(error))),
+                Some(Err(error)) => Some(Err(io::Error::other(error))),
                 None => None,
             });
         }
@@ -131,20 +137,6 @@ impl Drop for Lent {
         slot.held_back = self.held_back;
         slot.body = self.body.take();
     }
-}
-
-/// Why a body broke off, of the kind that the cause has: one that came too slowly is told apart by
-/// [`io::ErrorKind::TimedOut`].
-fn broken(error: axum::Error) -> io::Error {
-    let mut cause = error.source();
-    let mut kind = io::ErrorKind::Other;
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            kind = error.kind();
-        }
-        cause = error.source();
-    }
-    io::Error::new(kind, error)
 }
 
 #[cfg(test)]

@@ -2,18 +2,28 @@
 
 use std::time::Duration;
 
-use meridian_chassis::config::ByteSize;
+use meridian_chassis::config::{self, ByteSize};
+use meridian_chassis::http::{HttpConfig, ListenAddress};
+use meridian_chassis::tls::TlsConfig;
 use meridian_oci::RegistryName;
 use serde::{Deserialize, Serialize};
 
 /// The settings of a frontend.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The registry that is served.
-    pub registry: RegistryName,
+    /// Where to listen.
+    pub listen: Vec<ListenAddress>,
+    /// The certificate of every TCP listener. Without one, they are plain HTTP.
+    pub tls: Option<TlsConfig>,
+    /// Allows plain HTTP on addresses that other machines can reach.
+    pub allow_plain_http: bool,
+    /// What clients may do with their connections.
+    pub http: HttpConfig,
     /// What requests may cost.
     pub limits: LimitsConfig,
+    /// The registry that is served, whatever host a request is for.
+    pub registry: RegistryName,
 }
 
 /// What requests may cost.
@@ -28,8 +38,23 @@ pub struct LimitsConfig {
     /// few times as much memory.
     pub manifests_parsed: ByteSize,
     /// A call of another service that moves no blob takes at most so long.
-    #[serde(with = "meridian_chassis::config::duration")]
+    #[serde(with = "config::duration")]
     pub deadline: Duration,
+}
+
+// === impl Config ===
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 5000).into())],
+            tls: None,
+            allow_plain_http: false,
+            http: HttpConfig::default(),
+            limits: LimitsConfig::default(),
+            registry: "default".parse().expect("it follows the grammar"),
+        }
+    }
 }
 
 // === impl LimitsConfig ===

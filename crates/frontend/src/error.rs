@@ -10,8 +10,6 @@
 
 mod refusal;
 
-use std::io;
-
 use http::StatusCode;
 use meridian_clients::{
     DeleteBlobError, ReadBlobError, ReadError, RequestId, UploadError, WriteError,
@@ -220,11 +218,13 @@ fn condition_failed() -> Refusal {
     )
 }
 
+const BROKEN_BODY: &str = "the request body broke off";
+
 fn of_intake(error: &IntakeError) -> Refusal {
     match error {
         IntakeError::TooLarge => manifest_too_large(),
         IntakeError::Overloaded => Refusal::unavailable("too many manifests are on their way"),
-        IntakeError::Body(error) => of_body(error, ErrorCode::ManifestInvalid),
+        IntakeError::Body(_) => Refusal::bad(ErrorCode::ManifestInvalid, BROKEN_BODY),
     }
 }
 
@@ -235,14 +235,6 @@ fn manifest_too_large() -> Refusal {
         "manifest is too large",
     )
     .with(Detail::Limit(meridian_oci::MAX_MANIFEST_BYTES as u64))
-}
-
-fn of_body(error: &io::Error, code: ErrorCode) -> Refusal {
-    if error.kind() == io::ErrorKind::TimedOut {
-        let message = "the request body came too slowly";
-        return Refusal::new(StatusCode::REQUEST_TIMEOUT, code, message);
-    }
-    Refusal::bad(code, "the request body broke off")
 }
 
 /// The messages of this error are made to be shown.
@@ -346,7 +338,7 @@ fn of_upload(repository: &RepositoryName, error: &UploadError) -> Refusal {
             "too many upload sessions are open",
         )
         .after(error.retry()),
-        UploadError::Body(error) => of_body(error, ErrorCode::BlobUploadInvalid),
+        UploadError::Body(_) => Refusal::bad(ErrorCode::BlobUploadInvalid, BROKEN_BODY),
         UploadError::StoreFull => Refusal::new(
             StatusCode::INSUFFICIENT_STORAGE,
             ErrorCode::Unavailable,

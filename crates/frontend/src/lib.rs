@@ -1,1 +1,23 @@
-//! meridian-frontend
+#![doc = include_str!("../README.md")]
+
+mod access;
+mod api;
+mod body;
+mod conditional;
+mod config;
+mod error;
+mod extract;
+mod limits;
+mod location;
+mod pages;
+mod query;
+mod respond;
+mod route;
+mod router;
+mod start;
+mod state;
+
+pub use config::{Config, LimitsConfig};
+pub use router::Frontend;
+pub use start::{StartError, Started, start, start_on};
+pub use state::Backends;

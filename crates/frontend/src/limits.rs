@@ -157,3 +157,6 @@ fn read(
 fn weight(bytes: usize) -> u32 {
     u32::try_from(bytes).expect("no piece of a manifest is longer than a manifest")
 }
+
+#[cfg(test)]
+mod tests;

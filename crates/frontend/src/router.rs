@@ -4,12 +4,19 @@
 //! methods is [`dispatch`]. Keeps the invariant that everything gets an answer in the form of the
 //! specification, what is not there and what is not allowed included.
 
+use std::convert::Infallible;
+use std::error::Error;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
+use meridian_chassis::health::Readiness;
 use meridian_clients::RequestId;
+use tower::Service;
 
 use crate::access::Access;
 use crate::api::{base, blobs, catalog, health, manifests, referrers, tags, uploads};
@@ -19,6 +26,13 @@ use crate::query::Query;
 use crate::respond::{self, Answer};
 use crate::route::{Route, RouteError};
 use crate::state::State;
+use crate::{Backends, Config};
+
+/// The API as a service, not bound to any address. Cheap to clone.
+#[derive(Clone)]
+pub struct Frontend {
+    state: Arc<State>,
+}
 
 /// A request, as handlers see it.
 pub(crate) struct Call<'a> {
@@ -29,13 +43,45 @@ pub(crate) struct Call<'a> {
     pub(crate) body: &'a Inbound,
 }
 
-/// Answers a request.
-pub(crate) async fn answer(state: Arc<State>, request: Request<Body>) -> Response<Body> {
+// === impl Frontend ===
+
+impl Frontend {
+    /// The API over these services. Where to listen is not its concern.
+    #[must_use]
+    pub fn new(config: &Config, backends: Backends, readiness: Readiness) -> Self {
+        let registry = config.registry.clone();
+        let state = State::new(backends, registry, &config.limits, readiness);
+        Self {
+            state: Arc::new(state),
+        }
+    }
+}
+
+impl<B> Service<Request<B>> for Frontend
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let state = Arc::clone(&self.state);
+        let (head, body) = request.into_parts();
+        let body = Inbound::new(&head.method, &head.headers, body);
+        Box::pin(async move { Ok(answer(&state, &head, body).await) })
+    }
+}
+
+async fn answer(state: &State, head: &Parts, body: Inbound) -> Answer {
     let id = RequestId(rand::random());
-    let access = Access::begin(&request);
-    let (head, body) = request.into_parts();
-    let body = Inbound::new(&head.method, &head.headers, body);
-    let mut answer = match respond_to(&state, &head, id, &body).await {
+    let access = Access::begin(head);
+    let mut answer = match respond_to(state, head, id, &body).await {
         Ok(answer) => answer,
         Err(failure) => {
             body.discard().await;
@@ -116,21 +162,10 @@ fn reads(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// A malformed tag names nothing when it is read, and is an error when it is to be made. A method
-/// that no endpoint has is refused as such even where there is no endpoint.
+/// A malformed tag names nothing when it is read, and is an error when it is to be made.
 fn unrouted(error: RouteError, method: &Method) -> Failure {
     match (error, method) {
         (RouteError::Tag, &Method::PUT) => Failure::PutReference,
-        (
-            RouteError::Unknown,
-            &Method::GET
-            | &Method::HEAD
-            | &Method::POST
-            | &Method::PUT
-            | &Method::PATCH
-            | &Method::DELETE,
-        ) => Failure::Route(error),
-        (RouteError::Unknown, _) => Failure::Method(""),
         _ => Failure::Route(error),
     }
 }

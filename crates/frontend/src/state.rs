@@ -7,8 +7,8 @@ use meridian_chassis::health::Readiness;
 use meridian_clients::{BlobApi, MetadataApi, RepositoryPath};
 use meridian_oci::{RegistryName, RepositoryName};
 
-use crate::Failure;
 use crate::config::LimitsConfig;
+use crate::error::Failure;
 use crate::limits::Intake;
 
 /// The services behind the frontend.

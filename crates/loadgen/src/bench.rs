@@ -30,7 +30,7 @@ use crate::content::Noise;
 use crate::progress::Progress;
 use crate::registry::Registry;
 use crate::server::{Ground, Software, Tracer};
-use crate::workload::{Fresh, Scale, Site, Workload};
+use crate::workload::{Fresh, Scale, Site, Workload, is_selected};
 use run::Run;
 use stage::Stage;
 pub(crate) use step::chain;
@@ -54,7 +54,7 @@ pub(crate) struct Sides<T> {
 pub(crate) struct Plan {
     pub(crate) software: Sides<Software>,
     pub(crate) workloads: Vec<&'static dyn Workload>,
-    /// Only cases whose name contains one of these; all for none.
+    /// Only cases with one of these among the parts of their name; all for none.
     pub(crate) cases: Vec<String>,
     pub(crate) scale: Scale,
     /// Pairs to keep.
@@ -159,13 +159,11 @@ impl Bench {
     }
 
     /// Runs all workloads of the plan; `each` sees every row as soon as it is there.
-    pub(crate) async fn run(&mut self, mut each: impl FnMut(&Row)) -> Vec<Row> {
+    pub(crate) async fn run(&mut self, each: &mut (dyn FnMut(&Row) + Send)) -> Vec<Row> {
         let mut rows = Vec::new();
         for workload in self.plan.workloads.clone() {
             for cases in self.groups(workload) {
-                let first = rows.len();
-                self.group(workload, cases, &mut rows).await;
-                rows[first..].iter().for_each(&mut each);
+                rows.extend(self.group(workload, cases, each).await);
             }
         }
         rows
@@ -180,7 +178,7 @@ impl Bench {
         };
         let cases = workload.cases(&nowhere, &self.plan.scale);
         let names = cases.iter().map(|case| case.name()).enumerate();
-        let selected: Vec<_> = names.filter(|(_, name)| self.plan.wants(name)).collect();
+        let selected: Vec<_> = names.filter(|(_, name)| is_selected(name, &self.plan.cases)).collect();
         match workload.about().fresh {
             Fresh::Workload => vec![selected],
             Fresh::Case | Fresh::Block => selected.into_iter().map(|case| vec![case]).collect(),
@@ -192,14 +190,15 @@ impl Bench {
         &mut self,
         workload: &'static dyn Workload,
         cases: Vec<(usize, String)>,
-        rows: &mut Vec<Row>,
-    ) {
+        each: &mut (dyn FnMut(&Row) + Send),
+    ) -> Vec<Row> {
+        let mut rows = Vec::new();
         let mut stage = Stage::new(self, workload);
         let opened = stage.open().await;
         for (case, name) in cases {
             let id = workload.about().id;
             self.progress.say(format_args!("{id}: {name}"));
-            match opened.as_ref().map(|()| stage.manner(case)) {
+            let measured = match opened.as_ref().map(|()| stage.manner(case)) {
                 Ok(Some(manner)) => {
                     let run = Run {
                         bench: self,
@@ -208,17 +207,20 @@ impl Bench {
                         case,
                         manner,
                     };
-                    rows.extend(run.rows(&name).await);
+                    run.rows(&name).await
                 }
-                Ok(None) => {}
-                Err(error) => rows.push(self.failed(workload, &name, &chain(error))),
-            }
+                Ok(None) => Vec::new(),
+                Err(error) => vec![self.failed(workload, &name, &chain(error))],
+            };
             stage.retire(case);
+            measured.iter().for_each(&mut *each);
+            rows.extend(measured);
         }
         if let Err(error) = stage.close().await {
             self.progress.say(format_args!("  {}", chain(&error)));
         }
         self.settle();
+        rows
     }
 
     fn failed(&self, workload: &dyn Workload, case: &str, error: &str) -> Row {
@@ -234,13 +236,5 @@ impl Bench {
         if let Err(error) = synced {
             self.progress.say(format_args!("  cannot sync: {error}"));
         }
-    }
-}
-
-// === impl Plan ===
-
-impl Plan {
-    fn wants(&self, case: &str) -> bool {
-        self.cases.is_empty() || self.cases.iter().any(|part| case.contains(part))
     }
 }

@@ -42,7 +42,7 @@ pub(crate) struct RunArgs {
     /// Process of the registry, to read its CPU time and memory from /proc.
     #[arg(long)]
     pub(crate) pid: Option<u32>,
-    /// Only cases whose name contains one of these.
+    /// Only these cases, separated by `;`: a whole name, or a part of it such as `c=64`.
     #[arg(long, value_name = "PART", value_delimiter = ';')]
     pub(crate) cases: Vec<String>,
     /// How many blocks to run of each case.
@@ -73,7 +73,7 @@ pub(crate) struct BenchArgs {
     /// Workloads to run; all of them by default.
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub(crate) workloads: Vec<String>,
-    /// Only cases whose name contains one of these.
+    /// Only these cases, separated by `;`: a whole name, or a part of it such as `c=64`.
     #[arg(long, value_name = "PART", value_delimiter = ';')]
     pub(crate) cases: Vec<String>,
     /// Pairs of blocks to keep for each case (11; 3 with --quick).

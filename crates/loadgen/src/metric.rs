@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use crate::workload::has_part;
+
 /// One kind of figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -129,7 +131,7 @@ impl Target {
     }
 
     pub(crate) fn means(&self, case: &str) -> bool {
-        self.case.is_empty() || case.split(", ").any(|part| part == self.case)
+        self.case.is_empty() || has_part(case, self.case)
     }
 
     pub(crate) fn judge(&self, figure: f64) -> Verdict {

@@ -1,8 +1,9 @@
 //! The registries under test, as child processes.
 //!
 //! Owns starting one on a fresh data directory and a free loopback port, waiting until it answers,
-//! and ending it: SIGTERM, and SIGKILL if it does not obey. Keeps the invariant that no child
-//! outlives its [`Server`], and that its data directory goes with it. Nothing else is signalled.
+//! and ending it: SIGTERM, and SIGKILL if it does not obey. Keeps the invariant that no process
+//! outlives its [`Server`], however that ends, and that nothing else is ever signalled. The data
+//! directory goes with [`Server::stop`].
 
 mod product;
 mod tracer;
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 
 pub(crate) use product::{Product, Software};
 pub(crate) use tracer::Tracer;
+use tracer::Tracee;
 
 use crate::affinity::Pinning;
 use crate::gauge::Gauge;
@@ -54,6 +56,8 @@ pub(crate) enum ServerError {
     },
     #[error("{program} did not answer GET /v2/ within {} s; its output is in {log}", START_LIMIT.as_secs())]
     Silent { program: PathBuf, log: PathBuf },
+    #[error("{program} was not found below its tracer")]
+    Lost { program: PathBuf },
     #[error("cannot wait for {program}")]
     Wait {
         program: PathBuf,
@@ -75,6 +79,8 @@ pub(crate) struct Ground {
 /// A registry that runs and answers.
 pub(crate) struct Server {
     program: PathBuf,
+    /// Declared before the child, which is its tracer: it must go first.
+    tracee: Option<Tracee>,
     child: Child,
     folder: PathBuf,
     pub(crate) registry: Registry,
@@ -132,12 +138,18 @@ impl Server {
         let gauge = child.id().map_or_else(|| Gauge::of(0), Gauge::adopt);
         let mut server = Self {
             program: software.binary.clone(),
+            tracee: None,
             child,
             folder,
             registry: Registry::at(address),
             gauge,
         };
         server.answers(&log).await?;
+        if tracer.is_some() {
+            let tracee = server.child.id().and_then(Tracee::below);
+            let program = software.binary.clone();
+            server.tracee = Some(tracee.ok_or(ServerError::Lost { program })?);
+        }
         Ok(server)
     }
 
@@ -160,13 +172,17 @@ impl Server {
             program: self.program.clone(),
             source,
         };
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok());
-        if let Some(pid) = pid.and_then(Pid::from_raw) {
+        let child = || Pid::from_raw(i32::try_from(self.child.id()?).ok()?);
+        if let Some(pid) = self.tracee.as_ref().map_or_else(child, Tracee::pid) {
             // A process that ended by itself is waited for all the same.
             let _gone = kill_process(pid, Signal::TERM);
         }
         match timeout(STOP_LIMIT, self.child.wait()).await {
-            Ok(status) => status.map(drop).map_err(wait)?,
+            Ok(status) => {
+                status.map_err(wait)?;
+                // What it traced has ended with it; its number may be anybody's.
+                self.tracee.take().map(Tracee::forget);
+            }
             Err(_) => self.child.kill().await.map_err(wait)?,
         }
         std::fs::remove_dir_all(&self.folder).map_err(prepare(&self.folder))

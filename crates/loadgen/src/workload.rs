@@ -183,6 +183,17 @@ pub(crate) fn select(identifiers: &[String]) -> Result<Vec<&'static dyn Workload
         .collect()
 }
 
+/// Whether one of `wanted` is a part of a case's name, or the whole of it. No wishes select all.
+pub(crate) fn is_selected(case: &str, wanted: &[String]) -> bool {
+    let fits = |wish: &String| wish == case || has_part(case, wish);
+    wanted.is_empty() || wanted.iter().any(fits)
+}
+
+/// The name of a case is a list: `GET by tag, c=64`.
+pub(crate) fn has_part(case: &str, part: &str) -> bool {
+    case.split(", ").any(|it| it == part)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -208,6 +219,15 @@ mod tests {
                 assert!(meant, "{}: no case is meant by {:?}", about.id, target.case);
             }
         }
+    }
+
+    #[test]
+    fn cases_are_selected_by_whole_parts_of_their_names() {
+        let wanted = ["c=1".to_owned(), "HEAD by tag, c=64".to_owned()];
+        assert!(is_selected("GET by tag, c=1", &wanted));
+        assert!(is_selected("HEAD by tag, c=64", &wanted));
+        assert!(!is_selected("GET by tag, c=16", &wanted));
+        assert!(is_selected("GET by tag, c=16", &[]));
     }
 
     #[test]

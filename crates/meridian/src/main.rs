@@ -1,3 +1,52 @@
-//! meridian
+#![doc = include_str!("../README.md")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for a terminal"
+)]
 
-fn main() {}
+mod admin;
+mod cli;
+mod config;
+#[cfg(feature = "failpoints")]
+mod crash;
+mod dev;
+mod exit;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Verb};
+use exit::Exit;
+
+/// Allocates faster than the system's allocator where many threads do, and gives memory back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _scenario = crash::arm();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return Exit::failed(&error).report(),
+    };
+    let outcome = runtime.block_on(async {
+        match cli.verb.unwrap_or_default() {
+            Verb::Dev(options) => dev::run(options).await,
+            Verb::Gc(options) => verbs::gc(options).await,
+            Verb::Status(options) => verbs::status(options).await,
+        }
+    });
+    // Threads that wait for a disk or a client must not hold the exit up.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => exit.report(),
+    }
+}

@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the log and the state lie.
+    /// Where the log and the state lie. Set from the settings of the process.
+    #[serde(skip)]
     pub data_dir: PathBuf,
-    /// The name of the region.
+    /// The name of the region. Set from the settings of the process.
+    #[serde(skip, default = "local")]
     pub region: Region,
     /// How long a write or a read may take before it is given up.
     #[serde(with = "humantime_serde")]
@@ -27,6 +29,9 @@ pub struct Config {
     /// How long events may wait for more to be published together.
     #[serde(with = "humantime_serde")]
     pub publish_linger: Duration,
+    /// After how many entries a snapshot lets the log before it go. So many stay in the log, too,
+    /// for members that lag a little.
+    pub snapshot_entries: u64,
     /// How long blobs are kept that no manifest needs, and what else decides in the state.
     pub retention: Retention,
 }
@@ -48,17 +53,22 @@ pub struct Retention {
     pub request_count: u64,
 }
 
+fn local() -> Region {
+    "local".parse().expect("`local` is a valid name")
+}
+
 // === impl Config ===
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("metadata"),
-            region: "local".parse().expect("`local` is a valid name"),
+            region: local(),
             deadline: Duration::from_secs(10),
             concurrent_writes: 4_096,
             group_commit_linger: Duration::from_millis(2),
             publish_linger: Duration::from_millis(100),
+            snapshot_entries: 20_000,
             retention: Retention::default(),
         }
     }

@@ -69,7 +69,7 @@ impl Group {
             opened.map_err(io::Error::other)??
         };
         let (machine, states) = opened;
-        let settings = raft::config(identity.region.as_str()).map_err(io::Error::other)?;
+        let settings = raft::config(identity.region.as_str(), config.snapshot_entries).map_err(io::Error::other)?;
         let raft = Raft::new(identity.node, settings, Alone, log.clone(), machine).await;
         let raft = raft.map_err(io::Error::other)?;
         let group = Self {

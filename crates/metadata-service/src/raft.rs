@@ -34,21 +34,18 @@ pub(crate) type Snapshot =
     openraft::type_config::alias::SnapshotOf<TypeConfig, snapshot::Image>;
 pub(crate) type IoFlushed = openraft::storage::IOFlushed<TypeConfig>;
 
-/// How many entries after a snapshot stay in the log, for followers that lag a little.
-const KEPT_AFTER_SNAPSHOT: u64 = 20_000;
-
 /// The protocol's settings: a region's own network, and disks that sync in milliseconds.
-pub(crate) fn config(region: &str) -> Result<Arc<Config>, ConfigError> {
+pub(crate) fn config(region: &str, snapshot_entries: u64) -> Result<Arc<Config>, ConfigError> {
     let config = Config {
         cluster_name: region.to_owned(),
         heartbeat_interval: 150,
         election_timeout_min: 750,
         election_timeout_max: 1_500,
         enable_pre_vote: Some(true),
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(KEPT_AFTER_SNAPSHOT),
-        max_in_snapshot_log_to_keep: KEPT_AFTER_SNAPSHOT,
-        replication_lag_threshold: 50_000,
-        purge_batch_size: 1_024,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(snapshot_entries),
+        max_in_snapshot_log_to_keep: snapshot_entries,
+        replication_lag_threshold: snapshot_entries.saturating_mul(5) / 2,
+        purge_batch_size: (snapshot_entries / 20).max(1),
         max_payload_entries: 512,
         install_snapshot_timeout: 120_000,
         enable_leader_restore: Some(false),

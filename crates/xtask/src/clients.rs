@@ -72,7 +72,9 @@ const CLIENTS: &[Client] = &[
 pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
     let chosen: Vec<&Client> = CLIENTS
         .iter()
-        .filter(|client| options.only.is_empty() || options.only.iter().any(|only| only == client.name))
+        .filter(|client| {
+            options.only.is_empty() || options.only.iter().any(|only| only == client.name)
+        })
         .collect();
     let mut needs = vec![Need::Go];
     needs.extend(chosen.iter().flat_map(|client| client.needs));
@@ -90,7 +92,10 @@ pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
         let started = Instant::now();
         let outcome = (case.check)(&ground);
         let told = if outcome.is_ok() { "ok" } else { "FAILED" };
-        println!("test {name} ... {told} <{:.1}s>", started.elapsed().as_secs_f64());
+        println!(
+            "test {name} ... {told} <{:.1}s>",
+            started.elapsed().as_secs_f64()
+        );
         failures.extend(outcome.err().map(|error| (name, error)));
         if crate::process::interrupt::struck() {
             bail!("interrupted");

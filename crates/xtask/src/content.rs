@@ -78,8 +78,9 @@ pub(crate) fn digest(mut source: impl Read) -> io::Result<(String, u64)> {
 
 fn written(hash: Sha256) -> String {
     let hash = hash.finalize();
-    hash.iter()
-        .fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    hash.iter().fold("sha256:".to_owned(), |text, byte| {
+        format!("{text}{byte:02x}")
+    })
 }
 
 #[cfg(test)]

@@ -174,12 +174,6 @@ impl Layout {
         self.write_tags(&[root])
     }
 
-    /// The configuration of an image.
-    pub(crate) fn config_of(&self, manifest: &str) -> Result<Descriptor> {
-        let node: Node = serde_json::from_slice(&fs::read(self.blob_path(manifest))?)?;
-        node.config.context("an index has no configuration")
-    }
-
     /// Everything below `root`, itself included, that a registry has to hold: each once.
     pub(crate) fn below(&self, root: &Descriptor) -> Result<Vec<Descriptor>> {
         let mut seen = BTreeSet::new();
@@ -297,10 +291,16 @@ mod tests {
         let away = layout
             .foreign_layer("https://example.com/a", Noise::new(1, "away"))
             .unwrap();
-        let image = layout.image("amd64", &[away, Layer {
-            descriptor: layer.descriptor.clone(),
-            diff: layer.diff.clone(),
-        }]);
+        let image = layout.image(
+            "amd64",
+            &[
+                away,
+                Layer {
+                    descriptor: layer.descriptor.clone(),
+                    diff: layer.diff.clone(),
+                },
+            ],
+        );
         let inner = layout.index(&[image.unwrap().on("amd64")]).unwrap();
         let outer = layout.index(&[inner]).unwrap();
         layout.tag("1", &outer).unwrap();
@@ -317,7 +317,10 @@ mod tests {
             .into_iter()
             .map(|descriptor| descriptor.media_type)
             .collect();
-        assert_eq!(types, [INDEX, INDEX, MANIFEST, &format!("{LAYER}+gzip"), CONFIG]);
+        assert_eq!(
+            types,
+            [INDEX, INDEX, MANIFEST, &format!("{LAYER}+gzip"), CONFIG]
+        );
     }
 
     #[test]

@@ -132,7 +132,10 @@ fn line(packages: &[&str]) -> String {
 
 fn install(packages: &[&str]) -> Result<()> {
     let Some(apt) = find("apt-get") else {
-        bail!("there is no apt-get here; install by hand: {}", packages.join(" "));
+        bail!(
+            "there is no apt-get here; install by hand: {}",
+            packages.join(" ")
+        );
     };
     let apt = || {
         let program = if is_root() {
@@ -154,7 +157,10 @@ fn install(packages: &[&str]) -> Result<()> {
 }
 
 fn exists(package: &str) -> bool {
-    Program::new("apt-cache").args(["show", package]).output().is_ok()
+    Program::new("apt-cache")
+        .args(["show", package])
+        .output()
+        .is_ok()
 }
 
 /// Go itself judges: an old one refuses the file, a newer one fetches what the file asks for.
@@ -178,7 +184,11 @@ mod tests {
     #[test]
     fn every_need_that_a_package_meets_names_its_programs() {
         for need in Need::ALL {
-            assert_eq!(need.packages().is_empty(), need.programs().is_empty(), "{need:?}");
+            assert_eq!(
+                need.packages().is_empty(),
+                need.programs().is_empty(),
+                "{need:?}"
+            );
         }
     }
 

@@ -12,6 +12,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use ureq::Agent;
 
 use crate::layout::{DOCKER_LIST, DOCKER_MANIFEST, Descriptor, INDEX, Layout, MANIFEST};
@@ -42,8 +43,13 @@ impl FromStr for Subject {
             "meridian" => Ok(Self::Meridian),
             "distribution" => Ok(Self::Distribution),
             at => {
-                let (host, port) = at.rsplit_once(':').context("neither a name nor HOST:PORT")?;
-                ensure!(!host.is_empty() && port.parse::<u16>().is_ok(), "not HOST:PORT");
+                let (host, port) = at
+                    .rsplit_once(':')
+                    .context("neither a name nor HOST:PORT")?;
+                ensure!(
+                    !host.is_empty() && port.parse::<u16>().is_ok(),
+                    "not HOST:PORT"
+                );
                 Ok(Self::At(at.to_owned()))
             }
         }
@@ -110,8 +116,16 @@ impl Registry {
     ) -> Result<()> {
         layout
             .same(root, |wanted| {
-                let kind = if wanted.is_manifest() { "manifests" } else { "blobs" };
-                let name = if wanted.digest == root.digest { tag } else { &wanted.digest };
+                let kind = if wanted.is_manifest() {
+                    "manifests"
+                } else {
+                    "blobs"
+                };
+                let name = if wanted.digest == root.digest {
+                    tag
+                } else {
+                    &wanted.digest
+                };
                 self.get(&format!("{repository}/{kind}/{name}"))
             })
             .with_context(|| format!("in {repository}:{tag}"))
@@ -123,18 +137,29 @@ impl Registry {
         Ok(crate::content::digest(manifest)?.0)
     }
 
+    /// What a tag names.
+    pub(crate) fn manifest(&self, repository: &str, tag: &str) -> Result<Value> {
+        let manifest = self.get(&format!("{repository}/manifests/{tag}"))?;
+        serde_json::from_reader(manifest).context("the manifest is no JSON")
+    }
+
     fn get(&self, path: &str) -> Result<Box<dyn Read>> {
         let response = self
             .agent
             .get(format!("http://{}/v2/{path}", self.address))
-            .header("Accept", [INDEX, MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", "))
+            .header(
+                "Accept",
+                [INDEX, MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", "),
+            )
             .call()
             .with_context(|| format!("GET {path}"))?;
         Ok(Box::new(response.into_body().into_reader()))
     }
 
     fn ping(&self) -> Result<()> {
-        self.agent.get(format!("http://{}/v2/", self.address)).call()?;
+        self.agent
+            .get(format!("http://{}/v2/", self.address))
+            .call()?;
         Ok(())
     }
 
@@ -146,16 +171,19 @@ impl Registry {
 
     fn distribution(&self, tools: &Tools, data: &Path) -> Result<Program> {
         let config = data.join("config.yml");
-        let text = format!(
-            "version: 0.1\n\
-             log: {{level: warn, accesslog: {{disabled: true}}}}\n\
-             storage:\n  filesystem: {{rootdirectory: \"{}\"}}\n  delete: {{enabled: true}}\n\
-             http: {{addr: \"{}\"}}\n",
-            data.display(),
-            self.address
-        );
-        fs::write(&config, text)?;
-        Ok(tools.program("registry").arg("serve").arg(config))
+        let text = serde_json::json!({
+            "version": 0.1,
+            "log": {"level": "warn", "accesslog": {"disabled": true}},
+            "storage": {"filesystem": {"rootdirectory": data}, "delete": {"enabled": true}},
+            "http": {"addr": self.address},
+            "validation": {"manifests": {"urls": {"allow": ["^https://"]}}},
+        });
+        fs::write(&config, text.to_string())?;
+        Ok(tools
+            .program("registry")
+            .env("OTEL_TRACES_EXPORTER", "none")
+            .arg("serve")
+            .arg(config))
     }
 
     fn wait_for(&mut self, program: Program, scratch: &Scratch) -> Result<()> {
@@ -185,9 +213,18 @@ mod tests {
     #[test]
     fn a_subject_is_a_name_or_an_address() {
         assert!(matches!("meridian".parse().unwrap(), Subject::Meridian));
-        assert!(matches!("distribution".parse().unwrap(), Subject::Distribution));
+        assert!(matches!(
+            "distribution".parse().unwrap(),
+            Subject::Distribution
+        ));
         assert!(matches!("localhost:5000".parse().unwrap(), Subject::At(_)));
-        for wrong in ["", "localhost", ":5000", "localhost:port", "localhost:70000"] {
+        for wrong in [
+            "",
+            "localhost",
+            ":5000",
+            "localhost:port",
+            "localhost:70000",
+        ] {
             assert!(wrong.parse::<Subject>().is_err(), "{wrong}");
         }
     }

@@ -127,7 +127,9 @@ mod tests {
         let mut child = Command::new("true").spawn().unwrap();
         child.wait().unwrap();
         let dead = parent.path().join(format!("{PREFIX}{}.abc", child.id()));
-        let ours = parent.path().join(format!("{PREFIX}{}.abc", std::process::id()));
+        let ours = parent
+            .path()
+            .join(format!("{PREFIX}{}.abc", std::process::id()));
         let other = parent.path().join("somebody-else");
         for dir in [&dead, &ours, &other] {
             fs::create_dir(dir).unwrap();

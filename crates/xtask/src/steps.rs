@@ -61,7 +61,10 @@ mod tests {
         let failed: Result<()> = steps.take("test", || bail!("no"));
         assert_eq!(format!("{:#}", failed.unwrap_err()), "test: no");
         let table = steps.to_string();
-        let rows: Vec<Vec<&str>> = table.lines().map(|row| row.split_whitespace().collect()).collect();
+        let rows: Vec<Vec<&str>> = table
+            .lines()
+            .map(|row| row.split_whitespace().collect())
+            .collect();
         assert_eq!(rows[0], ["step", "seconds"]);
         assert_eq!(rows[1], ["build", "0.0"]);
         assert_eq!(rows[2], ["test", "0.0", "failed"]);

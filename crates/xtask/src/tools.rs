@@ -12,12 +12,17 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
+use crate::prerequisites::{self, Need};
 use crate::process::Program;
 use crate::workspace::Workspace;
 
 const BUILD_LIMIT: Duration = Duration::from_mins(15);
-/// A package of tests rather than a program; see [`crate::conformance`].
 const CONFORMANCE: &str = "github.com/opencontainers/distribution-spec/conformance";
+
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    prerequisites::ensure(&[Need::Go], workspace)?;
+    Tools::ensure(workspace).map(drop)
+}
 
 pub(crate) struct Tools {
     dir: PathBuf,
@@ -37,7 +42,8 @@ impl Tools {
         Ok(Self { dir })
     }
 
-    /// `conformance`, `crane`, `helm`, `oras` or `registry`.
+    /// `conformance` or `conformance.test`, whichever the pinned suite is; `crane`, `helm`, `oras`
+    /// and `registry`.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
@@ -60,7 +66,9 @@ fn key(source: &Path) -> Result<String> {
 }
 
 fn build(source: &Path, all: &Path, dir: &Path) -> Result<()> {
-    let building = tempfile::Builder::new().prefix("building.").tempdir_in(all)?;
+    let building = tempfile::Builder::new()
+        .prefix("building.")
+        .tempdir_in(all)?;
     let go = |command: &str| {
         Program::new("go")
             .arg(command)
@@ -71,13 +79,20 @@ fn build(source: &Path, all: &Path, dir: &Path) -> Result<()> {
     };
     let lean = ["-mod=readonly", "-trimpath", "-ldflags=-s -w", "-o"];
     // `tool` stands for every `tool` line of go.mod.
-    go("build").args(lean).arg(building.path()).arg("tool").output()?;
-    go("test")
-        .arg("-c")
+    go("build")
         .args(lean)
-        .arg(building.path().join("conformance"))
-        .arg(CONFORMANCE)
+        .arg(building.path())
+        .arg("tool")
         .output()?;
+    // The conformance suite was a package of tests before it became a program.
+    if !building.path().join("conformance").is_file() {
+        go("test")
+            .arg("-c")
+            .args(lean)
+            .arg(building.path().join("conformance.test"))
+            .arg(CONFORMANCE)
+            .output()?;
+    }
     match fs::rename(building.path(), dir) {
         // Somebody else was faster, with the same pins.
         Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),

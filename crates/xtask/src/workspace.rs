@@ -50,6 +50,11 @@ impl Workspace {
         &self.cache
     }
 
+    /// What is built, and may be thrown away.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// A program of the workspace, as [`Workspace::build`] leaves it.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.target.join("debug").join(name)

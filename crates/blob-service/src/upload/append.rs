@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use meridian_blobstore::BlobWriter;
 use meridian_clients::{Transfer, UploadError, UploadStatus};
-use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
+use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
-use super::body::{Body, Fault};
+use super::Uploads;
+use super::body::Body;
 use super::draft::Draft;
 use super::over::Ending;
 use super::session::{Progress, Session};
-use super::{Uploads, failure};
+use super::write::{Rest, Stop};
 
 impl Uploads {
     pub(super) async fn append_to(
@@ -25,21 +24,40 @@ impl Uploads {
         self.explore(session, &mut progress).await?;
         let taken = match &mut *progress {
             Progress::Open(draft) => self.take_chunk(session, draft, chunk, gone).await,
-            Progress::Sealed(sealed) if chunk.length != Some(0) => {
-                Err(UploadError::OutOfOrder(session.status_at(sealed.size)))
+            Progress::Sealed(_) if chunk.length == Some(0) => Ok(()),
+            Progress::Sealed(sealed) => {
+                let status = session.status_at(sealed.size);
+                Err(Stop::Kept(UploadError::OutOfOrder(status)))
             }
-            Progress::Sealed(_) => Ok(()),
-            Progress::Unexplored(_) | Progress::Over => Err(UploadError::Unknown),
+            Progress::Unexplored(_) | Progress::Over => return Err(UploadError::Unknown),
         };
-        session.touch(self.clock.now_millis());
-        if let Err(UploadError::Store(_) | UploadError::StoreFull) = taken {
-            self.lose(session, &mut progress).await;
-        } else {
-            session.acknowledge(progress.offset());
-        }
-        taken?;
+        self.settle(session, &mut progress, taken).await?;
         fail::fail_point!("fe.patch.after_blob_ack_before_reply");
         Ok(session.status_at(progress.offset()))
+    }
+
+    /// Makes known where a session stands after a request, or that its bytes are lost.
+    pub(super) async fn settle<T>(
+        &self,
+        session: &Session,
+        progress: &mut Progress,
+        outcome: Result<T, Stop>,
+    ) -> Result<T, UploadError> {
+        session.touch(self.clock.now_millis());
+        match outcome {
+            Err(Stop::Lost(error)) => {
+                self.end(session, progress, Ending::Lost).await;
+                Err(error)
+            }
+            Err(Stop::Kept(error)) => {
+                session.acknowledge(progress.offset());
+                Err(error)
+            }
+            Ok(done) => {
+                session.acknowledge(progress.offset());
+                Ok(done)
+            }
+        }
     }
 
     async fn take_chunk(
@@ -48,28 +66,30 @@ impl Uploads {
         draft: &mut Draft,
         chunk: Transfer,
         gone: CancellationToken,
-    ) -> Result<(), UploadError> {
-        let mut body = self.admit(session, draft, chunk, gone)?;
-        let first = match body.next().await {
-            Ok(Some(first)) => first,
-            Ok(None) => return Ok(()),
-            Err(fault) => return Err(fault.error),
-        };
-        self.store_rest(session, draft, vec![first], Ok(body)).await
+    ) -> Result<(), Stop> {
+        let body = self.admit(draft, chunk, gone, |offset| session.status_at(offset))?;
+        // The object begins with the first byte: a body without any leaves no trace.
+        let gathered = Self::gather(body, 0).await;
+        if let (true, Rest::None) = (gathered.pieces.is_empty(), &gathered.rest) {
+            return Ok(());
+        }
+        let writer = self.write(&session.repository, draft, gathered).await?;
+        self.sync(draft, writer).await
     }
 
-    /// A chunk whose headers fit the session.
+    /// The body of a chunk whose headers fit the session.
     pub(super) fn admit(
         &self,
-        session: &Session,
         draft: &Draft,
         chunk: Transfer,
         gone: CancellationToken,
-    ) -> Result<Body, UploadError> {
-        if chunk.range.is_some_and(|range| range.start() != draft.offset()) {
-            return Err(UploadError::OutOfOrder(session.status_at(draft.offset())));
+        status_at: impl FnOnce(u64) -> UploadStatus,
+    ) -> Result<Body, Stop> {
+        let offset = draft.offset();
+        if chunk.range.is_some_and(|range| range.start() != offset) {
+            return Err(Stop::Kept(UploadError::OutOfOrder(status_at(offset))));
         }
         let limit = self.config.max_blob_bytes.as_u64();
-        Body::new(chunk, draft.offset(), limit, gone)
+        Body::new(chunk, offset, limit, gone).map_err(Stop::Kept)
     }
 }

@@ -5,12 +5,15 @@
 //! again costs syncs; otherwise the state that the writer exported is enough.
 
 use bytes::{Bytes, BytesMut};
-use meridian_blobstore::{BlobStore, BlobWriter, WriteError, WriterState};
-use meridian_clients::{StorageKey, UploadError};
+use meridian_blobstore::{
+    BlobStore, BlobWriter, CreateError, ResumeError, WriteError, WriterState,
+};
+use meridian_clients::StorageKey;
 use meridian_oci::{Algorithm, Digest, Hasher};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::failure;
+use super::write::Stop;
 use crate::ticket::Ticket;
 use crate::{ingest, layout};
 
@@ -128,10 +131,9 @@ impl Draft {
         &mut self,
         store: &dyn BlobStore,
         key: StorageKey,
-    ) -> Result<Box<dyn BlobWriter>, UploadError> {
+    ) -> Result<Box<dyn BlobWriter>, Stop> {
         let Some(object) = &mut self.object else {
-            let created = store.create(&layout::object(key)).await;
-            let writer = created.map_err(failure::of_store)?;
+            let writer = begin(store, key).await?;
             self.object = Some(Object {
                 key,
                 state: writer.state(),
@@ -142,11 +144,7 @@ impl Draft {
         if let Some((writer, _permit)) = object.writer.take() {
             return Ok(writer);
         }
-        let resumed = store
-            .resume(&layout::object(object.key), Some(&object.state))
-            .await;
-        let resumed = resumed.map_err(failure::of_resume)?;
-        resumed.ok_or_else(|| failure::lost("an upload's object is gone"))
+        take_up(store, object.key, &object.state).await
     }
 
     /// Appends to object and hash.
@@ -185,5 +183,28 @@ impl Draft {
         if let Some(object) = &mut self.object {
             object.writer = None;
         }
+    }
+}
+
+/// Begins an object under a key that is nobody else's. If it is there, an earlier try began it and
+/// was told that it had not.
+async fn begin(store: &dyn BlobStore, key: StorageKey) -> Result<Box<dyn BlobWriter>, Stop> {
+    match store.create(&layout::object(key)).await {
+        Ok(writer) => Ok(writer),
+        Err(CreateError::Exists(_)) => take_up(store, key, &WriterState::default()).await,
+        Err(error) => Err(Stop::Kept(failure::of_store(error))),
+    }
+}
+
+async fn take_up(
+    store: &dyn BlobStore,
+    key: StorageKey,
+    state: &WriterState,
+) -> Result<Box<dyn BlobWriter>, Stop> {
+    match store.resume(&layout::object(key), Some(state)).await {
+        Ok(Some(writer)) => Ok(writer),
+        Ok(None) => Err(Stop::Lost(failure::lost("an upload's object is gone"))),
+        Err(error @ ResumeError::Lost { .. }) => Err(Stop::Lost(failure::of_resume(error))),
+        Err(error) => Err(Stop::Kept(failure::of_resume(error))),
     }
 }

@@ -3,21 +3,16 @@
 use std::error::Error;
 use std::io;
 
-use meridian_blobstore::{ResumeError, WriteError};
+use meridian_blobstore::ResumeError;
 use meridian_clients::UploadError;
 use meridian_error::{Classify, Code};
 
-/// A failure of the store that may pass, or not.
+/// A failure of the store, whether it may pass or not.
 pub(crate) fn of_store<E: Classify + Send + Sync + 'static>(error: E) -> UploadError {
     match error.code() {
         Code::ResourceExhausted => UploadError::StoreFull,
         _ => UploadError::Store(io::Error::other(error)),
     }
-}
-
-/// A failed write: the object is gone.
-pub(crate) fn of_write(error: WriteError) -> UploadError {
-    of_store(error)
 }
 
 /// An object that was not taken up again.

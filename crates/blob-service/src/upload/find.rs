@@ -49,7 +49,7 @@ impl Uploads {
     ) -> Result<Arc<Session>, UploadError> {
         let ticket = self.read(repository, id)?;
         let now = self.clock.now_millis();
-        let session = self.table.get_or_insert(id, || {
+        let session = self.table.get_or_insert(id, ticket, || {
             let mut claim = self.generations.claim(ticket.epoch, ticket.generation, true);
             if claim == Claim::Unused && self.is_older(ticket, self.config.idle_expiry) {
                 claim = Claim::Used;
@@ -88,7 +88,7 @@ impl Uploads {
         let object = layout::object(key);
         let resumed = self.store.resume(&object, None).await;
         if let Some(mut writer) = resumed.map_err(failure::of_resume)? {
-            writer.sync().await.map_err(failure::of_write)?;
+            writer.sync().await.map_err(failure::of_store)?;
             let mut draft = Draft::found(ticket, key, writer.state());
             draft.settle(writer, self.keep_writer());
             tracing::info!(
@@ -96,7 +96,7 @@ impl Uploads {
                 size_bytes = draft.offset(),
                 "an upload goes on after a restart",
             );
-            return Ok(Progress::Open(draft));
+            return Ok(Progress::open(draft));
         }
         let size = self.store.stat(&object).await.map_err(failure::of_store)?;
         let known = self.metadata.known(&[key]).await.map_err(WriteError::Read)?;
@@ -109,6 +109,7 @@ impl Uploads {
                 key,
                 size,
                 digest: None,
+                proposed: true,
             }));
         }
         if claim == Claim::Used || self.is_older(ticket, self.config.idle_expiry) {
@@ -127,7 +128,7 @@ impl Uploads {
         self.generations.claim(ticket.epoch, ticket.generation, true);
         session.reissue(ticket, self.stamp.seal(&session.repository, ticket));
         self.table.alias(session);
-        Ok(Progress::Open(Draft::new(ticket, algorithm)))
+        Ok(Progress::open(Draft::new(ticket, algorithm)))
     }
 
     /// What an id says, if it was made for this repository and is not too old.

@@ -45,7 +45,7 @@ pub(crate) enum Progress {
     /// What the store and the metadata know of it was not looked up yet.
     Unexplored(Claim),
     /// It takes bytes.
-    Open(Draft),
+    Open(Box<Draft>),
     /// It has all its bytes in a finished object, which is not recorded yet as far as is known.
     Sealed(Sealed),
     /// It was finished, was cancelled, was lost, or never was.
@@ -61,6 +61,8 @@ pub(crate) struct Sealed {
     pub(crate) size: u64,
     /// What its bytes hash to, as far as they were hashed.
     pub(crate) digest: Option<Digest>,
+    /// Whether its record may have been proposed, here or by a former life of the process.
+    pub(crate) proposed: bool,
 }
 
 // === impl Session ===
@@ -74,7 +76,7 @@ impl Session {
         now_millis: u64,
     ) -> Self {
         let (progress, offset) = match claim {
-            Claim::Unused => (Progress::Open(Draft::new(ticket, ticket.algorithm)), 0),
+            Claim::Unused => (Progress::open(Draft::new(ticket, ticket.algorithm)), 0),
             claim => (Progress::Unexplored(claim), NOT_KNOWN),
         };
         Self {
@@ -126,6 +128,10 @@ impl Session {
         let _already = self.reissued.set((ticket, id));
     }
 
+    pub(crate) fn is_reissued(&self) -> bool {
+        self.reissued.get().is_some()
+    }
+
     pub(crate) fn acknowledge(&self, offset: u64) {
         self.acknowledged.store(offset, Ordering::Release);
     }
@@ -157,6 +163,10 @@ impl Session {
 // === impl Progress ===
 
 impl Progress {
+    pub(crate) fn open(draft: Draft) -> Self {
+        Self::Open(Box::new(draft))
+    }
+
     /// How many bytes the session has.
     pub(crate) const fn offset(&self) -> u64 {
         match self {

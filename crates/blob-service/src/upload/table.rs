@@ -1,7 +1,8 @@
 //! The sessions that this process has in hand.
 //!
-//! Keeps the invariant that a session is in memory at most once, so that its lock is one, and that
-//! there are no more than a set number. A session without bytes need not be here.
+//! Keeps the invariants that a session is in memory at most once, so that its lock is one; that
+//! there are no more than a set number; and that an object belongs to a session or to the sweep,
+//! never to both. A session without bytes need not be here.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,11 +11,25 @@ use meridian_clients::UploadError;
 use meridian_oci::UploadId;
 
 use super::session::Session;
+use crate::ticket::Ticket;
 
 /// Sessions by each of their ids.
 pub(crate) struct Table {
-    sessions: Mutex<HashMap<UploadId, Arc<Session>>>,
+    held: Mutex<Held>,
     most: usize,
+}
+
+#[derive(Default)]
+struct Held {
+    sessions: HashMap<UploadId, Arc<Session>>,
+    /// Epoch and generation of the objects that the sweep is about to delete.
+    swept: HashSet<(u64, u64)>,
+}
+
+/// Objects that no session can take up while this lives.
+pub(crate) struct SweepClaim<'t> {
+    table: &'t Table,
+    objects: HashSet<(u64, u64)>,
 }
 
 // === impl Table ===
@@ -22,64 +37,93 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new(most: usize) -> Self {
         Self {
-            sessions: Mutex::default(),
+            held: Mutex::default(),
             most,
         }
     }
 
     pub(crate) fn get(&self, id: &UploadId) -> Option<Arc<Session>> {
-        self.sessions().get(id).cloned()
+        self.held().sessions.get(id).cloned()
     }
 
     /// The session of that id, made if it is not here.
     pub(crate) fn get_or_insert(
         &self,
         id: &UploadId,
+        ticket: Ticket,
         make: impl FnOnce() -> Session,
     ) -> Result<Arc<Session>, UploadError> {
-        let mut sessions = self.sessions();
-        if let Some(session) = sessions.get(id) {
+        let mut held = self.held();
+        if let Some(session) = held.sessions.get(id) {
             return Ok(Arc::clone(session));
         }
-        if sessions.len() >= self.most {
+        if held.swept.contains(&(ticket.epoch, ticket.generation)) {
+            return Err(UploadError::Unknown);
+        }
+        if held.sessions.len() >= self.most {
             return Err(UploadError::TooManySessions);
         }
         let session = Arc::new(make());
-        sessions.insert(id.clone(), Arc::clone(&session));
+        held.sessions.insert(id.clone(), Arc::clone(&session));
         Ok(session)
     }
 
     /// Makes a session known under every id it has.
     pub(crate) fn alias(&self, session: &Arc<Session>) {
-        let mut sessions = self.sessions();
+        let mut held = self.held();
         for id in session.ids() {
-            sessions.insert(id.clone(), Arc::clone(session));
+            held.sessions.insert(id.clone(), Arc::clone(session));
         }
     }
 
     pub(crate) fn remove(&self, session: &Session) {
-        let mut sessions = self.sessions();
+        let mut held = self.held();
         for id in session.ids() {
-            sessions.remove(id);
+            held.sessions.remove(id);
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.sessions().len()
+        self.held().sessions.len()
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Session>> {
-        self.sessions().values().cloned().collect()
+        self.held().sessions.values().cloned().collect()
     }
 
-    /// Epoch and generation of every object that a session here may have.
-    pub(crate) fn objects(&self) -> HashSet<(u64, u64)> {
-        let sessions = self.sessions();
-        let tickets = sessions.values().flat_map(|session| session.tickets());
-        tickets.map(|ticket| (ticket.epoch, ticket.generation)).collect()
+    /// Claims for the sweep those of `objects`, by epoch and generation, that no session has.
+    pub(crate) fn claim_for_sweep(&self, mut objects: HashSet<(u64, u64)>) -> SweepClaim<'_> {
+        let mut held = self.held();
+        for session in held.sessions.values() {
+            for ticket in session.tickets() {
+                objects.remove(&(ticket.epoch, ticket.generation));
+            }
+        }
+        objects.retain(|object| held.swept.insert(*object));
+        SweepClaim {
+            table: self,
+            objects,
+        }
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<UploadId, Arc<Session>>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl SweepClaim ===
+
+impl SweepClaim<'_> {
+    pub(crate) fn has(&self, epoch: u64, generation: u64) -> bool {
+        self.objects.contains(&(epoch, generation))
+    }
+}
+
+impl Drop for SweepClaim<'_> {
+    fn drop(&mut self) {
+        let mut held = self.table.held();
+        for object in &self.objects {
+            held.swept.remove(object);
+        }
     }
 }

@@ -61,7 +61,10 @@ impl BufferPool {
         let lent = self.lent.load(Ordering::Relaxed);
         let step = [(1, SIZES[1]), (4, SIZES[2]), (16, SIZES[3])];
         let room = |(share, _): &&(usize, usize)| lent < self.budget / share;
-        step.iter().rev().find(room).map_or(SMALL, |(_, size)| *size)
+        step.iter()
+            .rev()
+            .find(room)
+            .map_or(SMALL, |(_, size)| *size)
     }
 
     /// How much a download should read at once.
@@ -149,10 +152,6 @@ impl Buffer {
 
     pub(super) const fn size(&self) -> usize {
         self.size
-    }
-
-    pub(super) const fn is_full(&self) -> bool {
-        self.filled == self.size
     }
 
     /// Moves as much of `chunk` into the room as fits.
@@ -243,7 +242,7 @@ mod tests {
         let mut buffer = pool.lend(1);
         let mut chunk = Bytes::from(vec![7; SMALL + 10]);
         buffer.fill(&mut chunk);
-        assert!(buffer.is_full());
+        assert_eq!(buffer.len(), buffer.size());
         assert_eq!(chunk.len(), 10);
         let larger = buffer.moved(MIB);
         assert_eq!((larger.filled(), larger.size()), (buffer.filled(), MIB));

@@ -120,7 +120,11 @@ impl FileStream {
         (self.pool.lend(wanted), wanted)
     }
 
-    fn read_waiting(&mut self, mut buffer: Buffer, wanted: usize) -> JoinHandle<io::Result<Buffer>> {
+    fn read_waiting(
+        &mut self,
+        mut buffer: Buffer,
+        wanted: usize,
+    ) -> JoinHandle<io::Result<Buffer>> {
         let (file, at) = (Arc::clone(&self.file), self.rest.start);
         let ahead = (at >= self.asked).then(|| self.rest.end.min(at + READ_AHEAD));
         self.asked = ahead.unwrap_or(self.asked);

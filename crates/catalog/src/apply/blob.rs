@@ -1,17 +1,18 @@
 //! Blobs recorded, leased, mounted, touched and deleted.
 
-use meridian_clock::Version;
 use meridian_event::{Event, Leaf, RegistryId};
 use meridian_oci::{Digest, RegistryName, RepositoryName};
 
+use super::guard::{self, Guard};
 use super::turn::Turn;
-use super::{Result, manifest, outbox, refuse};
+use super::{Result, manifest, object, outbox, refuse};
 use crate::key;
 use crate::row::{Blob, Link};
-use crate::{BlobPlace, CatalogError, Encoding, ObjectKey, Refusal, Reply, Write};
+use crate::{BlobPlace, CatalogError, Encoding, Refusal, Reply, Write};
 
 /// Records a blob and leases it to a repository. If it is recorded already, the object that was
-/// uploaded again is doomed.
+/// uploaded again is doomed. An object that was named before is never bound a second time: it may
+/// be gone.
 pub(super) fn put<S: Write>(
     turn: &mut Turn<'_, S>,
     registry: &RegistryName,
@@ -23,20 +24,30 @@ pub(super) fn put<S: Write>(
     let Some(registry) = turn.registry(registry)? else {
         return refuse::<S>(Refusal::RegistryUnknown);
     };
-    match turn.read::<Blob>(&key::blob(registry, leaf.digest))? {
-        Some(known) if known.size != leaf.size => {
-            return refuse::<S>(Refusal::SizesDiffer(vec![leaf.digest]));
-        }
-        Some(known) => {
-            if let BlobPlace::Stored(object) = place
-                && known.place != *place
-            {
-                doom(turn, registry, *object)?;
-            }
-        }
-        None => record(turn, registry, leaf, encoding, place)?,
+    let known = turn.read::<Blob>(&key::blob(registry, leaf.digest))?;
+    if known.as_ref().is_some_and(|known| known.size != leaf.size) {
+        return refuse::<S>(Refusal::SizesDiffer(vec![leaf.digest]));
     }
-    lease(turn, registry, repository, leaf.digest)?;
+    let object = match place {
+        BlobPlace::Inline(_) => None,
+        BlobPlace::Stored(object) => Some(*object),
+    };
+    let is_spent = match object {
+        None => false,
+        Some(object) => object::is_spent(turn, object)?,
+    };
+    let blob = match known {
+        None if is_spent => return refuse::<S>(Refusal::BlobUnknown),
+        None => record(turn, registry, leaf, encoding, place)?,
+        Some(known) => {
+            // What was spent is this blob's already, or doomed, or gone.
+            if let Some(redundant) = object.filter(|_| !is_spent) {
+                object::doom(turn, registry, redundant)?;
+            }
+            known
+        }
+    };
+    lease(turn, registry, repository, leaf.digest, blob)?;
     let event = Event::BlobPut {
         repository: repository.clone(),
         blob: leaf,
@@ -67,13 +78,14 @@ pub(super) fn mount<S: Write>(
     if from.is_none() && turn.suffixes(&key::repositories_of(registry, digest), 1)?.is_empty() {
         return Ok(Reply::Nothing);
     }
-    lease(turn, registry, repository, digest)?;
+    let leaf = Leaf {
+        digest,
+        size: blob.size,
+    };
+    lease(turn, registry, repository, digest, blob)?;
     let event = Event::BlobPut {
         repository: repository.clone(),
-        blob: Leaf {
-            digest,
-            size: blob.size,
-        },
+        blob: leaf,
         mounted_from: from.cloned(),
     };
     outbox::emit(turn, registry, event)
@@ -92,7 +104,8 @@ pub(super) fn touch<S: Write>(
     if !turn.exists(&key::links(registry, repository).digest(digest))? {
         return refuse::<S>(Refusal::BlobUnknown);
     }
-    lease(turn, registry, repository, digest)?;
+    let blob = known(turn, registry, digest)?;
+    lease(turn, registry, repository, digest, blob)?;
     Ok(Reply::Done {
         version: turn.version,
     })
@@ -112,7 +125,7 @@ pub(super) fn delete<S: Write>(
         return refuse::<S>(Refusal::BlobUnknown);
     }
     let holders = manifest::holders(turn, registry, repository, digest)?;
-    if !holders.is_empty() {
+    if guard::stands(Guard::NeededStays) && !holders.is_empty() {
         return refuse::<S>(Refusal::InUse(holders));
     }
     release(turn, registry, digest)?;
@@ -131,7 +144,7 @@ pub(super) fn revive<S: Write>(
     digest: Digest,
 ) -> Result<(), S> {
     let mut blob = known(turn, registry, digest)?;
-    if blob.condemned.take().is_some() {
+    if guard::stands(Guard::ManifestRevives) && blob.condemned.take().is_some() {
         turn.put(&key::blob(registry, digest), &blob)?;
     }
     Ok(())
@@ -145,17 +158,9 @@ pub(super) fn release<S: Write>(
 ) -> Result<(), S> {
     let mut blob = known(turn, registry, digest)?;
     blob.touched = turn.version;
+    blob.condemned = None;
     let grace_over = turn.now().saturating_add(turn.system.settings.grace_millis);
     look_at(turn, registry, digest, &mut blob, Some(grace_over))
-}
-
-/// Dooms an object: nothing names it, and it will be deleted physically.
-pub(super) fn doom<S: Write>(
-    turn: &mut Turn<'_, S>,
-    registry: RegistryId,
-    object: ObjectKey,
-) -> Result<(), S> {
-    turn.put(&key::doomed(object.epoch, object.generation), &registry)
 }
 
 /// Removes a blob from a repository.
@@ -197,23 +202,21 @@ fn record<S: Write>(
     leaf: Leaf,
     encoding: Encoding,
     place: &BlobPlace,
-) -> Result<(), S> {
-    let blob = Blob {
+) -> Result<Blob, S> {
+    if let BlobPlace::Stored(object) = place {
+        object::bind(turn, registry, leaf.digest, *object)?;
+    }
+    turn.count_blobs(registry, |usage| {
+        usage.blobs += 1;
+        usage.blob_bytes += leaf.size;
+    })?;
+    Ok(Blob {
         size: leaf.size,
         touched: turn.version,
         condemned: None,
         due: None,
         encoding,
         place: place.clone(),
-    };
-    turn.put(&key::blob(registry, leaf.digest), &blob)?;
-    if let BlobPlace::Stored(object) = place {
-        let owner = (registry, leaf.digest);
-        turn.put(&key::object(object.epoch, object.generation), &owner)?;
-    }
-    turn.count_blobs(registry, |usage| {
-        usage.blobs += 1;
-        usage.blob_bytes += leaf.size;
     })
 }
 
@@ -223,6 +226,7 @@ fn lease<S: Write>(
     registry: RegistryId,
     repository: &RepositoryName,
     digest: Digest,
+    mut blob: Blob,
 ) -> Result<(), S> {
     let lease = turn.now().saturating_add(turn.system.settings.lease_millis);
     let link_key = key::links(registry, repository).digest(digest);
@@ -237,9 +241,10 @@ fn lease<S: Write>(
         turn.put_bytes(&of.text(repository.as_str()), &[])?;
         turn.count(registry, repository, |repository, _| repository.links += 1)?;
     }
-    let mut blob = known(turn, registry, digest)?;
-    blob.touched = Version::max(blob.touched, turn.version);
-    blob.condemned = None;
+    blob.touched = turn.version;
+    if guard::stands(Guard::LeaseRevives) {
+        blob.condemned = None;
+    }
     // A turn that comes too early is put off when it comes; so renewals need not move it.
     let due = blob.due.map_or(lease, |due| due.min(lease));
     look_at(turn, registry, digest, &mut blob, Some(due))

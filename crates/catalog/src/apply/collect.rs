@@ -4,13 +4,19 @@
 //! collector believed: a stale candidate, a second collector and a deposed leader are harmless.
 
 use meridian_event::RegistryId;
-use meridian_oci::{Digest, RepositoryName};
+use meridian_oci::Digest;
 
+use super::guard::{self, Guard};
 use super::turn::Turn;
-use super::{Result, blob};
+use super::{Result, blob, object};
+use crate::hold::{Hold, hold, repositories};
 use crate::key;
-use crate::row::{Blob, Link};
-use crate::{BlobPlace, CatalogError, Collect, ObjectKey, Reply, Write};
+use crate::row::Blob;
+use crate::{BlobPlace, Collect, Reply, Write};
+
+/// From how many repositories a step unlinks a blob at most. What is in more of them takes further
+/// steps; it stays condemned until then.
+const UNLINKED_PER_STEP: usize = 1000;
 
 /// Takes a step for each candidate.
 pub(super) fn step<S: Write>(turn: &mut Turn<'_, S>, step: &Collect) -> Result<Reply, S> {
@@ -33,22 +39,13 @@ pub(super) fn step<S: Write>(turn: &mut Turn<'_, S>, step: &Collect) -> Result<R
             }
         }
         Collect::Deleted(keys) => {
-            for ObjectKey { epoch, generation } in keys {
-                turn.remove(&key::doomed(*epoch, *generation))?;
-                objects += 1;
+            for key in keys {
+                objects += u64::from(object::forget(turn, *key)?);
             }
         }
     }
     // Even a step that condemned nothing may have put off a turn.
     Ok(Reply::Collected { objects, bytes })
-}
-
-/// What keeps a blob.
-enum Hold {
-    /// A present manifest needs it.
-    Manifest,
-    /// A lease, or its grace, until then.
-    Until(u64),
 }
 
 fn condemn<S: Write>(
@@ -59,20 +56,18 @@ fn condemn<S: Write>(
     let Some(mut row) = turn.read::<Blob>(&key::blob(registry, digest))? else {
         return Ok(None);
     };
-    let now = turn.now();
-    match hold(turn, registry, digest, &row)? {
-        Hold::Manifest => blob::look_at(turn, registry, digest, &mut row, None)?,
-        Hold::Until(end) if end > now => {
-            blob::look_at(turn, registry, digest, &mut row, Some(end))?;
-        }
-        Hold::Until(_) if row.condemned.is_none() => {
-            row.condemned = Some(turn.version);
-            blob::look_at(turn, registry, digest, &mut row, Some(now))?;
-            return Ok(Some(row.size));
-        }
-        Hold::Until(_) => {}
+    let hold = judge(turn, registry, digest, &row)?;
+    if guard::stands(Guard::JudgedAtCondemn) && hold.keeps(turn.now()) {
+        put_off(turn, registry, digest, row, hold)?;
+        return Ok(None);
     }
-    Ok(None)
+    if row.condemned.is_some() {
+        return Ok(None);
+    }
+    row.condemned = Some(turn.version);
+    let now = turn.now();
+    blob::look_at(turn, registry, digest, &mut row, Some(now))?;
+    Ok(Some(row.size))
 }
 
 fn remove<S: Write>(
@@ -83,23 +78,29 @@ fn remove<S: Write>(
     let Some(mut row) = turn.read::<Blob>(&key::blob(registry, digest))? else {
         return Ok(None);
     };
-    if row.condemned.is_none() {
+    if guard::stands(Guard::JudgedAtRemove) {
+        if row.condemned.is_none() {
+            return Ok(None);
+        }
+        // What gives a blob a holder or a lease also revives it, but settings may change.
+        let hold = judge(turn, registry, digest, &row)?;
+        if hold.keeps(turn.now()) {
+            put_off(turn, registry, digest, row, hold)?;
+            return Ok(None);
+        }
+    }
+    let linked = repositories(turn.store(), registry, digest, "", UNLINKED_PER_STEP)?;
+    for repository in &linked {
+        blob::unlink(turn, registry, repository, digest)?;
+    }
+    if linked.len() == UNLINKED_PER_STEP {
         return Ok(None);
-    }
-    // Whatever gives a blob a holder or a lease also revives it; looking again costs little.
-    match hold(turn, registry, digest, &row)? {
-        Hold::Until(end) if end <= turn.now() => {}
-        _ => return Ok(None),
-    }
-    for repository in repositories(turn, registry, digest)? {
-        blob::unlink(turn, registry, &repository, digest)?;
-    }
-    if let BlobPlace::Stored(object) = row.place {
-        turn.remove(&key::object(object.epoch, object.generation))?;
-        blob::doom(turn, registry, object)?;
     }
     blob::look_at(turn, registry, digest, &mut row, None)?;
     turn.remove(&key::blob(registry, digest))?;
+    if let BlobPlace::Stored(object) = row.place {
+        object::release(turn, registry, object)?;
+    }
     turn.count_blobs(registry, |usage| {
         usage.blobs -= 1;
         usage.blob_bytes -= row.size;
@@ -107,37 +108,27 @@ fn remove<S: Write>(
     Ok(Some(row.size))
 }
 
-fn hold<S: Write>(
+/// Takes a blob that something keeps out of the way until that may have ended.
+fn put_off<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    digest: Digest,
+    mut row: Blob,
+    hold: Hold,
+) -> Result<(), S> {
+    row.condemned = None;
+    let millis = match hold {
+        Hold::Manifest => None,
+        Hold::Until(end) => Some(end),
+    };
+    blob::look_at(turn, registry, digest, &mut row, millis)
+}
+
+fn judge<S: Write>(
     turn: &Turn<'_, S>,
     registry: RegistryId,
     digest: Digest,
     row: &Blob,
 ) -> Result<Hold, S> {
-    let grace = turn.system.settings.grace_millis;
-    let mut end = row.touched.millis.saturating_add(grace);
-    for repository in repositories(turn, registry, digest)? {
-        let holders = key::holders(registry, &repository).digest(digest);
-        if !turn.suffixes(&holders, 1)?.is_empty() {
-            return Ok(Hold::Manifest);
-        }
-        let link = turn.read::<Link>(&key::links(registry, &repository).digest(digest))?;
-        let link = link.ok_or(CatalogError::Damaged("link"))?;
-        end = end.max(link.lease);
-    }
-    Ok(Hold::Until(end))
-}
-
-fn repositories<S: Write>(
-    turn: &Turn<'_, S>,
-    registry: RegistryId,
-    digest: Digest,
-) -> Result<Vec<RepositoryName>, S> {
-    let prefix = key::repositories_of(registry, digest);
-    let names = turn.suffixes(&prefix, usize::MAX)?;
-    let names = names
-        .iter()
-        .map(|name| std::str::from_utf8(name).ok()?.parse().ok());
-    names
-        .collect::<Option<_>>()
-        .ok_or(CatalogError::Damaged("repository of a blob"))
+    hold(turn.store(), &turn.system.settings, registry, digest, row)
 }

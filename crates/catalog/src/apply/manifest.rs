@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use meridian_event::{Event, Leaf, RegistryId};
 use meridian_oci::{Digest, RegistryName, RepositoryName};
 
+use super::guard::{self, Guard};
 use super::turn::Turn;
 use super::{Result, blob, outbox, refuse, tag};
 use crate::key;
@@ -36,15 +37,18 @@ pub(super) fn put<S: Write>(turn: &mut Turn<'_, S>, new: &NewManifest) -> Result
         media_type: new.media_type.clone(),
     };
     turn.put(&cell_key, &cell)?;
+    let foreign = linked_foreign(turn, registry, new)?;
     if is_new {
-        settle(turn, registry, new)?;
+        settle(turn, registry, new, &foreign)?;
         turn.count(registry, &new.repository, |repository, usage| {
             repository.manifests += 1;
             usage.manifests += 1;
             usage.manifest_bytes += size;
         })?;
+    } else if !foreign.is_empty() {
+        adopt(turn, registry, new, &foreign)?;
     }
-    raise_leaves(turn, registry, new)?;
+    raise_leaves(turn, registry, new, &foreign)?;
     for name in &new.tags {
         tag::point(turn, registry, &new.repository, name, new.digest)?;
     }
@@ -64,7 +68,11 @@ pub(super) fn delete<S: Write>(
     };
     let cell_key = key::manifests(registry, repository).digest(digest);
     let cell = turn.read::<Manifest>(&cell_key)?;
-    let Some(mut cell) = cell.filter(Manifest::is_present) else {
+    let cell = cell.filter(Manifest::is_present);
+    if let Some(refusal) = unmet(condition, cell.as_ref().map(|_| digest)) {
+        return refuse::<S>(refusal);
+    }
+    let Some(mut cell) = cell else {
         let unknown = if turn.is_repository(registry, repository)? {
             Refusal::ManifestUnknown
         } else {
@@ -72,11 +80,8 @@ pub(super) fn delete<S: Write>(
         };
         return refuse::<S>(unknown);
     };
-    if let Some(refusal) = unmet(condition, Some(digest)) {
-        return refuse::<S>(refusal);
-    }
     let holders = holders(turn, registry, repository, digest)?;
-    if !holders.is_empty() {
+    if guard::stands(Guard::NeededStays) && !holders.is_empty() {
         return refuse::<S>(Refusal::InUse(holders));
     }
     cell.del = Some(turn.version);
@@ -151,6 +156,9 @@ fn leaves_refusal<S: Write>(
     registry: RegistryId,
     new: &NewManifest,
 ) -> Result<Option<Refusal>, S> {
+    if !guard::stands(Guard::LeavesPresent) {
+        return Ok(None);
+    }
     let (mut absent, mut differing) = (Vec::new(), Vec::new());
     let mut check = |leaf: &Leaf, size: Option<u64>| match size {
         None => absent.push(leaf.digest),
@@ -197,10 +205,11 @@ fn settle<S: Write>(
     turn: &mut Turn<'_, S>,
     registry: RegistryId,
     new: &NewManifest,
+    foreign: &[Leaf],
 ) -> Result<(), S> {
     let repository = &new.repository;
     let needs = Needs {
-        blobs: new.blobs.clone(),
+        blobs: [&new.blobs, foreign].concat(),
         children: new.children.clone(),
         subject: new.subject,
     };
@@ -226,14 +235,53 @@ fn settle<S: Write>(
     Ok(())
 }
 
+/// The blobs of a manifest that need not be in its repository, and are.
+fn linked_foreign<S: Write>(
+    turn: &Turn<'_, S>,
+    registry: RegistryId,
+    new: &NewManifest,
+) -> Result<Vec<Leaf>, S> {
+    let mut linked = Vec::new();
+    for leaf in &new.foreign {
+        if turn.exists(&key::links(registry, &new.repository).digest(leaf.digest))? {
+            linked.push(*leaf);
+        }
+    }
+    Ok(linked)
+}
+
+/// Lets a manifest that was there before hold what came after it.
+fn adopt<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    new: &NewManifest,
+    foreign: &[Leaf],
+) -> Result<(), S> {
+    let needs_key = key::needs(registry, &new.repository).digest(new.digest);
+    let mut needs = needs_of(turn, &needs_key)?;
+    let held = leaves(&needs);
+    for leaf in foreign.iter().filter(|leaf| !held.contains(&leaf.digest)) {
+        needs.blobs.push(*leaf);
+        let holders = key::holders(registry, &new.repository).digest(leaf.digest);
+        turn.put_bytes(&holders.digest(new.digest), &[])?;
+    }
+    turn.put(&needs_key, &needs)
+}
+
+fn needs_of<S: Write>(turn: &Turn<'_, S>, key: &[u8]) -> Result<Needs, S> {
+    turn.read::<Needs>(key)?
+        .ok_or(CatalogError::Damaged("needs of a manifest"))
+}
+
 /// Raises what a put stands on, so that an older delete from anywhere loses against it.
 fn raise_leaves<S: Write>(
     turn: &mut Turn<'_, S>,
     registry: RegistryId,
     new: &NewManifest,
+    foreign: &[Leaf],
 ) -> Result<(), S> {
     let repository = &new.repository;
-    for leaf in new.blobs.iter().chain(&new.children) {
+    for leaf in new.blobs.iter().chain(foreign).chain(&new.children) {
         let link_key = key::links(registry, repository).digest(leaf.digest);
         if let Some(mut link) = turn.read::<Link>(&link_key)? {
             link.add = turn.version;
@@ -259,9 +307,7 @@ fn unsettle<S: Write>(
     digest: Digest,
 ) -> Result<(), S> {
     let needs_key = key::needs(registry, repository).digest(digest);
-    let needs = turn
-        .read::<Needs>(&needs_key)?
-        .ok_or(CatalogError::Damaged("needs of a manifest"))?;
+    let needs = needs_of(turn, &needs_key)?;
     turn.remove(&needs_key)?;
     turn.remove(&key::bodies(registry, repository).digest(digest))?;
     for leaf in leaves(&needs) {

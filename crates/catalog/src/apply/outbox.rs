@@ -7,7 +7,7 @@ use meridian_event::{Envelope, Event, EventId, RegistryId, shard_of};
 
 use super::Result;
 use super::turn::Turn;
-use crate::row::Stream;
+use crate::row::{Outgoing, Stream};
 use crate::{CatalogError, Reply, Write, key};
 
 /// How many rows one entry removes at most; what is left goes with the next acknowledgement.
@@ -40,7 +40,7 @@ pub(super) fn emit<S: Write>(
         registry,
         event,
     };
-    turn.put(&key::outbox(shard, id.seq), &envelope)?;
+    turn.put(&key::outbox(shard, id.seq), &Outgoing(envelope))?;
     turn.put(&stream_key, &stream)?;
     Ok(Reply::Done {
         version: turn.version,

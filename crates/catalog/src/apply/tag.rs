@@ -10,12 +10,12 @@ use meridian_oci::{Digest, RegistryName, RepositoryName, Tag as TagName};
 use super::turn::Turn;
 use super::{Result, manifest, outbox, refuse};
 use crate::key;
-use crate::row::{Manifest, Tag, TagCell};
+use crate::row::{Manifest, Sweep, Tag, TagCell};
 use crate::{CatalogError, Condition, Refusal, Reply, Write};
 
-/// How many tags one entry hides at most. A manifest with more of them is swept by further
-/// entries; until then a read rule hides what is left.
-const HIDDEN_PER_ENTRY: usize = 1000;
+/// At how many tags of a deleted manifest one entry looks. A manifest with more of them is swept
+/// by further entries; until then a read rule hides what is left.
+const LOOKED_AT_PER_ENTRY: usize = 1000;
 
 /// Points a tag at a manifest.
 pub(super) fn point<S: Write>(
@@ -109,23 +109,16 @@ pub(super) fn shown<S: Write>(
     Ok(is_shown.then_some(tag))
 }
 
-/// Hides the tags of a manifest that was just deleted, as many as one entry may.
+/// Hides the tags of a manifest that was just deleted, as many as one entry may. A sweep that an
+/// earlier deletion left behind begins anew.
 pub(super) fn hide<S: Write>(
     turn: &mut Turn<'_, S>,
     registry: RegistryId,
     repository: &RepositoryName,
     digest: Digest,
 ) -> Result<(), S> {
-    let hidden = hide_some(turn, registry, repository, digest)?;
-    if hidden < HIDDEN_PER_ENTRY {
-        return Ok(());
-    }
-    let sweep = key::sweeps(registry, repository).digest(digest);
-    if turn.exists(&sweep)? {
-        return Ok(());
-    }
-    turn.put_bytes(&sweep, &[])?;
-    turn.count(registry, repository, |repository, _| repository.sweeps += 1)
+    let hidden = hide_some(turn, registry, repository, digest, None)?;
+    plan(turn, registry, repository, digest, hidden.next)
 }
 
 /// Goes on with the first sweep.
@@ -133,24 +126,55 @@ pub(super) fn sweep<S: Write>(turn: &mut Turn<'_, S>) -> Result<Reply, S> {
     let Some(suffix) = turn.suffixes(key::SWEEPS, 1)?.pop() else {
         return Ok(Reply::Nothing);
     };
-    let damaged = || CatalogError::Damaged("sweep");
-    let (registry, rest) = key::take_registry(&suffix).ok_or_else(damaged)?;
-    let end = rest.iter().position(|byte| *byte == 0).ok_or_else(damaged)?;
-    let repository = std::str::from_utf8(&rest[..end]).ok();
-    let repository = repository.and_then(|name| name.parse::<RepositoryName>().ok());
-    let repository = repository.ok_or_else(damaged)?;
-    let (digest, _) = key::take_digest(&rest[end + 1..]).ok_or_else(damaged)?;
-    let hidden = hide_some(turn, registry, &repository, digest)?;
-    if hidden < HIDDEN_PER_ENTRY {
-        turn.remove(&key::sweeps(registry, &repository).digest(digest))?;
-        turn.count(registry, &repository, |repository, _| {
-            repository.sweeps -= 1;
-        })?;
-    }
+    let (registry, repository, digest) =
+        place(&suffix).ok_or(CatalogError::Damaged("place of a sweep"))?;
+    let row = turn.read::<Sweep>(&key::sweeps(registry, &repository).digest(digest))?;
+    let after = row.map(|sweep| sweep.after);
+    let hidden = hide_some(turn, registry, &repository, digest, after.as_ref())?;
+    plan(turn, registry, &repository, digest, hidden.next)?;
     Ok(Reply::Collected {
-        objects: hidden as u64,
+        objects: hidden.count,
         bytes: 0,
     })
+}
+
+/// Takes the key of a sweep apart.
+fn place(suffix: &[u8]) -> Option<(RegistryId, RepositoryName, Digest)> {
+    let (registry, rest) = key::take_registry(suffix)?;
+    let end = rest.iter().position(|byte| *byte == 0)?;
+    let repository = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
+    let (digest, _) = key::take_digest(&rest[end + 1..])?;
+    Some((registry, repository, digest))
+}
+
+/// Writes down where a sweep goes on, or that it does not.
+fn plan<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    repository: &RepositoryName,
+    digest: Digest,
+    next: Option<TagName>,
+) -> Result<(), S> {
+    let sweep = key::sweeps(registry, repository).digest(digest);
+    let is_planned = turn.exists(&sweep)?;
+    match (is_planned, next) {
+        (false, None) => Ok(()),
+        (true, None) => {
+            turn.remove(&sweep)?;
+            turn.count(registry, repository, |repository, _| repository.sweeps -= 1)
+        }
+        (true, Some(after)) => turn.put(&sweep, &Sweep { after }),
+        (false, Some(after)) => {
+            turn.put(&sweep, &Sweep { after })?;
+            turn.count(registry, repository, |repository, _| repository.sweeps += 1)
+        }
+    }
+}
+
+struct Hidden {
+    count: u64,
+    /// The tag after which to go on, if there may be more.
+    next: Option<TagName>,
 }
 
 /// Hides tags that are older than the last deletion of their manifest.
@@ -159,33 +183,35 @@ fn hide_some<S: Write>(
     registry: RegistryId,
     repository: &RepositoryName,
     digest: Digest,
-) -> Result<usize, S> {
+    after: Option<&TagName>,
+) -> Result<Hidden, S> {
     let cell = key::manifests(registry, repository).digest(digest);
-    let Some(manifest) = turn.read::<Manifest>(&cell)? else {
-        return Ok(0);
-    };
-    let mut hidden = 0;
+    let manifest = turn.read::<Manifest>(&cell)?;
+    let manifest = manifest.ok_or(CatalogError::Damaged("manifest"))?;
     let prefix = key::tags_of(registry, repository).digest(digest);
-    let mut after = Vec::new();
-    while hidden < HIDDEN_PER_ENTRY {
-        let page = turn.suffixes_after(&prefix, &after, HIDDEN_PER_ENTRY - hidden)?;
-        let Some(last) = page.last() else { break };
-        after.clone_from(last);
-        for suffix in page {
-            let name = std::str::from_utf8(&suffix).ok();
-            let name = name.and_then(|name| name.parse::<TagName>().ok());
-            let name = name.ok_or(CatalogError::Damaged("tag of a manifest"))?;
-            let tag = turn.read::<Tag>(&key::tag(registry, repository, &name))?;
-            if tag.is_some_and(|tag| tag.digest == digest && !manifest.shows(tag.version)) {
-                unshow(turn, registry, repository, &name, digest)?;
-                hidden += 1;
-            }
+    let after = after.map_or("", TagName::as_str).as_bytes();
+    let page = turn.suffixes_after(&prefix, after, LOOKED_AT_PER_ENTRY)?;
+    let mut hidden = Hidden {
+        count: 0,
+        next: None,
+    };
+    let is_full = page.len() == LOOKED_AT_PER_ENTRY;
+    for suffix in page {
+        let name = std::str::from_utf8(&suffix).ok();
+        let name = name.and_then(|name| name.parse::<TagName>().ok());
+        let name = name.ok_or(CatalogError::Damaged("tag of a manifest"))?;
+        let tag = turn.read::<Tag>(&key::tag(registry, repository, &name))?;
+        let tag = tag.ok_or(CatalogError::Damaged("tag"))?;
+        if !manifest.shows(tag.version) {
+            unshow(turn, registry, repository, &name, digest)?;
+            hidden.count += 1;
         }
+        hidden.next = is_full.then_some(name);
     }
-    if hidden > 0 {
+    if hidden.count > 0 {
         turn.count(registry, repository, |repository, usage| {
-            repository.tags -= hidden as u64;
-            usage.tags -= hidden as u64;
+            repository.tags -= hidden.count;
+            usage.tags -= hidden.count;
         })?;
     }
     Ok(hidden)

@@ -35,6 +35,11 @@ impl<'s, S: Write> Turn<'s, S> {
         self.version.millis
     }
 
+    /// The state, for judgements that queries share.
+    pub(super) const fn store(&self) -> &S {
+        self.store
+    }
+
     pub(super) fn read<T: Row>(&self, key: &[u8]) -> Result<Option<T>, S> {
         read(self.store, key)
     }

@@ -7,6 +7,7 @@ use meridian_oci::{Digest, RepositoryName};
 
 use super::Result;
 use crate::access::{exists, read, suffixes};
+use crate::hold::hold;
 use crate::key;
 use crate::row::{Blob, Link, System};
 use crate::{BlobPlace, CatalogError, Encoding, ObjectKey, Read};
@@ -95,27 +96,13 @@ fn due_view<S: Read>(store: &S, key: &[u8], now: u64) -> Result<DueView, S> {
     let (digest, _) = key::take_digest(rest).ok_or_else(damaged)?;
     let blob = read::<Blob, S>(store, &key::blob(registry, digest))?.ok_or_else(damaged)?;
     let system = read::<System, S>(store, key::SYSTEM)?.ok_or_else(damaged)?;
-    let mut end = blob
-        .touched
-        .millis
-        .saturating_add(system.settings.grace_millis);
-    let mut needed = false;
-    let of = key::repositories_of(registry, digest);
-    for name in suffixes(store, &of, &[], usize::MAX)? {
-        let name = std::str::from_utf8(&name).ok();
-        let name = name.and_then(|name| name.parse::<RepositoryName>().ok());
-        let name = name.ok_or_else(damaged)?;
-        let holders = key::holders(registry, &name).digest(digest);
-        needed |= !suffixes(store, &holders, &[], 1)?.is_empty();
-        let link = read::<Link, S>(store, &key::links(registry, &name).digest(digest))?;
-        end = end.max(link.map_or(0, |link| link.lease));
-    }
+    let held = hold(store, &system.settings, registry, digest, &blob)?.keeps(now);
     Ok(DueView {
         registry,
         digest,
         size: blob.size,
         condemned: blob.condemned.is_some(),
-        held: needed || end > now,
+        held,
     })
 }
 

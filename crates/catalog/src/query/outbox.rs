@@ -7,7 +7,7 @@ use meridian_event::{Envelope, SHARDS};
 use super::Result;
 use crate::access::read;
 use crate::key;
-use crate::row::{Row, Stream};
+use crate::row::{Outgoing, Row, Stream};
 use crate::{CatalogError, Read};
 
 /// The streams of all shards, in the order of the shards.
@@ -31,8 +31,8 @@ pub fn outbox<S: Read>(store: &S, shard: u16, seq: u64, limit: usize) -> Result<
             if found.len() == limit {
                 return ControlFlow::Break(());
             }
-            match Envelope::decode::<S::Error>(value) {
-                Ok(envelope) => found.push(envelope),
+            match Outgoing::decode::<S::Error>(value) {
+                Ok(Outgoing(envelope)) => found.push(envelope),
                 Err(error) => {
                     failed = Some(error);
                     return ControlFlow::Break(());

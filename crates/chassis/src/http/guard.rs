@@ -107,7 +107,7 @@ enum Place {
     Head(Head),
     Length(u64),
     Chunks(Chunks),
-    Refused,
+    Refused { in_head: bool },
 }
 
 /// How the body that follows a head is framed.
@@ -150,7 +150,7 @@ impl Scanner {
                 Step::Done(taken, ()) => (taken, true),
                 Step::Bad(taken, why) => {
                     violation = Some(why);
-                    self.place = Place::Refused;
+                    self.place = Place::Refused { in_head: !in_body };
                     (taken, false)
                 }
             };
@@ -176,6 +176,11 @@ impl Scanner {
             Place::Head(head) => head.has_begun(),
             _ => false,
         }
+    }
+
+    /// Whether what is wrong was wrong with a head.
+    pub(super) const fn refused_in_head(&self) -> bool {
+        matches!(self.place, Place::Refused { in_head: true })
     }
 
     /// How many heads were complete so far.
@@ -209,7 +214,7 @@ impl Scanner {
                 }
                 step
             }
-            Place::Refused => Step::More,
+            Place::Refused { .. } => Step::More,
         }
     }
 

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use meridian_error::{Classify, Code};
 use serde::{Deserialize, Serialize};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::transport::Transport;
@@ -229,10 +229,12 @@ fn refuse_to_replace(path: &Path) -> io::Result<()> {
             "a file that is no socket is in the way",
         ));
     }
-    match std::os::unix::net::UnixStream::connect(path) {
-        Ok(_answered) => Err(io::ErrorKind::AddrInUse.into()),
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    probe.set_nonblocking(true)?;
+    match probe.connect(&SockAddr::unix(path)?) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-        Err(error) => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _answered_or_busy => Err(io::ErrorKind::AddrInUse.into()),
     }
 }
 

@@ -94,7 +94,7 @@ fn pem(path: &Path) -> impl Fn(rustls::pki_types::pem::Error) -> TlsError {
 // === impl Current ===
 
 impl Current {
-    pub(super) const fn new(certificate: Certificate) -> Self {
+    pub(super) fn new(certificate: Certificate) -> Self {
         Self {
             first: certificate.stamp,
             key: RwLock::new(certificate.key),

@@ -1,1 +1,11 @@
+//! Plays the hostile requests that concern a listener against a real one.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy's exception for tests does not reach helper functions"
+)]
 
+mod framing;
+mod harness;
+mod http2;
+mod lifecycle;
+mod timing;

@@ -14,7 +14,10 @@ pub(super) async fn order_is_kept_and_offsets_are_dense(log: &dyn EventLog) {
         assert_eq!(appended, Appended { first: next, last });
         next = last + 1;
     }
-    assert_eq!(read_all(log, &topic, 3, start).await, stored(records, start));
+    assert_eq!(
+        read_all(log, &topic, 3, start).await,
+        stored(records, start)
+    );
     let bounds = log.bounds(&topic, 3).await.expect("the shard exists");
     assert_eq!((bounds.low, bounds.high), (start, next));
     let last = log.last(&topic, 3).await.expect("the shard exists");
@@ -75,7 +78,10 @@ pub(super) async fn every_byte_is_kept(log: &dyn EventLog) {
         Record::new("the", "end"),
     ];
     append(log, &topic, 0, records.clone()).await;
-    assert_eq!(read_all(log, &topic, 0, start).await, stored(records, start));
+    assert_eq!(
+        read_all(log, &topic, 0, start).await,
+        stored(records, start)
+    );
 }
 
 pub(super) async fn what_is_too_large_is_refused_whole(log: &dyn EventLog) {

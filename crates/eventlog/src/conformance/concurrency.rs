@@ -19,7 +19,10 @@ pub(super) async fn appenders_to_different_shards_do_not_mix(log: &Arc<dyn Event
         let (log, topic) = (Arc::clone(log), topic.clone());
         appenders.spawn(async move {
             for n in 0..APPENDS {
-                let records = vec![record(number(shard, 2 * n)), record(number(shard, 2 * n + 1))];
+                let records = vec![
+                    record(number(shard, 2 * n)),
+                    record(number(shard, 2 * n + 1)),
+                ];
                 let appended = append(&*log, &topic, shard, records).await;
                 assert_eq!(appended.first, start + 2 * n);
             }
@@ -52,10 +55,17 @@ pub(super) async fn appenders_to_one_shard_keep_their_own_order(log: &Arc<dyn Ev
     }
     appenders.join_all().await;
     let all = read_all(&**log, &topic, 0, start).await;
-    assert!(all.iter().zip(start..).all(|(record, offset)| record.offset == offset));
+    assert!(
+        all.iter()
+            .zip(start..)
+            .all(|(record, offset)| record.offset == offset)
+    );
     for appender in 0..APPENDERS {
         let own = |stored: &&StoredRecord| stored.record.key == format!("{appender}");
-        let order = all.iter().filter(own).map(|stored| stored.record.payload.clone());
+        let order = all
+            .iter()
+            .filter(own)
+            .map(|stored| stored.record.payload.clone());
         let expected = (0..APPENDS).map(|n| n.to_string());
         assert!(order.eq(expected), "appender {appender}");
     }

@@ -33,7 +33,10 @@ pub(super) async fn unknown_topics_and_shards_are_named(log: &dyn EventLog) {
     let unknown: Topic = "conformance.unknown".parse().expect("a legal name");
 
     let bounds = log.bounds(&unknown, 0).await;
-    assert!(matches!(bounds, Err(ReadError::UnknownTopic(_))), "{bounds:?}");
+    assert!(
+        matches!(bounds, Err(ReadError::UnknownTopic(_))),
+        "{bounds:?}"
+    );
     let read = log.read(&unknown, 0, 0, NO_WAIT).await;
     assert!(matches!(read, Err(ReadError::UnknownTopic(_))), "{read:?}");
     let last = log.last(&unknown, 0).await;
@@ -72,8 +75,11 @@ pub(super) async fn topics_and_shards_are_apart(log: &dyn EventLog) {
             n += 1;
         }
     }
-    for (topic, shard, numbers) in [(&one, 0, [0, 3, 6]), (&two, 0, [1, 4, 7]), (&one, 1, [2, 5, 8])]
-    {
+    for (topic, shard, numbers) in [
+        (&one, 0, [0, 3, 6]),
+        (&two, 0, [1, 4, 7]),
+        (&one, 1, [2, 5, 8]),
+    ] {
         assert_eq!(
             read_all(log, topic, shard, start).await,
             stored(numbers.map(record), start)

@@ -29,7 +29,9 @@ pub enum ConfigError {
     #[error("segment_size is {0}; set it between {LEAST_SEGMENT} and {MOST_SEGMENT}")]
     SegmentSize(ByteSize),
     /// Nothing could be kept beside the segment being written.
-    #[error("retention_size is {retention}; set it to at least twice segment_size, which is {segment}")]
+    #[error(
+        "retention_size is {retention}; set it to at least twice segment_size, which is {segment}"
+    )]
     RetentionSize {
         /// The setting.
         retention: ByteSize,
@@ -97,6 +99,9 @@ mod tests {
         };
         let faults: Vec<String> = config.faults().iter().map(ToString::to_string).collect();
         assert_eq!(faults.len(), 3, "{faults:?}");
-        assert!(faults[0].starts_with("segment_size is 2.0 GiB"), "{faults:?}");
+        assert!(
+            faults[0].starts_with("segment_size is 2.0 GiB"),
+            "{faults:?}"
+        );
     }
 }

@@ -60,8 +60,8 @@ pub enum OpenError {
 /// Why a read from segments failed.
 #[derive(Debug)]
 pub(super) enum ReadFault {
-    /// Retention took the file in the meantime.
-    Gone,
+    /// The file is not there: retention took it in the meantime, or somebody else did.
+    Gone(PathBuf),
     /// It is damaged.
     Corrupt(CorruptSegment),
     /// The file system failed.
@@ -104,10 +104,11 @@ impl Classify for OpenError {
 impl From<ReadFault> for ReadError {
     fn from(fault: ReadFault) -> Self {
         match fault {
-            ReadFault::Gone => {
-                let gone = io::Error::from(io::ErrorKind::NotFound);
-                Outage::Unavailable(Arc::new(gone)).into()
-            }
+            ReadFault::Gone(path) => Self::Corrupt(Arc::new(CorruptSegment {
+                path,
+                position: 0,
+                what: "the file is missing",
+            })),
             ReadFault::Corrupt(corrupt) => Self::Corrupt(Arc::new(corrupt)),
             ReadFault::Io(source) => Outage::Unavailable(Arc::new(source)).into(),
         }

@@ -30,8 +30,8 @@ mod frame;
 mod header;
 mod seal;
 
-pub(super) use frame::{COMMIT_FRAME, Frame, Kind, MAX_RECORD_FRAME, commit_follows};
-pub(super) use frame::{decode_record, push_commit, push_record, record_frame_size};
+pub(super) use frame::{COMMIT_FRAME, Frame, FrameWriter, Kind, MAX_RECORD_FRAME};
+pub(super) use frame::{commit_follows, decode_record, record_frame_size};
 pub(super) use header::{Header, HeaderFault, MAX_HEADER};
 pub(super) use seal::{Seal, TRAILER, trailer_position};
 

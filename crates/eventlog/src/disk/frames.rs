@@ -55,13 +55,17 @@ impl<'a> Frames<'a> {
             return Ok(None);
         }
         let damaged = |what| FrameFault::Damaged { position, what };
-        let prefix = self.window(4)?.and_then(|bytes| bytes.first_chunk::<4>().copied());
+        let prefix = self
+            .window(4)?
+            .and_then(|bytes| bytes.first_chunk::<4>().copied());
         let prefix = prefix.ok_or_else(|| damaged("a frame is cut"))?;
         let size = Frame::size_at(prefix).ok_or_else(|| damaged("a frame has no content"))?;
         if size > MAX_RECORD_FRAME {
             return Err(damaged("a frame is longer than any record"));
         }
-        let bytes = self.window(size)?.and_then(|bytes| Frame::parse(bytes, position));
+        let bytes = self
+            .window(size)?
+            .and_then(|bytes| Frame::parse(bytes, position));
         // The borrow of the window ends with this look, so the position can move.
         if bytes.is_none() {
             return Err(damaged("a frame is cut"));

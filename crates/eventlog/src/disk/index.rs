@@ -42,7 +42,10 @@ impl Index {
     /// Takes note of a record; they come in the order in which they lie.
     pub(super) fn note(&mut self, shard: usize, offset: u64, position: u64) {
         let entries = &mut self.shards[shard];
-        if entries.last().is_none_or(|last| last.window_end() <= position) {
+        if entries
+            .last()
+            .is_none_or(|last| last.window_end() <= position)
+        {
             entries.push(Entry { offset, position });
         }
     }

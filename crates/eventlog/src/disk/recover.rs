@@ -59,11 +59,14 @@ fn open_topic(
     for number in numbers {
         let file = SegmentFile::open(&folder, number)?;
         let header = file.header(&topic, number)?;
+        if segments
+            .back()
+            .is_some_and(|last| last.number + 1 != number)
+        {
+            return Err(file.corrupt(0, "the segment before it is missing"));
+        }
         if next.as_ref().is_some_and(|next| *next != header.bases) {
             return Err(file.corrupt(0, "it does not go on where the one before it ends"));
-        }
-        if segments.back().is_some_and(|last| last.number + 1 != number) {
-            return Err(file.corrupt(0, "the one before it is missing"));
         }
         let opened = if let Some(full) = file.full(&header)? {
             full
@@ -127,7 +130,9 @@ impl SegmentFile {
     }
 
     fn header(&self, topic: &Topic, number: u64) -> Result<Head, OpenError> {
-        let length = usize::try_from(self.size).unwrap_or(usize::MAX).min(MAX_HEADER);
+        let length = usize::try_from(self.size)
+            .unwrap_or(usize::MAX)
+            .min(MAX_HEADER);
         let bytes = self.read(0, length)?;
         let decoded = Header::decode(&bytes).map_err(|fault| match fault {
             HeaderFault::Version(version) => OpenError::Version {

@@ -155,9 +155,7 @@ fn verified<'f>(
         })),
         Ok(frame) => Ok(frame.filter(|frame| frame.kind() == Some(kind))),
         Err(FrameFault::Io(source)) => Err(Stop::Fault(ScanFault::Io(source))),
-        Err(FrameFault::Damaged { position, what }) => {
-            Err(Stop::Torn(Tear { position, what }))
-        }
+        Err(FrameFault::Damaged { position, what }) => Err(Stop::Torn(Tear { position, what })),
     }
 }
 

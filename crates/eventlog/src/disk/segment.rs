@@ -111,7 +111,7 @@ impl Segment {
         let mut at = self.find(shard, harvest.from).ok_or_else(missing)?;
         let wanted = harvest.from;
         let file = File::open(&self.path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => ReadFault::Gone,
+            io::ErrorKind::NotFound => ReadFault::Gone(self.path.clone()),
             _ => ReadFault::Io(source),
         })?;
         while let Some(entry) = self.entry(shard, at)
@@ -156,8 +156,8 @@ impl Segment {
             if !frame.verify(self.seed) {
                 return Err(self.corrupt(frame.position, "a checksum does not match"));
             }
-            let record = decode_record(&frame)
-                .map_err(|fault| self.corrupt(frame.position, fault.0))?;
+            let record =
+                decode_record(&frame).map_err(|fault| self.corrupt(frame.position, fault.0))?;
             if record.offset != harvest.from {
                 return Err(self.corrupt(frame.position, "a record is missing"));
             }

@@ -79,7 +79,10 @@ impl Stream {
 
     /// Adds the segment that is written next.
     pub(super) fn push(&self, segment: Arc<Segment>) {
-        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        let mut segments = self
+            .segments
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         segments.push_back(segment);
     }
 
@@ -90,35 +93,40 @@ impl Stream {
         from: u64,
         limits: ReadLimits,
     ) -> Result<Vec<StoredRecord>, ReadError> {
-        let bounds = self.bounds(shard)?;
         let bytes = limits.bytes.min(MAX_READ_BYTES);
         let mut harvest = Harvest::new(from, limits.records.max(1), bytes);
         while !harvest.is_full() {
-            let Bounds { low, high } = *bounds.borrow();
-            if harvest.from < low && harvest.records.is_empty() {
-                return Err(ReadError::OutOfRange { low, high });
-            }
-            if harvest.from < low || harvest.from >= high {
-                break;
-            }
-            match self.segment_with(shard, harvest.from) {
-                // Retention may take the file between the look at the list and the look at the
-                // file; then the low watermark has risen, or will have by the next look.
-                Some(segment) => match segment.read(shard, &mut harvest) {
-                    Err(ReadFault::Gone) if !self.holds(&segment) => {}
-                    outcome => outcome?,
-                },
-                None => break,
+            let segment = match self.locate(shard, harvest.from) {
+                Ok(Some(segment)) => segment,
+                Ok(None) => break,
+                // Retention has overtaken the read; what was gathered is good.
+                Err(ReadError::OutOfRange { .. }) if !harvest.records.is_empty() => break,
+                Err(error) => return Err(error),
+            };
+            match segment.read(shard, &mut harvest) {
+                // Retention took the file after it was located.
+                Err(ReadFault::Gone(_)) if !self.holds(&segment) => {}
+                outcome => outcome?,
             }
         }
         Ok(harvest.records)
     }
 
-    /// The segment in which an existing offset of a shard lies: the last that begins at or below it.
-    fn segment_with(&self, shard: u16, offset: u64) -> Option<Arc<Segment>> {
+    /// The segment in which an offset of a shard lies: the last that begins at or below it. `None`
+    /// if nothing has reached the offset yet.
+    fn locate(&self, shard: u16, offset: u64) -> Result<Option<Arc<Segment>>, ReadError> {
+        // Retention changes segments and low watermarks under this lock.
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        let Bounds { low, high } = *self.bounds(shard)?.borrow();
+        if offset < low {
+            return Err(ReadError::OutOfRange { low, high });
+        }
+        if offset >= high {
+            return Ok(None);
+        }
         let after = segments.partition_point(|segment| segment.bases[usize::from(shard)] <= offset);
-        segments.get(after.checked_sub(1)?).cloned()
+        let at = after.checked_sub(1).and_then(|at| segments.get(at));
+        Ok(at.cloned())
     }
 
     fn holds(&self, segment: &Arc<Segment>) -> bool {
@@ -128,10 +136,15 @@ impl Stream {
 
     /// Deletes the oldest segments while they are too many or too old. The newest one stays.
     pub(super) fn retain(&self, config: &DiskConfig, now_millis: u64) -> io::Result<()> {
-        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        let mut segments = self
+            .segments
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut deleted = false;
         while segments.len() > 1 && is_due(&segments, config, now_millis) {
-            let Some(oldest) = segments.front() else { break };
+            let Some(oldest) = segments.front() else {
+                break;
+            };
             std::fs::remove_file(&oldest.path)?;
             segments.pop_front();
             deleted = true;
@@ -153,8 +166,8 @@ impl Stream {
 /// Whether the oldest segment has to go.
 fn is_due(segments: &VecDeque<Arc<Segment>>, config: &DiskConfig, now_millis: u64) -> bool {
     let size: u64 = segments.iter().map(|segment| segment.end()).sum();
-    let age = segments
-        .front()
-        .map_or(0, |oldest| now_millis.saturating_sub(oldest.newest_millis()));
+    let age = segments.front().map_or(0, |oldest| {
+        now_millis.saturating_sub(oldest.newest_millis())
+    });
     size > config.retention_size.as_u64() || u128::from(age) > config.retention_age.as_millis()
 }

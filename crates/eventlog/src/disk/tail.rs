@@ -14,16 +14,12 @@ use std::sync::Arc;
 
 use super::durable;
 use super::fault::is_full;
-use super::format::{
-    COMMIT_FRAME, Header, Seal, push_commit, push_record, record_frame_size,
-};
+use super::format::{COMMIT_FRAME, Header, Seal, record_frame_size};
+use super::group::Group;
 use super::index::Index;
 use super::segment::Segment;
 use super::stream::Stream;
 use crate::{Appended, ShardBatch};
-
-/// A buffer for groups is kept up to this size.
-const KEPT_BUFFER: usize = 1 << 20;
 
 /// The writer's end of a topic.
 pub(super) struct Tail {
@@ -35,7 +31,6 @@ pub(super) struct Tail {
     /// Of the next segment to be created.
     number: u64,
     segment_size: u64,
-    buffer: Vec<u8>,
 }
 
 /// A segment to which groups are added.
@@ -77,7 +72,6 @@ impl Tail {
             open,
             number,
             segment_size,
-            buffer: Vec::new(),
         }
     }
 
@@ -92,15 +86,22 @@ impl Tail {
         self.close_if_full(length)?;
         self.create_if_missing()?;
         let open = self.open.as_mut().expect("created if it was missing");
-        let group = Group::encode(&mut self.buffer, open, &self.next, batches, now_millis, length);
-        let written = open.write(&self.buffer);
-        self.buffer.clear();
-        self.buffer.shrink_to(KEPT_BUFFER);
-        written?;
+        let mut group = Group::new(
+            open.segment.seed,
+            open.position,
+            &self.next,
+            now_millis,
+            length,
+        );
+        for batch in batches {
+            group.add(batch);
+        }
+        open.write(group.bytes())?;
 
         open.position += (COMMIT_FRAME + length) as u64;
         open.marked = false;
-        open.segment.publish(&group.records, open.position, now_millis);
+        open.segment
+            .publish(&group.records, open.position, now_millis);
         for (shard, next) in group.next.iter().enumerate() {
             self.stream.advance(shard, *next);
         }
@@ -115,9 +116,8 @@ impl Tail {
         let Some(open) = self.open.as_mut().filter(|open| !open.marked) else {
             return Ok(());
         };
-        let mut mark = Vec::with_capacity(COMMIT_FRAME);
-        push_commit(&mut mark, open.segment.seed, open.position, now_millis, 0);
-        open.write(&mark)?;
+        let mark = Group::new(open.segment.seed, open.position, &self.next, now_millis, 0);
+        open.write(mark.bytes())?;
         open.position += COMMIT_FRAME as u64;
         open.marked = true;
         open.segment.publish(&[], open.position, now_millis);
@@ -167,7 +167,8 @@ impl Tail {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(true);
         let file = options.open(&unnamed).map_err(CommitError::of_write)?;
-        file.write_all_at(&bytes, 0).map_err(CommitError::of_write)?;
+        file.write_all_at(&bytes, 0)
+            .map_err(CommitError::of_write)?;
         durable::sync_file(&file).map_err(CommitError::Unknown)?;
         interrupt_roll().map_err(CommitError::Unknown)?;
         std::fs::rename(&unnamed, &path).map_err(CommitError::of_write)?;
@@ -197,8 +198,7 @@ impl Open {
 
     /// Writes at the end of the file, or leaves the file as it was when there is no space.
     fn write_unsynced(&self, bytes: &[u8]) -> Result<(), CommitError> {
-        let written = fill_disk().and_then(|()| self.file.write_all_at(bytes, self.position));
-        let Err(error) = written.map_err(CommitError::of_write) else {
+        let Err(error) = self.put(bytes).map_err(CommitError::of_write) else {
             return Ok(());
         };
         if matches!(error, CommitError::Full(_)) {
@@ -206,6 +206,15 @@ impl Open {
             undone.map_err(CommitError::Unknown)?;
         }
         Err(error)
+    }
+
+    fn put(&self, bytes: &[u8]) -> io::Result<()> {
+        fail::fail_point!("eventlog.append.disk_full", |_| {
+            let fitting = &bytes[..bytes.len() / 2];
+            self.file.write_all_at(fitting, self.position)?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        self.file.write_all_at(bytes, self.position)
     }
 
     /// Closes the segment, whose shards go on at `next` in the following one.
@@ -234,55 +243,6 @@ impl CommitError {
     }
 }
 
-/// What a group will have changed, once it is durable.
-struct Group {
-    /// Shard, offset and position of each record.
-    records: Vec<(u16, u64, u64)>,
-    /// For each shard, the offset that comes next.
-    next: Box<[u64]>,
-    appended: Vec<Appended>,
-}
-
-// === impl Group ===
-
-impl Group {
-    /// Puts the bytes of a group into `out`.
-    fn encode(
-        out: &mut Vec<u8>,
-        open: &Open,
-        next: &[u64],
-        batches: &[&ShardBatch],
-        now_millis: u64,
-        length: usize,
-    ) -> Self {
-        let (seed, base) = (open.segment.seed, open.position);
-        let mut group = Self {
-            records: Vec::new(),
-            next: next.into(),
-            appended: Vec::with_capacity(batches.len()),
-        };
-        out.clear();
-        out.reserve(COMMIT_FRAME + length);
-        let length = u32::try_from(length).expect("groups are bounded far below 4 GiB");
-        push_commit(out, seed, base, now_millis, length);
-        for batch in batches {
-            let next = &mut group.next[usize::from(batch.shard)];
-            let first = *next;
-            for record in &batch.records {
-                let position = base + out.len() as u64;
-                push_record(out, seed, base, batch.shard, *next, record);
-                group.records.push((batch.shard, *next, position));
-                *next += 1;
-            }
-            group.appended.push(Appended {
-                first,
-                last: *next - 1,
-            });
-        }
-        group
-    }
-}
-
 // === crash points ===
 
 fn interrupt_sync() -> io::Result<()> {
@@ -303,12 +263,5 @@ fn interrupt_roll() -> io::Result<()> {
     fail::fail_point!("eventlog.roll.mid", |_| Err(io::Error::other(
         "failpoint eventlog.roll.mid"
     )));
-    Ok(())
-}
-
-fn fill_disk() -> io::Result<()> {
-    fail::fail_point!("eventlog.append.disk_full", |_| Err(
-        io::ErrorKind::StorageFull.into()
-    ));
     Ok(())
 }

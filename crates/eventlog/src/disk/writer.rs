@@ -64,8 +64,8 @@ pub(super) struct Writer {
 impl Writer {
     /// Serves until every sender of commands is gone.
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
-        let pause = (self.config.retention_age / 8)
-            .clamp(Duration::from_secs(1), Duration::from_secs(60));
+        let pause =
+            (self.config.retention_age / 8).clamp(Duration::from_secs(1), Duration::from_secs(60));
         loop {
             match commands.recv_timeout(pause) {
                 Ok(command) => self.serve(command, commands),
@@ -129,7 +129,10 @@ impl Writer {
     fn append(&mut self, appends: Vec<Append>) {
         let mut by_topic: BTreeMap<Topic, Vec<Append>> = BTreeMap::new();
         for append in appends {
-            by_topic.entry(append.topic.clone()).or_default().push(append);
+            by_topic
+                .entry(append.topic.clone())
+                .or_default()
+                .push(append);
         }
         for (topic, appends) in by_topic {
             match self.commit(&topic, &appends) {
@@ -176,12 +179,14 @@ impl Writer {
             }
             _ => {}
         }
-        durable::sync_folder(&self.root).map_err(|error| self.outage(CommitError::Unknown(error)))?;
+        durable::sync_folder(&self.root)
+            .map_err(|error| self.outage(CommitError::Unknown(error)))?;
         let next: Box<[u64]> = vec![0; usize::from(shards)].into();
         let stream = Arc::new(Stream::new(topic.clone(), folder, [].into(), &next));
         let size = self.config.segment_size.as_u64();
         let mut tail = Tail::new(Arc::clone(&stream), next, None, 0, size);
-        tail.create_if_missing().map_err(|error| self.outage(error))?;
+        tail.create_if_missing()
+            .map_err(|error| self.outage(error))?;
         self.tails.insert(topic.clone(), tail);
         self.directory.insert(stream);
         Ok(())

@@ -29,9 +29,9 @@ fn record() -> impl Strategy<Value = Record> {
     let headers = prop::collection::vec(("[a-z]{0,8}", bytes(20)), 0..3);
     (bytes(30), bytes(1_500), headers).prop_map(|(key, payload, headers)| {
         let record = Record::new(key, payload);
-        headers
-            .into_iter()
-            .fold(record, |record, (name, value)| record.with_header(name, value))
+        headers.into_iter().fold(record, |record, (name, value)| {
+            record.with_header(name, value)
+        })
     })
 }
 
@@ -53,11 +53,11 @@ fn torn() -> impl Strategy<Value = Torn> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn a_crash_costs_nothing_that_was_acknowledged(
-        groups in prop::collection::vec(group(), 1..30),
+        groups in prop::collection::vec(group(), 1..20),
         after in prop::collection::vec(group(), 1..3),
         kib in prop::sample::select(vec![4, 32, 1024]),
         interrupted in any::<Index>(),
@@ -92,9 +92,16 @@ async fn crash(
 
     let log = open(crashed.path(), config.clone()).await;
     let found = read_all(&log).await.unwrap();
-    let (without, with) = (stored(&groups[..interrupted]), stored(&groups[..=interrupted]));
+    let (without, with) = (
+        stored(&groups[..interrupted]),
+        stored(&groups[..=interrupted]),
+    );
     assert!(found == without || found == with, "{found:?}");
-    let survived = if found == with { interrupted + 1 } else { interrupted };
+    let survived = if found == with {
+        interrupted + 1
+    } else {
+        interrupted
+    };
 
     let mut all = groups[..survived].to_vec();
     for group in after {
@@ -130,7 +137,11 @@ impl Write {
 
     /// Copies a log as it would be if the write had reached a random byte only.
     fn leave(&self, from: &Path, to: &Path, reached: &Index, torn: &Torn) {
-        let total: u64 = self.grown.iter().map(|(_, before, after)| after - before).sum();
+        let total: u64 = self
+            .grown
+            .iter()
+            .map(|(_, before, after)| after - before)
+            .sum();
         let mut left = reached.index(usize::try_from(total).unwrap() + 1) as u64;
         let place = |path: &Path| to.join(path.strip_prefix(from).unwrap());
         for (path, size) in &self.before {
@@ -165,7 +176,11 @@ fn tear(path: &Path, start: u64, length: u64, torn: &Torn) {
         return;
     }
     let at = |index: &Index| start + index.index(usize::try_from(length).unwrap()) as u64;
-    let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
     match torn {
         Torn::Clean => {}
         Torn::Zeroed(index) => {
@@ -183,6 +198,9 @@ fn tear(path: &Path, start: u64, length: u64, torn: &Torn) {
 
 /// The header: 20 bytes, a base per shard, the topic's length and name, and a checksum.
 fn header_size(path: &Path) -> u64 {
-    assert!(path.extension().is_some_and(|extension| extension == "seg"), "{path:?}");
+    assert!(
+        path.extension().is_some_and(|extension| extension == "seg"),
+        "{path:?}"
+    );
     20 + 8 * u64::from(SHARDS) + 2 + topic().as_str().len() as u64 + 4
 }

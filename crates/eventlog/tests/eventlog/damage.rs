@@ -9,6 +9,7 @@ use meridian_error::{Classify, Code, chain};
 use meridian_eventlog::{EventLog, OpenError, ReadError, Record, ShardBatch, StoredRecord};
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::test_runner::TestRunner;
 use tempfile::TempDir;
 
 use super::folder::{
@@ -23,7 +24,9 @@ fn groups() -> Vec<Vec<ShardBatch>> {
     let batch = |n: u16| ShardBatch {
         shard: n % SHARDS,
         records: (0..=n % 3)
-            .map(|k| Record::new(format!("{n}.{k}"), vec![k.to_le_bytes()[0]; 300]).with_header("n", "v"))
+            .map(|k| {
+                Record::new(format!("{n}.{k}"), vec![k.to_le_bytes()[0]; 300]).with_header("n", "v")
+            })
             .collect(),
     };
     let group = |n: u16| vec![batch(3 * n), batch(3 * n + 1), batch(3 * n + 2)];
@@ -53,40 +56,59 @@ async fn find(root: &Path) -> Result<Vec<Vec<StoredRecord>>, String> {
 }
 
 fn flip(path: &Path, position: u64, bits: u8) {
-    let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, position).unwrap();
     byte[0] ^= bits;
     file.write_all_at(&byte, position).unwrap();
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
-
-    #[test]
-    fn a_flipped_bit_is_found_or_harms_nobody(
-        file in any::<Index>(),
-        position in any::<Index>(),
-        bit in 0..8_u32,
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let root = closed().await;
-            let files: Vec<_> = sizes(root.path()).into_iter().collect();
-            let (path, size) = file.get(&files);
-            flip(path, position.index(usize::try_from(*size).unwrap()) as u64, 1 << bit);
-            match find(root.path()).await {
-                Ok(found) => assert_eq!(found, stored(&groups())),
-                Err(error) => assert!(error.contains(path.to_str().unwrap()), "{error}"),
-            }
-        });
+/// A copy of a log.
+fn copy(from: &Path) -> TempDir {
+    let to = tempfile::tempdir().unwrap();
+    fs::create_dir(topic_folder(to.path())).unwrap();
+    for path in sizes(from).into_keys() {
+        fs::copy(&path, to.path().join(path.strip_prefix(from).unwrap())).unwrap();
     }
+    to
+}
+
+#[test]
+fn a_flipped_bit_is_found_or_harms_nobody() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let whole = runtime.block_on(closed());
+    let expected = stored(&groups());
+    let damage = (any::<Index>(), any::<Index>(), 0..8_u32);
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(512));
+    let outcome = runner.run(&damage, |(file, position, bit)| {
+        let root = copy(whole.path());
+        let files: Vec<_> = sizes(root.path()).into_iter().collect();
+        let (path, size) = file.get(&files);
+        flip(
+            path,
+            position.index(usize::try_from(*size).unwrap()) as u64,
+            1 << bit,
+        );
+        match runtime.block_on(find(root.path())) {
+            Ok(found) => prop_assert_eq!(&found, &expected),
+            Err(error) => prop_assert!(error.contains(path.to_str().unwrap()), "{}", error),
+        }
+        Ok(())
+    });
+    outcome.unwrap();
 }
 
 #[tokio::test]
 async fn damage_before_the_tail_is_named_with_file_and_place() {
     let root = closed().await;
-    let (newest, size) = sizes(root.path()).into_iter().last().unwrap();
+    let (newest, size) = sizes(root.path()).into_iter().next_back().unwrap();
 
     flip(&newest, size - MARK - 100, 1);
     let error = try_open(root.path(), segment_size(4)).await.unwrap_err();
@@ -94,7 +116,10 @@ async fn damage_before_the_tail_is_named_with_file_and_place() {
         panic!("{error:?}");
     };
     assert_eq!(corrupt.path, newest);
-    assert!((size - MARK - 500..size - MARK).contains(&corrupt.position), "{corrupt}");
+    assert!(
+        (size - MARK - 500..size - MARK).contains(&corrupt.position),
+        "{corrupt}"
+    );
     assert_eq!(error.code(), Code::Internal);
 }
 
@@ -110,7 +135,10 @@ async fn damage_in_a_full_segment_stops_the_read_that_meets_it() {
         match log.read(&topic(), shard, 0, limits).await {
             Ok(_) => {}
             Err(error @ ReadError::Corrupt(_)) => {
-                assert!(chain(&error).contains(oldest.to_str().unwrap()), "{error:?}");
+                assert!(
+                    chain(&error).contains(oldest.to_str().unwrap()),
+                    "{error:?}"
+                );
                 errors += 1;
             }
             Err(error) => panic!("{error:?}"),
@@ -124,7 +152,12 @@ async fn a_missing_segment_is_named() {
     let root = closed().await;
     fs::remove_file(segment(root.path(), 1)).unwrap();
     let error = find(root.path()).await.unwrap_err();
-    assert!(error.contains(segment(root.path(), 2).to_str().unwrap()), "{error}");
+    let after = segment(root.path(), 2);
+    assert!(error.contains(after.to_str().unwrap()), "{error}");
+    assert!(
+        error.contains("the segment before it is missing"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -140,7 +173,10 @@ async fn a_format_of_the_future_is_left_alone() {
     let root = closed().await;
     flip(&segment(root.path(), 0), 8, 2);
     let error = try_open(root.path(), segment_size(4)).await.unwrap_err();
-    assert!(matches!(error, OpenError::Version { version: 3, .. }), "{error:?}");
+    assert!(
+        matches!(error, OpenError::Version { version: 3, .. }),
+        "{error:?}"
+    );
     assert_eq!(error.code(), Code::Unsupported);
 }
 

@@ -8,7 +8,9 @@ use meridian_clock::ManualClock;
 use meridian_eventlog::{DiskConfig, Record, ShardBatch, StoredRecord};
 use serde_json::Value;
 
-use super::folder::{SHARDS, append, open, open_at, read_all, segment, segment_size, stored, topic};
+use super::folder::{
+    SHARDS, append, open, open_at, read_all, segment, segment_size, stored, topic,
+};
 
 const CURRENT: &str = "v1";
 
@@ -38,18 +40,36 @@ fn groups(name: &str) -> Vec<(u64, Vec<ShardBatch>)> {
     assert_eq!(json["shards"], SHARDS);
     let batch = |json: &Value| ShardBatch {
         shard: u16::try_from(json["shard"].as_u64().unwrap()).unwrap(),
-        records: json["records"].as_array().unwrap().iter().map(record).collect(),
+        records: json["records"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(record)
+            .collect(),
     };
     let group = |json: &Value| {
-        let batches = json["batches"].as_array().unwrap().iter().map(batch).collect();
+        let batches = json["batches"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(batch)
+            .collect();
         (json["at"].as_u64().unwrap(), batches)
     };
-    json["groups"].as_array().unwrap().iter().map(group).collect()
+    json["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(group)
+        .collect()
 }
 
 /// What is to be found in the golden segment.
 fn expected(name: &str) -> Vec<Vec<StoredRecord>> {
-    let groups: Vec<_> = groups(name).into_iter().map(|(_, batches)| batches).collect();
+    let groups: Vec<_> = groups(name)
+        .into_iter()
+        .map(|(_, batches)| batches)
+        .collect();
     stored(&groups)
 }
 
@@ -71,7 +91,10 @@ async fn what_is_written_is_the_current_version() {
     let root = tempfile::tempdir().unwrap();
     let written = write(root.path()).await;
     let kept = std::fs::read(golden().join(CURRENT).with_extension("bin")).unwrap();
-    assert!(written == kept, "the bytes differ: a new format needs a new version");
+    assert!(
+        written == kept,
+        "the bytes differ: a new format needs a new version"
+    );
 }
 
 #[tokio::test]

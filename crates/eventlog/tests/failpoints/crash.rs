@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fail::FailScenario;
+
 use super::{append, numbers, open};
 
 const FOLDER: &str = "EVENTLOG_VICTIM_FOLDER";
@@ -37,6 +39,8 @@ async fn victim() {
 
 /// Lets the process die at one point again and again, and looks at what it leaves.
 async fn die_at(point: &str) {
+    // Holds off the tests that set failpoints in this process.
+    let scenario = FailScenario::setup();
     let root = tempfile::tempdir().unwrap();
     for hit in [1, 2, 5, 9] {
         let child = Command::new(std::env::current_exe().unwrap())
@@ -48,16 +52,25 @@ async fn die_at(point: &str) {
             .unwrap();
         assert!(!child.status.success());
         let said = String::from_utf8(child.stderr).unwrap();
-        let acknowledged = said.lines().filter_map(|line| line.strip_prefix("acknowledged "));
-        let last: Option<u64> = acknowledged.last().map(|n| n.parse().unwrap());
+        let mut acknowledged = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("acknowledged "));
+        let last: Option<u64> = acknowledged.next_back().map(|n| n.parse().unwrap());
 
         let found = numbers(&open(root.path()).await).await;
         assert!(found.iter().copied().eq(0..found.len() as u64), "{found:?}");
-        assert!(found.last().copied() >= last, "{last:?} is not in {found:?}");
+        assert!(
+            found.last().copied() >= last,
+            "{last:?} is not in {found:?}"
+        );
         // One append was under way.
-        assert!(last.is_none_or(|last| found.len() as u64 <= last + 2), "{found:?}");
+        assert!(
+            last.is_none_or(|last| found.len() as u64 <= last + 2),
+            "{found:?}"
+        );
         assert!(last.is_some() || hit == 1, "{said}");
     }
+    scenario.teardown();
 }
 
 #[tokio::test]

@@ -30,7 +30,9 @@ async fn open(root: &Path) -> DiskEventLog {
         segment_size: ByteSize::kib(4),
         ..DiskConfig::default()
     };
-    let log = DiskEventLog::open(root, config, Arc::new(SystemClock)).await.unwrap();
+    let log = DiskEventLog::open(root, config, Arc::new(SystemClock))
+        .await
+        .unwrap();
     log.create_topic(&topic(), 16).await.unwrap();
     log
 }
@@ -49,7 +51,10 @@ async fn numbers(log: &DiskEventLog) -> Vec<u64> {
         wait: Duration::ZERO,
     };
     loop {
-        let read = log.read(&topic(), 0, numbers.len() as u64, limits).await.unwrap();
+        let read = log
+            .read(&topic(), 0, numbers.len() as u64, limits)
+            .await
+            .unwrap();
         if read.is_empty() {
             return numbers;
         }

@@ -22,7 +22,9 @@ fn count() -> Arc<AtomicUsize> {
 
 async fn open(root: &std::path::Path) -> DiskEventLog {
     let clock = Arc::new(meridian_clock::SystemClock);
-    let log = DiskEventLog::open(root, DiskConfig::default(), clock).await.unwrap();
+    let log = DiskEventLog::open(root, DiskConfig::default(), clock)
+        .await
+        .unwrap();
     log.create_topic(&topic(), 16).await.unwrap();
     log
 }
@@ -37,7 +39,9 @@ async fn an_append_over_all_shards_costs_one_sync() {
         shard,
         records: vec![Record::new("key", "payload"); 10],
     };
-    let outcomes = log.append_many(&topic(), (0..16).map(batch).collect()).await;
+    let outcomes = log
+        .append_many(&topic(), (0..16).map(batch).collect())
+        .await;
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     assert_eq!(syncs.load(Ordering::SeqCst), 1);
     scenario.teardown();
@@ -45,7 +49,7 @@ async fn an_append_over_all_shards_costs_one_sync() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn appends_that_wait_together_share_a_sync() {
-    const APPENDERS: usize = 64;
+    const APPENDERS: usize = 32;
     let scenario = FailScenario::setup();
     let root = tempfile::tempdir().unwrap();
     let log = Arc::new(open(root.path()).await);
@@ -93,6 +97,8 @@ async fn syncs_can_be_switched_off_for_tests_that_must_then_fail() {
     let root = tempfile::tempdir().unwrap();
     let log = open(root.path()).await;
     fail::cfg("eventlog.skip_sync", "return").unwrap();
-    log.append(&topic(), 0, vec![Record::new("", "")]).await.unwrap();
+    log.append(&topic(), 0, vec![Record::new("", "")])
+        .await
+        .unwrap();
     scenario.teardown();
 }

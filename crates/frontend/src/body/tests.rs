@@ -20,17 +20,6 @@ fn pieces(count: usize, size: usize, every: Duration) -> Body {
 }
 
 #[tokio::test]
-async fn the_kind_of_a_broken_body_is_that_of_its_cause() {
-    let slow = io::Error::new(io::ErrorKind::TimedOut, "slow");
-    let body = futures::stream::iter([Ok(Bytes::from_static(b"x")), Err(slow)]);
-    let inbound = inbound(HeaderMap::new(), Body::from_stream(body));
-    let mut stream = inbound.lend();
-    assert_eq!(stream.next().await.unwrap().unwrap(), "x");
-    let error = stream.next().await.unwrap().unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-}
-
-#[tokio::test]
 async fn what_was_lent_and_not_read_is_discarded() {
     let polled = Arc::new(Mutex::new(0));
     let counter = Arc::clone(&polled);

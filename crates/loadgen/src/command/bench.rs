@@ -17,11 +17,11 @@ pub(crate) async fn bench(arguments: BenchArgs, command: String) -> Result<(), C
     let out = arguments.out.clone();
     let mut bench = Bench::new(plan(arguments)?, Progress { shown: true }).await?;
     let header = Header::of(&bench, command, now()).await;
-    let show = |row: &_| {
+    let mut show = |row: &_| {
         // The rows are in the report as well.
         let _closed = write_row(&mut io::stdout().lock(), row);
     };
-    let rows = bench.run(show).await;
+    let rows = bench.run(&mut show).await;
     let report = Report::new(header, rows);
     report.save(&out)?;
     if report.is_whole() {

@@ -11,7 +11,7 @@ use crate::content::Noise;
 use crate::drive::{Block, Pacing};
 use crate::gauge::Gauge;
 use crate::registry::Registry;
-use crate::workload::{Case, LoadError, Site, select};
+use crate::workload::{Case, LoadError, Site, is_selected, select};
 
 /// Runs the cases one after the other and prints a line per block.
 pub(crate) async fn run(arguments: &RunArgs) -> Result<(), CommandError> {
@@ -30,8 +30,7 @@ pub(crate) async fn run(arguments: &RunArgs) -> Result<(), CommandError> {
         let about = workload.about();
         for mut case in workload.cases(&site, &arguments.scale.scale()) {
             let name = case.name();
-            let parts = &arguments.cases;
-            if parts.is_empty() || parts.iter().any(|part| name.contains(part)) {
+            if is_selected(&name, &arguments.cases) {
                 writeln!(io::stdout(), "{} {name}", about.id)?;
                 let limit = (case.manner().limit + block.length) * (arguments.blocks + 2);
                 let measured = measure(&mut *case, &site, &block, arguments.blocks, about.operation);

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION};
+use http::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, LOCATION};
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 
@@ -15,6 +15,8 @@ use crate::client::{CallError, Connection, Payload};
 use crate::content::{MANIFEST_TYPE, Manifest};
 use crate::digest::Digest;
 
+/// The peer answers 404 for a manifest whose type the client does not name.
+const ANYTHING: &str = "application/vnd.oci.image.manifest.v1+json, */*";
 const OCTETS: &str = "application/octet-stream";
 /// More than any manifest or page of tags that a workload reads whole.
 const ANSWER_LIMIT: usize = 64 << 20;
@@ -69,19 +71,25 @@ impl Session {
             .await
     }
 
-    /// Reads what stands at `path` whole.
+    /// Reads what stands at `path` whole; a manifest as well as anything else.
     pub(crate) async fn get(&mut self, path: &str, what: &'static str) -> Result<Bytes, CallError> {
-        let request = self.registry.request(Method::GET, path)?;
-        let answer = self
-            .send(request.body(Payload::Empty)?, &[StatusCode::OK], what)
-            .await?;
+        let request = self
+            .registry
+            .request(Method::GET, path)?
+            .header(ACCEPT, ANYTHING)
+            .body(Payload::Empty)?;
+        let answer = self.send(request, &[StatusCode::OK], what).await?;
         self.connection.read(answer.into_body(), ANSWER_LIMIT).await
     }
 
     /// The status of a HEAD request.
     pub(crate) async fn head(&mut self, path: &str) -> Result<StatusCode, CallError> {
-        let request = self.registry.request(Method::HEAD, path)?;
-        let answer = self.connection.call(request.body(Payload::Empty)?).await?;
+        let request = self
+            .registry
+            .request(Method::HEAD, path)?
+            .header(ACCEPT, ANYTHING)
+            .body(Payload::Empty)?;
+        let answer = self.connection.call(request).await?;
         let status = answer.status();
         self.connection.discard(answer.into_body()).await?;
         Ok(status)

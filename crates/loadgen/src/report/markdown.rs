@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::summary::notes;
-use super::table::{number, ratio, target, title};
+use super::table::{number, ratio, targets, title};
 use super::{Report, Section};
 use crate::bench::Outcome;
 
@@ -63,7 +63,7 @@ fn rows(out: &mut impl Write, section: &Section) -> io::Result<()> {
             number(line.ours),
             number(line.peer),
             line.ratio.as_ref().map(ratio).unwrap_or_default(),
-            target(line),
+            targets(line),
         )?;
     }
     Ok(())

@@ -23,7 +23,14 @@ pub(crate) struct Line {
     pub(crate) peer: f64,
     /// Ours / peer, pair by pair.
     pub(crate) ratio: Option<Estimate>,
-    pub(crate) target: Option<Target>,
+    pub(crate) targets: Vec<Judged>,
+}
+
+/// A target and how the figure stands to it; nothing if there is no ratio.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Judged {
+    #[serde(flatten)]
+    pub(crate) target: Target,
     pub(crate) verdict: Option<Verdict>,
 }
 
@@ -91,21 +98,21 @@ fn syncs(row: &Row) -> Option<Line> {
 }
 
 fn judged(row: &Row, metric: Metric, ours: f64, peer: f64, ratio: Option<Estimate>) -> Line {
-    let closed = row.rate.is_none();
-    let meant = |target: &&Target| closed && target.concerns(&row.case, metric);
-    let target = row.targets.iter().find(meant).copied();
-    let figure = |target: &Target| match target.measure {
-        Measure::Ratio => ratio.map(|it| it.median),
-        Measure::Ours => Some(ours),
+    let judge = |target: &Target| Judged {
+        target: *target,
+        verdict: match target.measure {
+            Measure::Ratio => ratio.map(|it| target.judge(it.median)),
+            Measure::Ours => Some(target.judge(ours)),
+        },
     };
-    let verdict = target.and_then(|it| Some(it.judge(figure(&it)?)));
+    // Targets are set for saturation.
+    let concerned = |target: &&Target| row.rate.is_none() && target.concerns(&row.case, metric);
     Line {
         metric,
         unit: metric.unit(row.operation),
         ours,
         peer,
         ratio,
-        target,
-        verdict,
+        targets: row.targets.iter().filter(concerned).map(judge).collect(),
     }
 }

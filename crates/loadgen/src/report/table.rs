@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::summary::{Line, lines, notes};
+use super::summary::{Judged, Line, lines, notes};
 use crate::bench::{Outcome, Row};
 use crate::metric::Verdict;
 use crate::statistics::Estimate;
@@ -18,7 +18,7 @@ pub(crate) fn write_row(out: &mut impl Write, row: &Row) -> io::Result<()> {
             number(line.ours),
             number(line.peer),
             line.ratio.as_ref().map(ratio).unwrap_or_default(),
-            target(&line),
+            targets(&line),
         )?;
     }
     match &row.outcome {
@@ -44,18 +44,19 @@ pub(super) fn ratio(estimate: &Estimate) -> String {
     format!("{} x [{}, {}]", number(*median), number(*low), number(*high))
 }
 
-pub(super) fn target(line: &Line) -> String {
-    let Some(target) = line.target else {
-        return String::new();
-    };
-    let verdict = match line.verdict {
+pub(super) fn targets(line: &Line) -> String {
+    let told: Vec<String> = line.targets.iter().map(told).collect();
+    told.join("; ")
+}
+
+fn told(judged: &Judged) -> String {
+    let verdict = match judged.verdict {
         None => "not measured",
         Some(Verdict::Missed) => "MISSED",
         Some(Verdict::Met) => "met",
-        Some(Verdict::Ambitious) if target.ambitious.is_some() => "met*",
-        Some(Verdict::Ambitious) => "met",
+        Some(Verdict::Ambitious) => "met*",
     };
-    format!("{target}: {verdict}")
+    format!("{}: {verdict}", judged.target)
 }
 
 /// Three significant digits, and all digits before the point.

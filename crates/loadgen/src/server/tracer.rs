@@ -7,6 +7,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
 use super::product::{Prepared, quiet};
@@ -20,6 +21,10 @@ pub(crate) struct Tracer {
     log: PathBuf,
 }
 
+/// A process below a tracer, killed with this value: it would outlive its tracer otherwise.
+#[derive(Debug)]
+pub(super) struct Tracee(Option<Pid>);
+
 /// Calls seen so far.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SyncCount(u64);
@@ -27,8 +32,10 @@ pub(crate) struct SyncCount(u64);
 // === impl Tracer ===
 
 impl Tracer {
-    /// Nothing where there is no `strace`, or where it may not trace.
+    /// Nothing where there is no `strace`, where it may not trace, or where the kernel does not
+    /// tell what it has started.
     pub(crate) async fn find(log: PathBuf) -> Option<Self> {
+        std::fs::metadata(children(std::process::id())).ok()?;
         let tracer = Self { log };
         let probe = Prepared {
             program: "true".into(),
@@ -45,7 +52,7 @@ impl Tracer {
         status.success().then_some(tracer)
     }
 
-    /// The command with the tracer around it. A SIGTERM to the tracer ends what it traces.
+    /// The command with the tracer around it. The tracer ends when what it traces does.
     pub(super) fn around(&self, prepared: &Prepared) -> Command {
         let mut command = Command::new("strace");
         command
@@ -73,6 +80,40 @@ fn is_call(line: &str) -> bool {
     call.trim_start()
         .split_once('(')
         .is_some_and(|(name, _)| CALLS.contains(&name))
+}
+
+/// The file that lists the processes which the first thread of a process has started.
+fn children(process: u32) -> String {
+    format!("/proc/{process}/task/{process}/children")
+}
+
+// === impl Tracee ===
+
+impl Tracee {
+    /// What this tracer has started.
+    pub(super) fn below(tracer: u32) -> Option<Self> {
+        let list = std::fs::read_to_string(children(tracer)).ok()?;
+        let first = list.split_ascii_whitespace().next()?;
+        Some(Self(Some(Pid::from_raw(first.parse().ok()?)?)))
+    }
+
+    pub(super) fn pid(&self) -> Option<Pid> {
+        self.0
+    }
+
+    /// Lets go of a process that has ended.
+    pub(super) fn forget(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Tracee {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            // It may have ended by itself.
+            let _gone = kill_process(pid, Signal::KILL);
+        }
+    }
 }
 
 // === impl SyncCount ===

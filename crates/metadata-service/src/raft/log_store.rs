@@ -319,7 +319,9 @@ impl Held {
     fn truncate(&mut self, from: u64, last: Option<LogId>) {
         let gone = self.tail.split_off(&from);
         self.tail_bytes -= gone.values().map(|(_, size)| size).sum::<usize>();
-        self.last = last;
+        if self.last.is_some_and(|old| old.index >= from) {
+            self.last = last;
+        }
     }
 
     fn purge(&mut self, through: LogId) {

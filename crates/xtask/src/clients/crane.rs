@@ -19,7 +19,13 @@ pub(super) const CLIENT: Client = Client {
         },
         Case {
             name: "copies_a_nested_index",
-            check: |ground| copies(ground, "crane/nested", &ground.nested_index("crane/nested")?),
+            check: |ground| {
+                copies(
+                    ground,
+                    "crane/nested",
+                    &ground.nested_index("crane/nested")?,
+                )
+            },
         },
         Case {
             name: "copies_a_layer_of_one_gibibyte",
@@ -42,10 +48,17 @@ pub(super) const CLIENT: Client = Client {
 
 fn copies(ground: &Ground, repository: &str, sample: &Sample) -> Result<()> {
     push(ground, repository, sample)?;
-    ground.registry().holds(repository, TAG, &sample.layout, &sample.root)?;
+    ground
+        .registry()
+        .holds(repository, TAG, &sample.layout, &sample.root)?;
     let back = ground.path(&repository.replace('/', "."));
     crane(ground)?
-        .args(["pull", "--format=oci", "--platform=all", &ground.reference(repository)])
+        .args([
+            "pull",
+            "--format=oci",
+            "--platform=all",
+            &ground.reference(repository),
+        ])
         .arg(&back)
         .output()?;
     sample.layout.same_in(&Layout::open(&back), &sample.root)?;
@@ -58,7 +71,9 @@ fn pushes_a_foreign_layer(ground: &Ground) -> Result<()> {
     let repository = "crane/foreign";
     let sample = ground.foreign_layer(repository)?;
     push(ground, repository, &sample)?;
-    ground.registry().holds(repository, TAG, &sample.layout, &sample.root)
+    ground
+        .registry()
+        .holds(repository, TAG, &sample.layout, &sample.root)
 }
 
 /// Here blobs are mounted, not sent.
@@ -67,8 +82,12 @@ fn copies_between_repositories(ground: &Ground) -> Result<()> {
     push(ground, "crane/from", &sample)?;
     let (from, to) = (ground.reference("crane/from"), ground.reference("crane/to"));
     crane(ground)?.args(["copy", &from, &to]).output()?;
-    ground.registry().holds("crane/to", TAG, &sample.layout, &sample.root)?;
-    crane(ground)?.args(["validate", "--remote", &to]).output()?;
+    ground
+        .registry()
+        .holds("crane/to", TAG, &sample.layout, &sample.root)?;
+    crane(ground)?
+        .args(["validate", "--remote", &to])
+        .output()?;
     Ok(())
 }
 
@@ -78,7 +97,9 @@ fn tags_lists_and_deletes(ground: &Ground) -> Result<()> {
     let reference = ground.reference(repository);
     let name = reference.trim_end_matches(&format!(":{TAG}"));
     push(ground, repository, &sample)?;
-    crane(ground)?.args(["tag", &reference, "another"]).output()?;
+    crane(ground)?
+        .args(["tag", &reference, "another"])
+        .output()?;
     let tags = crane(ground)?.args(["ls", name]).output()?;
     ensure!(tags.lines().eq([TAG, "another"]), "listed {tags}");
     let digest = crane(ground)?.args(["digest", &reference]).output()?;

@@ -30,23 +30,33 @@ fn copies(ground: &Ground, repository: &str, sample: &Sample) -> Result<()> {
     sample.layout.archive(&archive)?;
     ctr(ground)?
         .args(["images", "import", "--all-platforms", "--no-unpack"])
-        .args(["--index-name", &reference])
+        .args([
+            "--base-name",
+            reference.trim_end_matches(&format!(":{TAG}")),
+        ])
         .arg(&archive)
         .output()?;
-    // The layout's own index stands around ours: what it names is pushed.
     ctr(ground)?
-        .args(["images", "push", "--plain-http", "--manifest", &sample.root.digest])
-        .args(["--manifest-type", &sample.root.media_type, &reference])
+        .args(["images", "push", "--plain-http", &reference])
         .output()?;
-    ground.registry().holds(repository, TAG, &sample.layout, &sample.root)?;
-    ctr(ground)?.args(["images", "rm", "--sync", &reference]).output()?;
+    ground
+        .registry()
+        .holds(repository, TAG, &sample.layout, &sample.root)?;
+    ctr(ground)?
+        .args(["images", "rm", "--sync", &reference])
+        .output()?;
     ctr(ground)?
         .args(["images", "pull", "--plain-http", "--all-platforms"])
         .args(["--snapshotter", "native", &reference])
         .output()?;
     let back = ground.path(&format!("{name}.back.tar"));
     ctr(ground)?
-        .args(["images", "export", "--all-platforms", "--skip-manifest-json"])
+        .args([
+            "images",
+            "export",
+            "--all-platforms",
+            "--skip-manifest-json",
+        ])
         .arg(&back)
         .arg(&reference)
         .output()?;

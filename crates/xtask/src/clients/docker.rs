@@ -37,7 +37,10 @@ fn pushes_and_pulls(ground: &Ground) -> Result<()> {
     docker(ground)?.args(["image", "rm", &reference]).output()?;
     pull(ground, &reference)?;
     let file = file_in(ground, &reference)?;
-    ensure!(file == ground.file(repository, 64 * MIB)?, "another file came back");
+    ensure!(
+        file == ground.file(repository, 64 * MIB)?,
+        "another file came back"
+    );
     Ok(())
 }
 
@@ -53,7 +56,10 @@ fn pulls_from_an_index(ground: &Ground) -> Result<()> {
         .output()?;
     pull(ground, &reference)?;
     let file = file_in(ground, &reference)?;
-    ensure!(file == ground.multi_arch_file(repository)?, "another file came back");
+    ensure!(
+        file == ground.multi_arch_file(repository)?,
+        "another file came back"
+    );
     Ok(())
 }
 
@@ -71,13 +77,22 @@ fn pushes_a_manifest_list(ground: &Ground) -> Result<()> {
     let child = &stored["manifests"][0];
     ensure!(stored["mediaType"] == DOCKER_LIST, "stored {stored}");
     ensure!(child["mediaType"] == DOCKER_MANIFEST, "stored {stored}");
-    ensure!(child["platform"]["architecture"] == architecture(), "stored {stored}");
+    ensure!(
+        child["platform"]["architecture"] == architecture(),
+        "stored {stored}"
+    );
     let digest = ground.registry().digest("docker/list", TAG)?;
-    ensure!(child["digest"] == *digest, "the list names {child}, not {digest}");
+    ensure!(
+        child["digest"] == *digest,
+        "the list names {child}, not {digest}"
+    );
     docker(ground)?.args(["image", "rm", &image]).output()?;
     pull(ground, &list)?;
     let file = file_in(ground, &list)?;
-    ensure!(file == ground.file("docker/list", MIB)?, "another file came back");
+    ensure!(
+        file == ground.file("docker/list", MIB)?,
+        "another file came back"
+    );
     Ok(())
 }
 

@@ -72,7 +72,10 @@ fn containerd(scratch: &Scratch, dir: &Path, socket: &Path) -> Result<Service> {
         .start(&dir.join("containerd.log"))?;
     scratch.note(&service)?;
     service.wait_until(START_LIMIT, || {
-        let ask = Program::new("ctr").arg("--address").arg(socket).arg("version");
+        let ask = Program::new("ctr")
+            .arg("--address")
+            .arg(socket)
+            .arg("version");
         ask.limit(ASK_LIMIT).output().is_ok()
     })?;
     Ok(service)
@@ -93,7 +96,13 @@ fn docker(scratch: &Scratch, dir: &Path, socket: &Path, storage: &[&str]) -> Res
         .arg(dir.join("docker-state"))
         .arg("--pidfile")
         .arg(dir.join("docker.pid"))
-        .args(["--host", &host, "--bridge=none", "--iptables=false", "--ip6tables=false"])
+        .args([
+            "--host",
+            &host,
+            "--bridge=none",
+            "--iptables=false",
+            "--ip6tables=false",
+        ])
         .args(storage)
         .start(&dir.join("docker.log"))?;
     scratch.note(&service)?;

@@ -4,6 +4,8 @@
 //! its own, so that none finds there what another has brought, and none reads this user's settings.
 
 use std::cell::OnceCell;
+use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -97,11 +99,11 @@ impl Ground {
 
     /// The engine, started by the first who asks.
     pub(super) fn engine(&self) -> Result<&Engine> {
-        if self.engine.get().is_none() {
-            let engine = Engine::start(&self.scratch)?;
-            return Ok(self.engine.get_or_init(|| engine));
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
         }
-        Ok(self.engine.get_or_init(|| unreachable!("it was there a line ago")))
+        let engine = Engine::start(&self.scratch)?;
+        Ok(self.engine.get_or_init(|| engine))
     }
 
     pub(super) fn noise(&self, label: &str) -> Noise {
@@ -114,8 +116,11 @@ impl Ground {
             let images = ["amd64", "arm64", "s390x"].map(|architecture| {
                 let label = format!("{label}/{architecture}");
                 let first = layout.gzip_layer(FILE, MIB, self.noise(&label))?;
-                let second = layout.gzip_layer("more", 100, self.noise(&format!("{label}/more")))?;
-                Ok(layout.image(architecture, &[first, second])?.on(architecture))
+                let second =
+                    layout.gzip_layer("more", 100, self.noise(&format!("{label}/more")))?;
+                Ok(layout
+                    .image(architecture, &[first, second])?
+                    .on(architecture))
             });
             let images: Result<Vec<Descriptor>> = images.into_iter().collect();
             layout.index(&images?)
@@ -134,7 +139,8 @@ impl Ground {
                 let layer = layout.gzip_layer(FILE, MIB, self.noise(&format!("{label}/{part}")))?;
                 layout.image("amd64", &[layer])
             };
-            let inner = layout.index(&[image("inner")?.on("amd64"), image("other")?.on("arm64")])?;
+            let inner =
+                layout.index(&[image("inner")?.on("amd64"), image("other")?.on("arm64")])?;
             layout.index(&[inner, image("outer")?.on("amd64")])
         })
     }
@@ -159,19 +165,25 @@ impl Ground {
 
     /// An image of one layer of a gibibyte, made once.
     pub(super) fn gibibyte(&self) -> Result<&Sample> {
-        if self.large.get().is_none() {
-            let sample = self.sample("gibibyte", |layout| {
-                let layer = layout.plain_layer(FILE, 1024 * MIB, self.noise("gibibyte"))?;
-                layout.image(architecture(), &[layer])
-            })?;
-            return Ok(self.large.get_or_init(|| sample));
+        if let Some(large) = self.large.get() {
+            return Ok(large);
         }
-        Ok(self.large.get_or_init(|| unreachable!("it was there a line ago")))
+        let large = self.sample("gibibyte", |layout| {
+            let layer = layout.plain_layer(FILE, 1024 * MIB, self.noise("gibibyte"))?;
+            layout.image(architecture(), &[layer])
+        })?;
+        Ok(self.large.get_or_init(|| large))
+    }
+
+    /// The file system of an image of one layer, as engines import it.
+    pub(super) fn archive(&self, label: &str, size: u64) -> Result<PathBuf> {
+        let layout = Layout::create(&self.samples(label))?;
+        let layer = layout.plain_layer(FILE, size, self.noise(label))?;
+        Ok(layout.blob_path(&layer.descriptor.digest))
     }
 
     /// The digest of the file that a layer made with that label holds.
     pub(super) fn file(&self, label: &str, size: u64) -> Result<String> {
-        use std::io::Read;
         Ok(crate::content::digest(self.noise(label).take(size))?.0)
     }
 
@@ -180,20 +192,27 @@ impl Ground {
         label: &str,
         make: impl FnOnce(&Layout) -> Result<Descriptor>,
     ) -> Result<Sample> {
-        let layout = Layout::create(&self.path("samples").join(label.replace('/', ".")))?;
+        let layout = Layout::create(&self.samples(label))?;
         let root = make(&layout)?;
         layout.tag(TAG, &root)?;
         Ok(Sample { layout, root })
     }
 
+    fn samples(&self, label: &str) -> PathBuf {
+        self.path("samples").join(label.replace('/', "."))
+    }
+
     /// With a home, temporary files and settings below our folder.
     fn at_home(&self, program: Program) -> Result<Program> {
         let home = self.dir("home")?;
+        let docker = self.dir("home/docker")?;
+        // Some fail when the variable names a folder without the file.
+        fs::write(docker.join("config.json"), "{}")?;
         Ok(program
             .env("HOME", &home)
             .env("TMPDIR", self.dir("tmp")?)
             .env("XDG_RUNTIME_DIR", self.dir("runtime")?)
-            .env("DOCKER_CONFIG", home.join("docker"))
+            .env("DOCKER_CONFIG", docker)
             .without_env("XDG_CACHE_HOME")
             .without_env("XDG_CONFIG_HOME")
             .without_env("XDG_DATA_HOME")

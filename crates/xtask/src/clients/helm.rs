@@ -27,7 +27,11 @@ fn pushes_and_pulls(ground: &Ground) -> Result<()> {
     fs::create_dir_all(chart.join("templates"))?;
     fs::write(chart.join("Chart.yaml"), CHART)?;
     fs::write(chart.join("templates/map.yaml"), TEMPLATE)?;
-    helm(ground)?.arg("package").arg(&chart).dir(&dir).output()?;
+    helm(ground)?
+        .arg("package")
+        .arg(&chart)
+        .dir(&dir)
+        .output()?;
     let package = dir.join("example-1.2.3+build.4.tgz");
     let charts = format!("oci://{}/helm/charts", ground.registry().address());
     helm(ground)?
@@ -36,21 +40,38 @@ fn pushes_and_pulls(ground: &Ground) -> Result<()> {
         .args([&charts, "--plain-http"])
         .output()?;
     // A tag has no `+`, so helm writes `_` for it.
-    let stored = ground.registry().manifest("helm/charts/example", "1.2.3_build.4")?;
+    let stored = ground
+        .registry()
+        .manifest("helm/charts/example", "1.2.3_build.4")?;
     ensure!(
         stored["config"]["mediaType"] == "application/vnd.cncf.helm.config.v1+json",
         "stored {stored}"
     );
     let back = ground.dir("helm.back")?;
     helm(ground)?
-        .args(["pull", &format!("{charts}/example"), "--version", "1.2.3+build.4", "--plain-http"])
+        .args([
+            "pull",
+            &format!("{charts}/example"),
+            "--version",
+            "1.2.3+build.4",
+            "--plain-http",
+        ])
         .dir(&back)
         .output()?;
     let file = back.join("example-1.2.3+build.4.tgz");
     let came = digest(fs::File::open(&file).context("no chart came back")?)?;
-    ensure!(came == digest(fs::File::open(&package)?)?, "another chart came back");
+    ensure!(
+        came == digest(fs::File::open(&package)?)?,
+        "another chart came back"
+    );
     let shown = helm(ground)?
-        .args(["show", "chart", &format!("{charts}/example"), "--version", "1.2.3+build.4"])
+        .args([
+            "show",
+            "chart",
+            &format!("{charts}/example"),
+            "--version",
+            "1.2.3+build.4",
+        ])
         .arg("--plain-http")
         .output()?;
     ensure!(shown.contains("appVersion: \"7\""), "shown {shown}");

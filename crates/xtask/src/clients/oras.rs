@@ -1,7 +1,7 @@
 //! oras: artifacts that are no images, and what refers to what.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -39,7 +39,10 @@ fn pushes_and_pulls(ground: &Ground) -> Result<()> {
     let (repository, reference) = ("oras/artifact", ground.reference("oras/artifact"));
     push(ground, repository)?;
     let stored = ground.registry().manifest(repository, TAG)?;
-    ensure!(stored["artifactType"] == "application/vnd.example.model", "stored {stored}");
+    ensure!(
+        stored["artifactType"] == "application/vnd.example.model",
+        "stored {stored}"
+    );
     let back = ground.dir("oras.back")?;
     oras(ground)?
         .args(["pull", "--plain-http", &reference])
@@ -59,7 +62,12 @@ fn attaches_and_discovers(ground: &Ground) -> Result<()> {
         write_file(ground, repository, name, &dir)?;
         oras(ground)?
             .args(["attach", "--plain-http", "--artifact-type", kind])
-            .args(["--annotation", &format!("example.name={name}"), &reference, name])
+            .args([
+                "--annotation",
+                &format!("example.name={name}"),
+                &reference,
+                name,
+            ])
             .dir(&dir)
             .output()?;
     }
@@ -69,7 +77,10 @@ fn attaches_and_discovers(ground: &Ground) -> Result<()> {
     let [signature] = &*signatures else {
         anyhow::bail!("discovered {signatures:?}");
     };
-    ensure!(signature["annotations"]["example.name"] == "signature", "discovered {signature}");
+    ensure!(
+        signature["annotations"]["example.name"] == "signature",
+        "discovered {signature}"
+    );
     let referrer = signature["reference"].as_str().context("no reference")?;
     let back = ground.dir("oras.signature")?;
     oras(ground)?
@@ -97,9 +108,17 @@ fn copies_a_nested_index(ground: &Ground) -> Result<()> {
     let sample = ground.nested_index(repository)?;
     let local = format!("{}:{TAG}", sample.layout.path().display());
     oras(ground)?
-        .args(["cp", "--from-oci-layout", &local, "--to-plain-http", &reference])
+        .args([
+            "cp",
+            "--from-oci-layout",
+            &local,
+            "--to-plain-http",
+            &reference,
+        ])
         .output()?;
-    ground.registry().holds(repository, TAG, &sample.layout, &sample.root)?;
+    ground
+        .registry()
+        .holds(repository, TAG, &sample.layout, &sample.root)?;
     let back = ground.path("oras.nested");
     oras(ground)?
         .args(["cp", "--from-plain-http", &reference, "--to-oci-layout"])
@@ -114,8 +133,17 @@ fn push(ground: &Ground, repository: &str) -> Result<()> {
         write_file(ground, repository, name, &dir)?;
     }
     oras(ground)?
-        .args(["push", "--plain-http", "--artifact-type", "application/vnd.example.model"])
-        .args([&ground.reference(repository), "weights:application/octet-stream", "card:text/plain"])
+        .args([
+            "push",
+            "--plain-http",
+            "--artifact-type",
+            "application/vnd.example.model",
+        ])
+        .args([
+            &ground.reference(repository),
+            "weights:application/octet-stream",
+            "card:text/plain",
+        ])
         .dir(&dir)
         .output()?;
     Ok(())
@@ -129,13 +157,14 @@ fn discover(ground: &Ground, reference: &str, filter: &[&str]) -> Result<Vec<Val
         .output()?;
     let tree: Value = serde_json::from_str(&said)?;
     let referrers = tree["referrers"].as_array();
-    Ok(referrers.with_context(|| format!("discovered {tree}"))?.clone())
+    Ok(referrers
+        .with_context(|| format!("discovered {tree}"))?
+        .clone())
 }
 
 fn write_file(ground: &Ground, label: &str, name: &str, dir: &Path) -> Result<()> {
-    use io::Read;
     let mut noise = ground.noise(&format!("{label}/{name}")).take(MIB);
-    io::copy(&mut noise, &mut fs::File::create(dir.join(name))?)?;
+    io::copy(&mut noise, &mut File::create(dir.join(name))?)?;
     Ok(())
 }
 

@@ -39,7 +39,10 @@ fn pushes_and_pulls(ground: &Ground) -> Result<()> {
     podman(ground)?.args(["rmi", &reference]).output()?;
     pull(ground, &reference)?;
     let file = file_in(ground, &reference)?;
-    ensure!(file == ground.file(repository, 64 * MIB)?, "another file came back");
+    ensure!(
+        file == ground.file(repository, 64 * MIB)?,
+        "another file came back"
+    );
     Ok(())
 }
 
@@ -47,7 +50,9 @@ fn pushes_an_index(ground: &Ground) -> Result<()> {
     let repository = "podman/index";
     let sample = ground.multi_arch(repository)?;
     let reference = ground.reference(repository);
-    podman(ground)?.args(["manifest", "create", "index"]).output()?;
+    podman(ground)?
+        .args(["manifest", "create", "index"])
+        .output()?;
     podman(ground)?
         .args(["manifest", "add", "--all", "index", &sample.transport()])
         .output()?;
@@ -61,7 +66,10 @@ fn pushes_an_index(ground: &Ground) -> Result<()> {
     ensure!(children == 3, "stored {stored}");
     pull(ground, &reference)?;
     let file = file_in(ground, &reference)?;
-    ensure!(file == ground.multi_arch_file(repository)?, "another file came back");
+    ensure!(
+        file == ground.multi_arch_file(repository)?,
+        "another file came back"
+    );
     Ok(())
 }
 
@@ -105,6 +113,10 @@ fn podman(ground: &Ground) -> Result<Program> {
         .arg(dir.join("state"))
         .arg("--tmpdir")
         .arg(dir.join("tmp"))
-        .args(["--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none"])
+        .args([
+            "--storage-driver=vfs",
+            "--cgroup-manager=cgroupfs",
+            "--events-backend=none",
+        ])
         .limit(LONG))
 }

@@ -17,7 +17,13 @@ pub(super) const CLIENT: Client = Client {
         },
         Case {
             name: "copies_an_image_with_a_foreign_layer",
-            check: |ground| copies(ground, "skopeo/foreign", &ground.foreign_layer("skopeo/foreign")?),
+            check: |ground| {
+                copies(
+                    ground,
+                    "skopeo/foreign",
+                    &ground.foreign_layer("skopeo/foreign")?,
+                )
+            },
         },
         Case {
             name: "copies_a_layer_of_one_gibibyte",
@@ -34,7 +40,9 @@ fn copies(ground: &Ground, repository: &str, sample: &Sample) -> Result<()> {
     let remote = format!("docker://{}", ground.reference(repository));
     let back = ground.path(&repository.replace('/', "."));
     copy(ground, &sample.transport(), &remote)?;
-    ground.registry().holds(repository, TAG, &sample.layout, &sample.root)?;
+    ground
+        .registry()
+        .holds(repository, TAG, &sample.layout, &sample.root)?;
     copy(ground, &remote, &format!("oci:{}:{TAG}", back.display()))?;
     sample.layout.same_in(&Layout::open(&back), &sample.root)?;
     std::fs::remove_dir_all(back)?;
@@ -59,9 +67,10 @@ fn lists_and_deletes(ground: &Ground) -> Result<()> {
         .program("skopeo")?
         .args(["delete", "--tls-verify=false", &remote])
         .output()?;
-    let inspect = ground
-        .program("skopeo")?
-        .args(["inspect", "--raw", "--tls-verify=false", &remote]);
+    let inspect =
+        ground
+            .program("skopeo")?
+            .args(["inspect", "--raw", "--tls-verify=false", &remote]);
     ensure!(!inspect.said()?.status.success(), "it can still be pulled");
     Ok(())
 }
@@ -70,7 +79,12 @@ fn copy(ground: &Ground, from: &str, to: &str) -> Result<()> {
     ground
         .program("skopeo")?
         .args(["--insecure-policy", "copy", "--all", "--preserve-digests"])
-        .args(["--src-tls-verify=false", "--dest-tls-verify=false", from, to])
+        .args([
+            "--src-tls-verify=false",
+            "--dest-tls-verify=false",
+            from,
+            to,
+        ])
         .limit(LONG)
         .output()?;
     Ok(())

@@ -28,7 +28,10 @@ pub(super) struct Group {
 impl Group {
     pub(super) fn start(command: &mut Command) -> Result<Self> {
         interrupt::check()?;
-        let child = command.process_group(0).spawn().context("cannot be started")?;
+        let child = command
+            .process_group(0)
+            .spawn()
+            .context("cannot be started")?;
         let leader = Pid::from_child(&child);
         alive().insert(leader.as_raw_nonzero().get(), leader);
         let (report, ended) = sync_channel(1);

@@ -31,6 +31,14 @@ pub(in crate::disk) enum Kind {
     Seal = 3,
 }
 
+/// Makes the bytes of frames that will lie one after the other.
+pub(in crate::disk) struct FrameWriter {
+    seed: u32,
+    /// Where the first byte will lie.
+    base: u64,
+    bytes: Vec<u8>,
+}
+
 /// A frame as it lies in the file, its checksum not yet verified.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::disk) struct Frame<'a> {
@@ -44,62 +52,6 @@ pub(in crate::disk) struct Frame<'a> {
 /// A record's frame whose checksum is right and whose content is not: it was written wrongly.
 #[derive(Debug)]
 pub(in crate::disk) struct RecordFault(pub(in crate::disk) Damage);
-
-/// Appends a frame to `out`, whose first byte will lie at `base` in the file.
-pub(super) fn push_frame(
-    out: &mut Vec<u8>,
-    seed: u32,
-    base: u64,
-    kind: Kind,
-    body: impl FnOnce(&mut Vec<u8>),
-) {
-    let start = out.len();
-    out.put_bytes(0, PREFIX);
-    out.put_u8(kind as u8);
-    body(out);
-    let covered = start + PREFIX..out.len();
-    let length = u32::try_from(covered.len()).expect("a frame is far below 4 GiB");
-    let checksum = checksum(seed, base + start as u64, &out[covered]);
-    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
-    out[start + 4..start + PREFIX].copy_from_slice(&checksum.to_le_bytes());
-}
-
-/// Appends the frame that begins a group with `length` bytes of records.
-pub(in crate::disk) fn push_commit(out: &mut Vec<u8>, seed: u32, base: u64, at: u64, length: u32) {
-    push_frame(out, seed, base, Kind::Commit, |out| {
-        out.put_slice(COMMIT_MAGIC);
-        out.put_u64_le(at);
-        out.put_u32_le(length);
-    });
-}
-
-/// Appends the frame of a record.
-pub(in crate::disk) fn push_record(
-    out: &mut Vec<u8>,
-    seed: u32,
-    base: u64,
-    shard: u16,
-    offset: u64,
-    record: &Record,
-) {
-    let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("a record is just above 1 MiB");
-    push_frame(out, seed, base, Kind::Record, |out| {
-        out.put_u16_le(shard);
-        out.put_u64_le(offset);
-        out.put_u32_le(length(&record.key));
-        out.put_u32_le(length(&record.payload));
-        let headers = u32::try_from(record.headers.len());
-        out.put_u32_le(headers.expect("each header counts against a limit of just above 1 MiB"));
-        for (name, value) in &record.headers {
-            out.put_u32_le(length(name.as_bytes()));
-            out.put_u32_le(length(value));
-            out.put_slice(name.as_bytes());
-            out.put_slice(value);
-        }
-        out.put_slice(&record.key);
-        out.put_slice(&record.payload);
-    });
-}
 
 /// The size of the frames of a batch.
 pub(in crate::disk) fn record_frame_size(batch: &ShardBatch) -> usize {
@@ -170,6 +122,74 @@ fn checksum(seed: u32, position: u64, bytes: &[u8]) -> u32 {
     hasher.update(&(bytes.len() as u64).to_le_bytes());
     hasher.update(bytes);
     hasher.finalize()
+}
+
+// === impl FrameWriter ===
+
+impl FrameWriter {
+    /// Frames for `base` and after in a segment with that `seed`; they will take about `size` bytes.
+    pub(in crate::disk) fn new(seed: u32, base: u64, size: usize) -> Self {
+        Self {
+            seed,
+            base,
+            bytes: Vec::with_capacity(size),
+        }
+    }
+
+    pub(in crate::disk) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Where the next frame will lie.
+    pub(in crate::disk) fn position(&self) -> u64 {
+        self.base + self.bytes.len() as u64
+    }
+
+    /// The frame that begins a group with `length` bytes of records.
+    pub(in crate::disk) fn commit(&mut self, at_millis: u64, length: u32) {
+        self.frame(Kind::Commit, |out| {
+            out.put_slice(COMMIT_MAGIC);
+            out.put_u64_le(at_millis);
+            out.put_u32_le(length);
+        });
+    }
+
+    /// The frame of a record.
+    pub(in crate::disk) fn record(&mut self, shard: u16, offset: u64, record: &Record) {
+        let count = |length: usize| u32::try_from(length).expect("a record is just above 1 MiB");
+        self.frame(Kind::Record, |out| {
+            out.put_u16_le(shard);
+            out.put_u64_le(offset);
+            out.put_u32_le(count(record.key.len()));
+            out.put_u32_le(count(record.payload.len()));
+            out.put_u32_le(count(record.headers.len()));
+            for (name, value) in &record.headers {
+                out.put_u32_le(count(name.len()));
+                out.put_u32_le(count(value.len()));
+                out.put_slice(name.as_bytes());
+                out.put_slice(value);
+            }
+            out.put_slice(&record.key);
+            out.put_slice(&record.payload);
+        });
+    }
+
+    /// A frame with what `body` puts after the kind.
+    pub(super) fn frame(&mut self, kind: Kind, body: impl FnOnce(&mut Vec<u8>)) {
+        let (start, position) = (self.bytes.len(), self.position());
+        self.bytes.put_bytes(0, PREFIX);
+        self.bytes.put_u8(kind as u8);
+        body(&mut self.bytes);
+        let covered = &self.bytes[start + PREFIX..];
+        let length = u32::try_from(covered.len()).expect("a frame is far below 4 GiB");
+        let checksum = checksum(self.seed, position, covered);
+        self.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
+        self.bytes[start + 4..start + PREFIX].copy_from_slice(&checksum.to_le_bytes());
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
 }
 
 // === impl Frame ===
@@ -245,9 +265,9 @@ mod tests {
     }
 
     fn encoded() -> Vec<u8> {
-        let mut bytes = Vec::new();
-        push_record(&mut bytes, 9, 1_000, 15, (1 << 63) + 5, &record());
-        bytes
+        let mut frames = FrameWriter::new(9, 1_000, 0);
+        frames.record(15, (1 << 63) + 5, &record());
+        frames.into_bytes()
     }
 
     #[test]
@@ -277,8 +297,14 @@ mod tests {
             let mut flipped = bytes.clone();
             flipped[position] ^= 1;
             let frame = Frame::parse(&flipped, 1_000);
-            assert!(frame.is_none_or(|frame| !frame.verify(9)), "flipped at {position}");
-            assert!(Frame::parse(&bytes[..position], 1_000).is_none(), "cut at {position}");
+            assert!(
+                frame.is_none_or(|frame| !frame.verify(9)),
+                "flipped at {position}"
+            );
+            assert!(
+                Frame::parse(&bytes[..position], 1_000).is_none(),
+                "cut at {position}"
+            );
         }
     }
 
@@ -296,8 +322,9 @@ mod tests {
         let mut bytes = b"payload cOmMiT\r\n and more".to_vec();
         assert!(!commit_follows(&bytes, 9, 50));
         let base = 50 + bytes.len() as u64;
-        let mut commit = Vec::new();
-        push_commit(&mut commit, 9, base, 77, 1_234);
+        let mut frames = FrameWriter::new(9, base, 0);
+        frames.commit(77, 1_234);
+        let commit = frames.into_bytes();
         let frame = Frame::parse(&commit, base).unwrap();
         assert_eq!(frame.commit(), Some((77, 1_234)));
         bytes.extend_from_slice(&commit);

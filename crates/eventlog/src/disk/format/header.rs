@@ -59,7 +59,9 @@ impl Header {
         const CUT: HeaderFault = HeaderFault::Damaged("the header is cut");
         let mut rest = bytes;
         if !rest.starts_with(MAGIC) {
-            return Err(HeaderFault::Damaged("this is not a segment of an event log"));
+            return Err(HeaderFault::Damaged(
+                "this is not a segment of an event log",
+            ));
         }
         rest.advance(MAGIC.len());
         let version = rest.try_get_u16_le().map_err(|_| CUT)?;
@@ -78,7 +80,9 @@ impl Header {
         if crc32fast::hash(&bytes[..covered]) != seed {
             return Err(HeaderFault::Damaged("the header's checksum does not match"));
         }
-        let topic = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok());
+        let topic = std::str::from_utf8(name)
+            .ok()
+            .and_then(|name| name.parse().ok());
         let topic = topic.ok_or(HeaderFault::Damaged("the header names no topic"))?;
         if shards == 0 || shards > MAX_SHARDS {
             return Err(HeaderFault::Damaged("the header names no number of shards"));
@@ -119,7 +123,10 @@ mod tests {
             let mut flipped = bytes.clone();
             flipped[position] ^= 1;
             assert!(Header::decode(&flipped).is_err(), "flipped at {position}");
-            assert!(Header::decode(&bytes[..position]).is_err(), "cut at {position}");
+            assert!(
+                Header::decode(&bytes[..position]).is_err(),
+                "cut at {position}"
+            );
         }
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BufMut};
 
-use super::frame::{Frame, Kind, push_frame};
+use super::frame::{Frame, FrameWriter, Kind};
 use crate::disk::index::Index;
 
 const MAGIC: &[u8; 8] = b"MRDNSEAL";
@@ -32,8 +32,8 @@ pub(in crate::disk) fn trailer_position(bytes: &[u8; TRAILER]) -> Option<u64> {
 impl Seal {
     /// The seal frame and the trailer, to be written at `position`.
     pub(in crate::disk) fn encode(&self, seed: u32, position: u64) -> Vec<u8> {
-        let mut out = Vec::new();
-        push_frame(&mut out, seed, position, Kind::Seal, |out| {
+        let mut frames = FrameWriter::new(seed, position, 0);
+        frames.frame(Kind::Seal, |out| {
             out.put_u64_le(self.newest_millis);
             for next in &self.next {
                 out.put_u64_le(*next);
@@ -47,6 +47,7 @@ impl Seal {
                 }
             }
         });
+        let mut out = frames.into_bytes();
         out.put_u64_le(position);
         out.put_slice(MAGIC);
         out

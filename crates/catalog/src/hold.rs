@@ -1,0 +1,81 @@
+//! What keeps a blob.
+//!
+//! Owns the one judgement on which collection rests. Commands act on it and the list of what is
+//! due tells it beforehand, so that a dry run and the run that follows agree.
+
+use meridian_event::RegistryId;
+use meridian_oci::{Digest, RepositoryName};
+
+use crate::access::{read, suffixes};
+use crate::row::{Blob, Link};
+use crate::{CatalogError, Read, Settings, key};
+
+type Result<T, S> = std::result::Result<T, CatalogError<<S as Read>::Error>>;
+
+/// How many repositories are looked at in one go. A layer may be in a great many.
+const PAGE: usize = 256;
+
+/// What keeps a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// A present manifest needs it.
+    Manifest,
+    /// A lease, or its grace, until then.
+    Until(u64),
+}
+
+impl Hold {
+    /// Whether it keeps the blob at `now`.
+    pub(crate) const fn keeps(self, now: u64) -> bool {
+        match self {
+            Self::Manifest => true,
+            Self::Until(end) => end > now,
+        }
+    }
+}
+
+/// Judges a blob.
+pub(crate) fn hold<S: Read>(
+    store: &S,
+    settings: &Settings,
+    registry: RegistryId,
+    digest: Digest,
+    blob: &Blob,
+) -> Result<Hold, S> {
+    let mut end = blob.touched.millis.saturating_add(settings.grace_millis);
+    let mut after = String::new();
+    loop {
+        let page = repositories(store, registry, digest, &after, PAGE)?;
+        for repository in &page {
+            let holders = key::holders(registry, repository).digest(digest);
+            if !suffixes(store, &holders, &[], 1)?.is_empty() {
+                return Ok(Hold::Manifest);
+            }
+            let link = read::<Link, S>(store, &key::links(registry, repository).digest(digest))?;
+            let link = link.ok_or(CatalogError::Damaged("link"))?;
+            end = end.max(link.lease);
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => last.as_str().clone_into(&mut after),
+            _ => return Ok(Hold::Until(end)),
+        }
+    }
+}
+
+/// Repositories in which a blob is linked, at most `limit` of them, from after `after` on.
+pub(crate) fn repositories<S: Read>(
+    store: &S,
+    registry: RegistryId,
+    digest: Digest,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<RepositoryName>, S> {
+    let prefix = key::repositories_of(registry, digest);
+    let names = suffixes(store, &prefix, after.as_bytes(), limit)?;
+    let names = names
+        .iter()
+        .map(|name| std::str::from_utf8(name).ok()?.parse().ok());
+    names
+        .collect::<Option<_>>()
+        .ok_or(CatalogError::Damaged("repository of a blob"))
+}

@@ -1,0 +1,277 @@
+//! What a connection is doing, and how long it may go on doing that.
+//!
+//! Owns the facts that the byte stream and the request handling of one connection report, and the
+//! rule that turns them into a deadline. Keeps the invariant that a client's time runs only while
+//! we wait for the client: for the rest of a head, for a next request, for room to write. Sans-IO:
+//! time is passed in. Leaves to `driver` what happens at a deadline, and to `body` the time of
+//! request bodies, of which an HTTP/2 connection has many.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::HttpConfig;
+use super::refusal::Refusal;
+
+/// How long each wait may last.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) head: Duration,
+    pub(super) keep_alive: Duration,
+    pub(super) write_stall: Duration,
+    /// For a client to take its leave: to read the last answer, to acknowledge a close.
+    pub(super) leave: Duration,
+}
+
+/// Why a connection's time is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expiry {
+    /// The head of a request is not complete.
+    Head,
+    /// There was no request.
+    Idle,
+    /// The client takes nothing of what is written.
+    Write,
+    /// The client does not go.
+    Leave,
+}
+
+/// The facts, shared by the parts of one connection.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    facts: Mutex<Facts>,
+}
+
+#[derive(Debug)]
+struct Facts {
+    head_since: Option<Instant>,
+    head_expired: bool,
+    write_since: Option<Instant>,
+    idle_since: Instant,
+    in_flight: u32,
+    leaving_since: Option<Instant>,
+    shut_since: Option<Instant>,
+    calls: u64,
+    refused: Option<(u64, Refusal)>,
+}
+
+// === impl Patience ===
+
+impl Patience {
+    pub(super) const fn new(config: &HttpConfig) -> Self {
+        Self {
+            head: config.head_timeout,
+            keep_alive: config.keep_alive,
+            write_stall: config.write_stall_timeout,
+            leave: Duration::from_secs(2),
+        }
+    }
+}
+
+// === impl Pulse ===
+
+impl Pulse {
+    pub(super) const fn new(now: Instant) -> Self {
+        Self {
+            facts: Mutex::new(Facts {
+                head_since: None,
+                head_expired: false,
+                write_since: None,
+                idle_since: now,
+                in_flight: 0,
+                leaving_since: None,
+                shut_since: None,
+                calls: 0,
+                refused: None,
+            }),
+        }
+    }
+
+    /// The reader wants bytes and there are none; `in_head` if a head is under way. True if the
+    /// client had its time for that head.
+    pub(super) fn starved(&self, in_head: bool, now: Instant) {
+        let mut facts = self.facts();
+        if in_head {
+            facts.head_since.get_or_insert(now);
+        }
+    }
+
+    /// The reader got what it can use.
+    pub(super) fn fed(&self) {
+        self.facts().head_since = None;
+    }
+
+    /// The time of a head is up. What it lacks will not be waited for.
+    pub(super) fn expire_head(&self) {
+        let mut facts = self.facts();
+        facts.head_expired = true;
+        facts.head_since = None;
+    }
+
+    pub(super) fn head_expired(&self) -> bool {
+        self.facts().head_expired
+    }
+
+    /// The writer has bytes and there is no room.
+    pub(super) fn blocked(&self, now: Instant) {
+        self.facts().write_since.get_or_insert(now);
+    }
+
+    /// The writer got on.
+    pub(super) fn unblocked(&self) {
+        self.facts().write_since = None;
+    }
+
+    /// A request begins. Returns why it is refused, if it was refused on the wire.
+    pub(super) fn begin_exchange(&self) -> Option<Refusal> {
+        let mut facts = self.facts();
+        let number = facts.calls;
+        facts.calls += 1;
+        facts.in_flight += 1;
+        facts
+            .refused
+            .and_then(|(refused, why)| (refused == number).then_some(why))
+    }
+
+    /// A response is complete, or given up.
+    pub(super) fn end_exchange(&self, now: Instant) {
+        let mut facts = self.facts();
+        facts.in_flight -= 1;
+        facts.idle_since = now;
+    }
+
+    /// The request after `before` others is refused.
+    pub(super) fn refuse(&self, before: u64, why: Refusal) {
+        self.facts().refused = Some((before, why));
+    }
+
+    /// The connection takes no more requests.
+    pub(super) fn leave(&self, now: Instant) {
+        self.facts().leaving_since.get_or_insert(now);
+    }
+
+    /// Everything is written, and the client is to close as well.
+    pub(super) fn shut(&self, now: Instant) {
+        self.facts().shut_since.get_or_insert(now);
+    }
+
+    /// Until when the connection may go on as it is.
+    pub(super) fn deadline(&self, patience: &Patience) -> Option<(Instant, Expiry)> {
+        let facts = self.facts();
+        if let Some(since) = facts.shut_since {
+            return Some((since + patience.leave, Expiry::Leave));
+        }
+        if let Some(since) = facts.write_since {
+            return Some((since + patience.write_stall, Expiry::Write));
+        }
+        if let Some(since) = facts.head_since {
+            return Some((since + patience.head, Expiry::Head));
+        }
+        if facts.in_flight > 0 {
+            return None;
+        }
+        Some(match facts.leaving_since {
+            Some(since) => (since.max(facts.idle_since) + patience.leave, Expiry::Leave),
+            None => (facts.idle_since + patience.keep_alive, Expiry::Idle),
+        })
+    }
+
+    /// No change of the facts can stop half-way, so poison means nothing here.
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        head: Duration::from_secs(10),
+        keep_alive: Duration::from_secs(120),
+        write_stall: Duration::from_secs(60),
+        leave: Duration::from_secs(2),
+    };
+
+    struct Case {
+        start: Instant,
+        pulse: Pulse,
+    }
+
+    impl Case {
+        fn new() -> Self {
+            let start = Instant::now();
+            Self {
+                start,
+                pulse: Pulse::new(start),
+            }
+        }
+
+        fn at(&self, seconds: u64) -> Instant {
+            self.start + Duration::from_secs(seconds)
+        }
+
+        fn due(&self) -> Option<(u64, Expiry)> {
+            let (at, expiry) = self.pulse.deadline(&PATIENCE)?;
+            Some(((at - self.start).as_secs(), expiry))
+        }
+    }
+
+    #[test]
+    fn a_head_has_its_time_from_its_first_byte_however_it_dribbles() {
+        let case = Case::new();
+        case.pulse.starved(true, case.at(5));
+        case.pulse.starved(true, case.at(9));
+        assert_eq!(case.due(), Some((15, Expiry::Head)));
+        case.pulse.fed();
+        case.pulse.starved(true, case.at(20));
+        assert_eq!(case.due(), Some((30, Expiry::Head)), "the next head");
+    }
+
+    #[test]
+    fn idleness_counts_from_the_end_of_the_last_exchange() {
+        let case = Case::new();
+        assert_eq!(case.due(), Some((120, Expiry::Idle)));
+        case.pulse.begin_exchange();
+        case.pulse.starved(false, case.at(1));
+        assert_eq!(case.due(), None, "the time of a handler is its own");
+        case.pulse.end_exchange(case.at(50));
+        assert_eq!(case.due(), Some((170, Expiry::Idle)));
+    }
+
+    #[test]
+    fn a_writer_without_room_waits_from_its_last_progress() {
+        let case = Case::new();
+        case.pulse.begin_exchange();
+        case.pulse.blocked(case.at(1));
+        case.pulse.blocked(case.at(30));
+        assert_eq!(case.due(), Some((61, Expiry::Write)));
+        case.pulse.unblocked();
+        assert_eq!(case.due(), None);
+        case.pulse.blocked(case.at(40));
+        assert_eq!(case.due(), Some((100, Expiry::Write)));
+    }
+
+    #[test]
+    fn a_client_that_was_shown_out_goes_soon_but_not_before_its_answer() {
+        let case = Case::new();
+        case.pulse.begin_exchange();
+        case.pulse.leave(case.at(1));
+        assert_eq!(case.due(), None);
+        case.pulse.end_exchange(case.at(7));
+        assert_eq!(case.due(), Some((9, Expiry::Leave)));
+        case.pulse.blocked(case.at(8));
+        assert_eq!(case.due(), Some((68, Expiry::Write)), "it still reads");
+        case.pulse.shut(case.at(10));
+        assert_eq!(case.due(), Some((12, Expiry::Leave)));
+    }
+
+    #[test]
+    fn only_the_refused_request_is_refused() {
+        let case = Case::new();
+        case.pulse.refuse(1, Refusal::SlowHead);
+        assert_eq!(case.pulse.begin_exchange(), None);
+        assert_eq!(case.pulse.begin_exchange(), Some(Refusal::SlowHead));
+    }
+}

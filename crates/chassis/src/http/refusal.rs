@@ -1,0 +1,170 @@
+//! Requests that are answered before anybody asks a service.
+//!
+//! Owns what such an answer looks like: the status, and the JSON body that the OCI distribution
+//! specification gives errors. No byte of a request is repeated in it. Leaves to whoever refuses
+//! the reason for it.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+use super::guard::Violation;
+
+/// Why a request is refused here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error(transparent)]
+    Wire(Violation),
+    #[error("the request head did not arrive in time")]
+    SlowHead,
+    #[error("the request body did not arrive in time")]
+    SlowBody,
+    #[error("the request must name exactly one host")]
+    Host,
+    #[error("this host is not served here")]
+    Misdirected,
+    #[error("this method is not supported")]
+    Method,
+    #[error("there are too many connections from this address")]
+    AddressBusy,
+    #[error("there are too many connections")]
+    Busy,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    errors: [Fault; 1],
+}
+
+#[derive(Serialize)]
+struct Fault {
+    code: &'static str,
+    message: String,
+}
+
+/// The methods that some endpoint of ours may support.
+pub(super) const METHODS: &str = "GET, HEAD, PUT, POST, PATCH, DELETE, OPTIONS";
+
+// === impl Refusal ===
+
+impl Refusal {
+    pub(super) const fn status(self) -> StatusCode {
+        match self {
+            Self::Wire(Violation::TargetTooLong) => StatusCode::URI_TOO_LONG,
+            Self::Wire(Violation::HeadTooLarge | Violation::TooManyHeaders) => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
+            Self::Wire(_) | Self::Host => StatusCode::BAD_REQUEST,
+            Self::SlowHead | Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::AddressBusy => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The code, one of those that the distribution specification lists.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::AddressBusy | Self::Busy => "TOOMANYREQUESTS",
+            _ => "UNSUPPORTED",
+        }
+    }
+
+    const fn header(self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Self::Method => Some((ALLOW, HeaderValue::from_static(METHODS))),
+            Self::AddressBusy | Self::Busy => {
+                Some((RETRY_AFTER, HeaderValue::from_static("1")))
+            }
+            _ => None,
+        }
+    }
+
+    /// The answer. With `close`, the connection ends after it.
+    pub(super) fn response(self, close: bool) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::from(self.body()));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(self.header());
+        if close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// The answer as bytes, for a connection that no HTTP library takes up.
+    pub(super) fn raw(self) -> Vec<u8> {
+        let (status, body) = (self.status(), self.body());
+        let mut raw = format!("HTTP/1.1 {status}\r\nConnection: close\r\n").into_bytes();
+        if let Some((name, value)) = self.header() {
+            raw.extend_from_slice(name.as_str().as_bytes());
+            raw.extend_from_slice(b": ");
+            raw.extend_from_slice(value.as_bytes());
+            raw.extend_from_slice(b"\r\n");
+        }
+        let length = body.len();
+        let rest = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+        raw.extend_from_slice(rest.as_bytes());
+        raw.extend_from_slice(&body);
+        raw
+    }
+
+    fn body(self) -> Vec<u8> {
+        let answer = Answer {
+            errors: [Fault {
+                code: self.code(),
+                message: self.to_string(),
+            }],
+        };
+        serde_json::to_vec(&answer).expect("text serialises")
+    }
+}
+
+impl From<Violation> for Refusal {
+    fn from(violation: Violation) -> Self {
+        Self::Wire(violation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_the_shape_that_the_distribution_specification_gives_errors() {
+        let body = Refusal::from(Violation::RepeatedLength).body();
+        assert_eq!(
+            String::from_utf8(body).unwrap(),
+            r#"{"errors":[{"code":"UNSUPPORTED","message":"there is more than one content length"}]}"#
+        );
+    }
+
+    #[test]
+    fn limits_have_statuses_of_their_own() {
+        for (refusal, status) in [
+            (Refusal::Wire(Violation::BareLineFeed), 400),
+            (Refusal::Wire(Violation::TargetTooLong), 414),
+            (Refusal::Wire(Violation::HeadTooLarge), 431),
+            (Refusal::Wire(Violation::TooManyHeaders), 431),
+            (Refusal::SlowHead, 408),
+            (Refusal::Misdirected, 421),
+            (Refusal::AddressBusy, 429),
+            (Refusal::Busy, 503),
+        ] {
+            assert_eq!(refusal.status(), status, "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_raw_answer_is_complete() {
+        let raw = String::from_utf8(Refusal::Busy.raw()).unwrap();
+        let (head, body) = raw.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
+        assert!(head.contains("retry-after: 1"));
+        assert!(head.ends_with(&format!("Content-Length: {}", body.len())));
+    }
+}

@@ -1,0 +1,192 @@
+//! The accept loop.
+//!
+//! Owns a server's listeners: it takes connections in, turns away those beyond the limits, and
+//! stops taking them when the process stops. Keeps the invariant that nothing a connection does,
+//! and no shortage of the system's, stops it from taking the next one. Leaves a connection to a
+//! task of its own.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower::Service;
+
+use super::HttpConfig;
+use super::admission::Admission;
+use super::body::RequestBody;
+use super::connection::Server;
+use super::listener::{Listener, Peer};
+use super::reception::House;
+use super::refusal::Refusal;
+use super::transport::Transport;
+use crate::tls::{Tls, TlsConfig, TlsError};
+use crate::{Spawner, TaskResult};
+
+/// After an error that the next attempt would meet as well, such as no file descriptor left.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Serves HTTP/1 and HTTP/2 on any number of listeners.
+///
+/// `service` gets requests that were understood in only one way: they have exactly one host (see
+/// [`Origin`](super::Origin), which each carries as an extension), no forwarding header, a method
+/// that a registry knows, and a body that arrives at a minimum rate. It is cloned for each
+/// request. A `100 Continue` is sent when it first asks for the body. It never answers `101`:
+/// connections do not change their protocol.
+pub struct HttpServer<S> {
+    listeners: Vec<Listener>,
+    config: HttpConfig,
+    tls: Option<Tls>,
+    service: S,
+}
+
+// === impl HttpServer ===
+
+impl<S, B> HttpServer<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    /// A server that does not run yet. With `tls`, TCP listeners speak nothing else; Unix sockets
+    /// stay plain.
+    ///
+    /// # Errors
+    ///
+    /// When the certificate cannot be used.
+    pub fn new(
+        listeners: impl IntoIterator<Item = Listener>,
+        config: HttpConfig,
+        tls: Option<TlsConfig>,
+        service: S,
+    ) -> Result<Self, TlsError> {
+        Ok(Self {
+            listeners: listeners.into_iter().collect(),
+            config,
+            tls: tls.map(Tls::load).transpose()?,
+            service,
+        })
+    }
+
+    /// Accepts connections until the spawner's token is cancelled.
+    ///
+    /// Returns when no more are accepted. The connections that are open then drain in tasks of
+    /// their own, which the supervisor waits for: idle ones close, others answer what they are
+    /// at, HTTP/1 with `Connection: close` and HTTP/2 with GOAWAY.
+    ///
+    /// # Errors
+    ///
+    /// None today; the type is that of a supervised task.
+    pub async fn run(self, spawner: Spawner) -> TaskResult {
+        let stop = spawner.token();
+        if let Some(tls) = &self.tls {
+            let renewal = tls.renewal().run(stop.clone());
+            spawner.spawn_child("tls certificate", renewal);
+        }
+        let admission = Admission::new(&self.config);
+        let server = Arc::new(Server {
+            house: Arc::new(House::new(&self.config)),
+            acceptor: self.tls.as_ref().map(|tls| tls.acceptor().clone()),
+            service: self.service,
+            config: self.config,
+            spawner,
+            stop: stop.clone(),
+        });
+        let mut entrance = Entrance::new(self.listeners);
+        while let Some((transport, peer)) = stop.run_until_cancelled(entrance.accept()).await {
+            match admission.admit(peer) {
+                Ok(permit) => {
+                    let connection = Box::pin(Arc::clone(&server).serve(transport, peer));
+                    server.spawner.spawn_child("http connection", async move {
+                        connection.await;
+                        drop(permit);
+                    });
+                }
+                Err(why) => turn_away(&transport, peer, why, server.acceptor.is_some()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tells a client why, if it can be told without a handshake and without waiting.
+fn turn_away(transport: &Transport, peer: Peer, why: Refusal, secure: bool) {
+    tracing::debug!(%why, ?peer, "connection turned away");
+    if !secure || peer == Peer::Unix {
+        transport.try_write(&why.raw());
+    }
+}
+
+/// All listeners of a server as one.
+struct Entrance {
+    listeners: Vec<Listener>,
+    next: usize,
+    pause: Duration,
+}
+
+// === impl Entrance ===
+
+impl Entrance {
+    const fn new(listeners: Vec<Listener>) -> Self {
+        Self {
+            listeners,
+            next: 0,
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    async fn accept(&mut self) -> (Transport, Peer) {
+        loop {
+            match std::future::poll_fn(|cx| self.poll_accept(cx)).await {
+                Ok(accepted) => {
+                    self.pause = FIRST_PAUSE;
+                    return accepted;
+                }
+                Err(error) if concerns_one_client(&error) => {}
+                Err(error) => self.wait_out(&error).await,
+            }
+        }
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Transport, Peer)>> {
+        for _ in 0..self.listeners.len() {
+            let listener = &self.listeners[self.next];
+            self.next = (self.next + 1) % self.listeners.len();
+            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Clients wait in the kernel's queue meanwhile.
+    async fn wait_out(&mut self, error: &io::Error) {
+        tracing::error!(%error, pause_ms = self.pause.as_millis(), "cannot accept a connection");
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Linux hands the errors of a connection that broke in the queue to whoever accepts it.
+fn concerns_one_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,1 @@
+//! HTTP/2 clients that mean no good.

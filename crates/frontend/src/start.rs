@@ -1,0 +1,130 @@
+//! How a frontend comes to life.
+//!
+//! Keeps the invariant that nobody's credentials or content travel in the clear by accident: plain
+//! HTTP stays on this machine unless the settings say otherwise, and then the log says so.
+
+use std::net::SocketAddr;
+
+use meridian_chassis::Supervisor;
+use meridian_chassis::http::{BindError, HttpServer, Listener};
+use meridian_chassis::tls::TlsError;
+use meridian_error::{Classify, Code};
+
+use crate::{Backends, Config, Frontend};
+
+/// A frontend that takes requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// The TCP addresses that were bound.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// Why a frontend does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Other machines could read along.
+    #[error(
+        "listening on {address} would serve plain HTTP to other machines; listen on 127.0.0.1, \
+         name a certificate in [tls], or set allow_plain_http = true"
+    )]
+    PlainHttp {
+        /// The address.
+        address: SocketAddr,
+    },
+}
+
+/// Binds the addresses of `config` and serves them until the supervisor stops.
+///
+/// # Errors
+///
+/// When an address cannot be bound, or may not be as the settings are.
+pub async fn start(
+    config: Config,
+    backends: Backends,
+    supervisor: &Supervisor,
+) -> Result<Started, StartError> {
+    let listeners: Result<Vec<_>, _> = config.listen.iter().map(Listener::bind).collect();
+    start_on(listeners?, config, backends, supervisor)
+}
+
+/// Serves listeners that are bound already, instead of those that `config` names.
+///
+/// # Errors
+///
+/// When a listener may not be served as the settings are.
+pub fn start_on(
+    listeners: Vec<Listener>,
+    config: Config,
+    backends: Backends,
+    supervisor: &Supervisor,
+) -> Result<Started, StartError> {
+    let addresses: Vec<_> = listeners.iter().filter_map(Listener::tcp_address).collect();
+    if config.tls.is_none() {
+        for address in &addresses {
+            check_plain(*address, config.allow_plain_http)?;
+        }
+    }
+    let frontend = Frontend::new(&config, backends, supervisor.readiness().clone());
+    let server = HttpServer::new(listeners, config.http, config.tls, frontend)?;
+    supervisor.spawn("frontend", server.run(supervisor.spawner()));
+    Ok(Started { addresses })
+}
+
+fn check_plain(address: SocketAddr, allowed: bool) -> Result<(), StartError> {
+    if address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    if !allowed {
+        return Err(StartError::PlainHttp { address });
+    }
+    tracing::warn!(%address, "serving plain HTTP to other machines, as allow_plain_http says");
+    Ok(())
+}
+
+// === impl StartError ===
+
+impl Classify for StartError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Bind(error) => error.code(),
+            Self::Tls(error) => error.code(),
+            Self::PlainHttp { .. } => Code::InvalidArgument,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_leaves_the_machine_only_when_allowed() {
+        for (address, refused) in [
+            ("127.0.0.1:5000", false),
+            ("127.8.8.8:5000", false),
+            ("[::1]:5000", false),
+            ("[::ffff:127.0.0.1]:5000", false),
+            ("0.0.0.0:5000", true),
+            ("[::]:5000", true),
+            ("192.0.2.1:5000", true),
+        ] {
+            let address: SocketAddr = address.parse().unwrap();
+            assert_eq!(check_plain(address, false).is_err(), refused, "{address}");
+            assert!(check_plain(address, true).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_refusal_says_what_to_change() {
+        let address = "0.0.0.0:5000".parse().unwrap();
+        let error = check_plain(address, false).unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument);
+        assert!(error.to_string().ends_with("set allow_plain_http = true"));
+    }
+}

@@ -1,0 +1,94 @@
+//! The management API of a registry in one process, on a Unix socket that only its user can open.
+//!
+//! Owns the resources and their JSON forms, for the server here and for the command line's client.
+
+mod client;
+mod resources;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use meridian_blob_service::BlobService;
+use meridian_chassis::Supervisor;
+use meridian_chassis::http::{HttpConfig, HttpServer, ListenAddress, Listener};
+use meridian_clients::MetadataApi;
+use meridian_error::chain;
+use meridian_metadata_service::MetadataService;
+use meridian_oci::RegistryName;
+use serde::Deserialize;
+
+pub(crate) use client::{Client, ClientError};
+pub(crate) use resources::{Collection, Freed, Status, WouldFree};
+
+use crate::exit::Exit;
+
+/// What the API speaks of.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    pub(crate) metadata: Arc<MetadataService>,
+    pub(crate) blobs: Arc<BlobService>,
+    pub(crate) registry: RegistryName,
+}
+
+/// Something that went wrong, as JSON.
+struct Failure(String);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CollectQuery {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Serves the API on a socket.
+pub(crate) fn serve(admin: Admin, socket: &Path, supervisor: &Supervisor) -> Result<(), Exit> {
+    let listener = Listener::bind(&ListenAddress::Unix(socket.to_owned()));
+    let listener = listener.map_err(|error| Exit::classified(&error))?;
+    let routes = Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/collections", post(collect))
+        .with_state(admin);
+    let server = HttpServer::new([listener], HttpConfig::internal(), None, routes);
+    let server = server.map_err(|error| Exit::classified(&error))?;
+    supervisor.spawn("admin", server.run(supervisor.spawner()));
+    Ok(())
+}
+
+async fn status(State(admin): State<Admin>) -> Result<Json<Status>, Failure> {
+    let usage = admin.metadata.usage(&admin.registry).await;
+    let usage = usage.map_err(|error| Failure(chain(&error)))?;
+    Ok(Json(Status {
+        usage: usage.into(),
+        open_uploads: admin.blobs.open_sessions(),
+        unreadable_blobs: admin.blobs.unreadable_blobs(),
+        log_syncs: admin.metadata.log_syncs(),
+        collection: admin.blobs.collection().into(),
+    }))
+}
+
+async fn collect(
+    State(admin): State<Admin>,
+    Query(query): Query<CollectQuery>,
+) -> Result<Response, Failure> {
+    let failure = |error: meridian_blob_service::CollectError| Failure(chain(&error));
+    if query.dry_run {
+        let would = admin.blobs.would_collect().await.map_err(failure)?;
+        return Ok(Json(WouldFree::from(would)).into_response());
+    }
+    let report = admin.blobs.collect().await.map_err(failure)?;
+    Ok(Json(Freed::from(report)).into_response())
+}
+
+// === impl Failure ===
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let body = serde_json::json!({ "error": self.0 });
+        (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+    }
+}

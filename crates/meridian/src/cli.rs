@@ -1,0 +1,116 @@
+//! The command line. An interface that others script against: flags are added, never renamed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXIT_CODES: &str = "Exit codes:
+  0   asked to stop (SIGTERM, SIGINT), or done
+  1   something failed; standard error says what
+  64  settings are wrong: a flag, a key, a value, a port in use, an unusable directory";
+
+const DEV_HELP: &str = "Examples:
+  meridian dev                                  serve on 127.0.0.1:5000
+  meridian dev --listen 127.0.0.1:5001 --data-dir /srv/registry
+  meridian dev --config registry.toml           see `meridian dev --print-config`
+  MERIDIAN_METADATA__RETENTION__GRACE=1h meridian dev
+
+Settings come from defaults, then the file, then MERIDIAN_* variables, then flags; the later wins.
+Plain HTTP is served on loopback addresses only, unless the settings say otherwise; a certificate
+in `frontend.tls` makes it HTTPS.
+
+Exit codes:
+  0   asked to stop (SIGTERM, SIGINT)
+  1   something failed; standard error says what
+  64  settings are wrong: a flag, a key, a value, a port in use, an unusable directory";
+
+/// A container registry that operators run themselves.
+#[derive(Debug, Parser)]
+#[command(name = "meridian", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// Without a command, `dev`.
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run a whole registry in this process, with all its data in one directory
+    #[command(after_help = DEV_HELP)]
+    Dev(Dev),
+    /// Free the space of blobs that nothing needs any more
+    #[command(after_help = EXIT_CODES)]
+    Gc(Gc),
+    /// Say what a running registry holds and does
+    #[command(after_help = EXIT_CODES)]
+    Status(Status),
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct Dev {
+    /// Where clients connect; port 0 takes a free one [default: 127.0.0.1:5000]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where all data lie [default: `meridian` in the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// A TOML file with settings
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the settings in force and stop
+    #[arg(long)]
+    pub(crate) print_config: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Gc {
+    /// Only say what would be freed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// Which running registry is meant.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// The data directory that it was started with [default: `meridian` in the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+// === impl Verb ===
+
+impl Default for Verb {
+    fn default() -> Self {
+        Self::Dev(Dev::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_is_dev() {
+        let cli = Cli::try_parse_from(["meridian"]).unwrap();
+        assert!(matches!(cli.verb.unwrap_or_default(), Verb::Dev(_)));
+    }
+}

@@ -1,0 +1,82 @@
+//! How the process ends when it ends badly: one line that says what to change, and a code.
+
+use std::process::ExitCode;
+
+use meridian_chassis::config::{ConfigError, EXIT_CODE};
+use meridian_error::{Classify, Code, chain};
+
+use crate::admin::ClientError;
+
+/// An end that is not a success.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    code: u8,
+    lines: Vec<String>,
+}
+
+/// Says what is wrong with the command line, or what was asked about it.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    // Help goes to standard output and is no failure; nobody is left to tell if it cannot be written.
+    drop(error.print());
+    if error.use_stderr() {
+        ExitCode::from(EXIT_CODE)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+// === impl Exit ===
+
+impl Exit {
+    /// Settings, or what they name, are wrong.
+    pub(crate) fn misconfigured(line: impl Into<String>) -> Self {
+        Self {
+            code: EXIT_CODE,
+            lines: vec![line.into()],
+        }
+    }
+
+    /// Something failed.
+    pub(crate) fn failed(error: &dyn std::error::Error) -> Self {
+        Self {
+            code: 1,
+            lines: vec![chain(error)],
+        }
+    }
+
+    /// Something failed, or was refused for what the settings say: its class tells which.
+    pub(crate) fn classified<E: Classify>(error: &E) -> Self
+    where
+        E: 'static,
+    {
+        match error.code() {
+            Code::InvalidArgument | Code::AlreadyExists | Code::Denied => {
+                Self::misconfigured(chain(error))
+            }
+            _ => Self::failed(error),
+        }
+    }
+
+    /// Prints why, and gives the code.
+    pub(crate) fn report(self) -> ExitCode {
+        for line in self.lines {
+            eprintln!("meridian: {line}");
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<ConfigError> for Exit {
+    fn from(error: ConfigError) -> Self {
+        Self {
+            code: EXIT_CODE,
+            lines: error.faults().iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl From<ClientError> for Exit {
+    fn from(error: ClientError) -> Self {
+        Self::failed(&error)
+    }
+}

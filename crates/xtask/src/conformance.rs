@@ -1,0 +1,87 @@
+//! `cargo xtask conformance`: the OCI distribution conformance suite against a fresh registry.
+//!
+//! Passes only on proof: a result file has to exist, has to say that tests ran in every part of the
+//! suite that is switched on, and has to know no failure and no error. The suite's own exit code is
+//! not proof: one generation of it exits with 0 when its settings cannot be read.
+//!
+//! There are two generations: the released one tests specification 1.1 in four workflows, the current
+//! one tests the next specification over a matrix of data. Either can be pinned by
+//! `tests/tools/go.mod`; `--suite` runs another program of the current one instead.
+
+mod current;
+mod junit;
+mod released;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::prerequisites::{self, Need};
+use crate::process::Program;
+use crate::registry::{Registry, Subject};
+use crate::scratch::Scratch;
+use crate::tools::Tools;
+use crate::workspace::Workspace;
+
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// What to test: `meridian` or `distribution`, started fresh, or HOST:PORT, which runs already
+    #[arg(long, default_value = "meridian", value_name = "REGISTRY")]
+    registry: Subject,
+    /// A program of the suite's current generation, to run instead of the pinned one
+    #[arg(long, value_name = "PROGRAM")]
+    suite: Option<PathBuf>,
+    /// Keep the suite's reports in this folder
+    #[arg(long, value_name = "FOLDER")]
+    reports: Option<PathBuf>,
+}
+
+/// The pinned suite against this workspace's registry.
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            registry: Subject::Meridian,
+            suite: None,
+            reports: None,
+        }
+    }
+}
+
+pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
+    prerequisites::ensure(&[Need::Go], workspace)?;
+    if matches!(options.registry, Subject::Meridian) {
+        workspace.build()?;
+    }
+    let tools = Tools::ensure(workspace)?;
+    let scratch = Scratch::new()?;
+    let registry = Registry::start(&options.registry, &scratch, workspace, &tools)?;
+    let reports = match &options.reports {
+        Some(folder) => {
+            std::fs::create_dir_all(folder)?;
+            std::path::absolute(folder)?
+        }
+        None => scratch.dir("reports")?,
+    };
+    let pinned = tools.path("conformance");
+    let outcome = match &options.suite {
+        Some(suite) => current::run(clean(suite), registry.address(), &reports),
+        None if pinned.is_file() => current::run(clean(&pinned), registry.address(), &reports),
+        None => {
+            let suite = clean(&tools.path("conformance.test"));
+            released::run(suite, registry.address(), &reports)
+        }
+    };
+    outcome.with_context(|| match registry.log_end() {
+        Some(log) if !log.is_empty() => format!("the registry said:\n{log}\nand the suite"),
+        _ => "the suite".to_owned(),
+    })
+}
+
+/// The suite without settings of this user's, which might switch a part of it off.
+fn clean(suite: &Path) -> Program {
+    std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("OCI_"))
+        .fold(Program::new(suite), Program::without_env)
+}

@@ -1,0 +1,16 @@
+//! What survives: processes killed at random and at chosen points, and power cuts.
+//!
+//! Owns the ledger of what was acknowledged and the verdict over what is there afterwards. Each
+//! test prints its seed; `SEED=…` repeats it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a panic is how a test fails, and it says what it does"
+)]
+
+mod kills;
+mod ledger;
+mod points;
+mod power;
+mod workload;
