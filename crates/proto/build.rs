@@ -3,7 +3,13 @@
 use std::error::Error;
 use std::path::Path;
 
-const FILES: &[&str] = &["meridian/event/v1/event.proto"];
+const FILES: &[&str] = &[
+    "meridian/blob/v1/blob.proto",
+    "meridian/content/v1/content.proto",
+    "meridian/error/v1/error.proto",
+    "meridian/event/v1/event.proto",
+    "meridian/metadata/v1/metadata.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");

@@ -25,6 +25,14 @@ pub(crate) struct Ledger {
 // === impl Ledger ===
 
 impl Ledger {
+    /// A ledger for a registry that collects what no manifest needs at once.
+    pub(crate) fn collecting() -> Self {
+        Self {
+            collects: true,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn blob(&mut self, repository: &str, digest: Digest) {
         self.blobs.insert((repository.to_owned(), digest));
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use harness::{Client, Content, Image, digest};
+use harness::{Client, Content, Image, digest, with_digest};
 use reqwest::StatusCode;
 
 use crate::ledger::Ledger;
@@ -17,6 +17,7 @@ enum Step {
     Mount,
     Untag,
     DeleteManifest,
+    PushWrong,
 }
 
 /// The outcome is not known: the registry is gone.
@@ -63,6 +64,7 @@ impl Worker {
                 4..=5 => Step::PushChunked,
                 6 => Step::Mount,
                 7 => Step::Untag,
+                8 if number % 2 == 0 => Step::PushWrong,
                 _ => Step::DeleteManifest,
             };
             let done = match step {
@@ -71,6 +73,7 @@ impl Worker {
                 Step::Mount => self.mount(number).await,
                 Step::Untag => self.untag(number).await,
                 Step::DeleteManifest => self.delete().await,
+                Step::PushWrong => self.push_wrong().await,
             };
             if done.is_err() {
                 return;
@@ -178,6 +181,17 @@ impl Worker {
             StatusCode::ACCEPTED | StatusCode::NOT_FOUND => Ok(()),
             _ => self.refused(&answer),
         }
+    }
+
+    /// Pushes bytes under a digest that is not theirs: nothing of it may ever be seen.
+    async fn push_wrong(&mut self) -> Result<(), Gone> {
+        let bytes = self.content.bytes(30_000);
+        let location = self.client.start_upload(&self.repository).await?;
+        let path = with_digest(&location, digest(b"other bytes"));
+        let put = reqwest::Method::PUT;
+        let answer = self.client.send(put, &path, &[], bytes).await?;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        Ok(())
     }
 
     /// A refusal promises nothing. One that nobody should get is a failure of its own.

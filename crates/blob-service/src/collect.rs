@@ -22,7 +22,7 @@ use meridian_blobstore::{BlobStore, StorageError};
 use meridian_clients::{Collect, CollectOutcome, MetadataApi, ReadError, WriteError};
 use meridian_clock::Clock;
 use meridian_error::{Classify, Code, Retry};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 pub use self::report::{
@@ -91,9 +91,11 @@ impl Collector {
         }
     }
 
-    /// Runs by itself until `stop`. A run that is cut short leaves nothing half-made.
+    /// Runs by itself until `stop`, for the first time after an interval: a start is busy enough. A
+    /// run that is cut short leaves nothing half-made.
     pub(crate) async fn run_until(&self, stop: CancellationToken) {
-        let mut timer = interval(self.config.interval);
+        let every = self.config.interval;
+        let mut timer = interval_at(Instant::now() + every, every);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let runs = async {
             loop {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use meridian_blobstore::BlobStore;
-use crate::cachestub::Cache;
+use meridian_cache::Cache;
 use meridian_chassis::Supervisor;
 use meridian_clients::MetadataApi;
 use meridian_clock::Clock;

@@ -1,6 +1,6 @@
 //! The local-disk body.
 //!
-//! Owns one folder and everything below it; [`layout`] draws the tree. Keeps the contract of
+//! Owns one folder and everything below it; `layout` draws the tree. Keeps the contract of
 //! [`BlobStore`] on any POSIX file system under Linux: bytes, then name, then acknowledgement, each
 //! made durable before the next. Leaves to the process that it is the only one on the folder.
 //!
@@ -43,6 +43,7 @@ use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use bytesize::ByteSize;
+use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
@@ -53,6 +54,7 @@ use self::layout::Layout;
 use self::publish::Publisher;
 use self::reader::{FileStream, Unwaiting};
 use self::staged::StagedFile;
+use self::sync::crash_point;
 use self::writer::DiskWriter;
 use crate::reader::resolve;
 use crate::{
@@ -111,10 +113,7 @@ impl DiskConfig {
 // === impl DiskBlobStore ===
 
 impl DiskBlobStore {
-    /// Opens the store, or makes an empty one.
-    ///
-    /// What an earlier process wrote is made durable first: a commit that a crash cut short may
-    /// have left an object visible whose name a power cut could still take.
+    /// Opens the store, or makes an empty one. Takes the same time however much it holds.
     ///
     /// # Errors
     ///
@@ -124,7 +123,6 @@ impl DiskBlobStore {
         let shared = blocking("open the blob folder", move || {
             prepare(&root)?;
             let folder = File::open(&root)?;
-            sync::sync_all(&folder)?;
             Ok(Shared {
                 root: folder.try_clone()?.into(),
                 publisher: Publisher::new(folder),
@@ -161,10 +159,28 @@ fn prepare(root: &Path) -> io::Result<()> {
     folders.recursive(true).mode(layout::FOLDER_MODE);
     let layout = Layout::new(root.to_owned());
     for folder in [layout.staging(), layout.blobs()] {
-        folders.create(&folder)?;
-        rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK)?;
+        let made = folders.create(&folder);
+        let usable = made.and_then(|()| Ok(access(&folder, Access::WRITE_OK)?));
+        usable.map_err(|error| {
+            let text = format!("{}: {error}", folder.display());
+            io::Error::new(error.kind(), text)
+        })?;
     }
     Ok(())
+}
+
+/// Makes the name of a finished object durable: its commit may have been cut short by a crash,
+/// behind the rename and before the sync of the folder.
+fn settle(shared: &Shared, key: &BlobKey) -> io::Result<()> {
+    let Shared {
+        layout, folders, ..
+    } = shared;
+    if !layout.finished(key).try_exists()? {
+        return Ok(());
+    }
+    let folder = layout.shard_of(&key.registry, key.shard());
+    folders.ensure(layout.root(), &folder)?;
+    sync::sync_folder(&folder)
 }
 
 /// An opened file with its size; nothing if there is no such file.
@@ -241,7 +257,10 @@ impl BlobStore for DiskBlobStore {
         let found = blocking("take up an object", move || {
             let Shared { layout, direct, .. } = &*shared;
             let file = match StagedFile::open(layout.staged(&name), claim, Arc::clone(direct)) {
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    settle(&shared, &name)?;
+                    return Ok(None);
+                }
                 file => file?,
             };
             let kept = file.len()?;
@@ -296,9 +315,7 @@ impl BlobStore for DiskBlobStore {
             // In the direction in which a commit moves it, so that a commit cannot slip past.
             remove(&shared.layout.staged(&key))?;
             remove(&shared.layout.finished(&key))?;
-            fail::fail_point!("blob.delete.after_unlink_before_report", |_| Err(
-                staged::injected()
-            ));
+            crash_point!("blob.delete.after_unlink_before_report");
             Ok(())
         })
         .await

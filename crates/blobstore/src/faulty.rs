@@ -1,22 +1,24 @@
 //! Makes a store fail on purpose.
 //!
-//! Owns the plan of failures: scripted, for a test that wants one failure at one place, and seeded,
-//! for a test that wants many everywhere and the same ones again. A decision depends on the seed,
-//! the operation and its number only, so it does not depend on how tasks interleave. A writer that
-//! was made to fail behaves as any body must: its object is removed and it stays poisoned.
+//! Owns how a failure looks to the caller; the plan says which call meets one. A plan is scripted,
+//! for a test that wants one failure at one place, or seeded, for a test that wants many everywhere
+//! and the same ones again. A writer that was made to fail behaves as any body must: its object is
+//! removed and it stays poisoned.
 
-use std::collections::BTreeMap;
+mod plan;
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
-use meridian_error::Code;
 
+pub use self::plan::Fault;
+use self::plan::{Plan, Random, injected};
 use crate::operation::Operation;
 use crate::{
     BlobKey, BlobReader, BlobStore, BlobWriter, CreateError, Listed, ReadError, ResumeError, Space,
@@ -28,36 +30,6 @@ use crate::{
 pub struct Faulty<S> {
     store: S,
     plan: Arc<Plan>,
-}
-
-/// What goes wrong at one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing is done, and an error of this class is answered.
-    Before(Code),
-    /// It is done, and an error of this class is answered.
-    After(Code),
-    /// A read ends here, as if the object were shorter. At other operations, nothing.
-    Short,
-    /// One bit of the bytes read or appended is wrong, and nothing tells. At other operations,
-    /// nothing.
-    Flip,
-    /// It is done late.
-    Delay(Duration),
-}
-
-#[derive(Debug)]
-struct Plan {
-    script: Mutex<BTreeMap<(Operation, u64), Fault>>,
-    random: Option<Random>,
-    calls: [AtomicU64; Operation::ALL.len()],
-    injected: AtomicU64,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Random {
-    seed: u64,
-    one_in: u64,
 }
 
 struct FaultyWriter {
@@ -84,34 +56,28 @@ impl<S> Faulty<S> {
     }
 
     fn with(store: S, random: Option<Random>) -> Self {
-        let plan = Plan {
-            script: Mutex::default(),
-            random,
-            calls: Default::default(),
-            injected: AtomicU64::new(0),
-        };
         Self {
             store,
-            plan: Arc::new(plan),
+            plan: Arc::new(Plan::new(random)),
         }
     }
 
     /// Lets the call number `nth` of `operation`, counted from now and from 0, meet `fault`.
     pub fn script(&self, operation: Operation, nth: u64, fault: Fault) {
         let number = self.calls(operation) + nth;
-        self.plan.script().insert((operation, number), fault);
+        self.plan.add(operation, number, fault);
     }
 
     /// How often `operation` was called.
     #[must_use]
     pub fn calls(&self, operation: Operation) -> u64 {
-        self.plan.calls[operation.index()].load(Ordering::SeqCst)
+        self.plan.calls(operation)
     }
 
     /// How many faults were met, so that a test can see that it tested something.
     #[must_use]
     pub fn injected(&self) -> u64 {
-        self.plan.injected.load(Ordering::SeqCst)
+        self.plan.injected()
     }
 
     fn writer(&self, writer: Box<dyn BlobWriter>) -> Box<dyn BlobWriter> {
@@ -122,91 +88,6 @@ impl<S> Faulty<S> {
             plan: Arc::clone(&self.plan),
         })
     }
-}
-
-// === impl Plan ===
-
-impl Plan {
-    /// Counts a call and tells what it meets.
-    fn next(&self, operation: Operation) -> Option<Fault> {
-        let number = self.calls[operation.index()].fetch_add(1, Ordering::SeqCst);
-        let scripted = self.script().remove(&(operation, number));
-        let random = || {
-            self.random
-                .and_then(|random| random.draw(operation, number))
-        };
-        let fault = scripted.or_else(random);
-        self.injected
-            .fetch_add(u64::from(fault.is_some()), Ordering::SeqCst);
-        fault
-    }
-
-    /// Makes `call`, with whatever it meets.
-    async fn make<T, E: From<StorageError>>(
-        &self,
-        operation: Operation,
-        call: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E> {
-        match self.next(operation) {
-            Some(Fault::Before(code)) => Err(injected(code).into()),
-            Some(Fault::After(code)) => {
-                call.await?;
-                Err(injected(code).into())
-            }
-            Some(Fault::Delay(late)) => {
-                tokio::time::sleep(late).await;
-                call.await
-            }
-            Some(Fault::Short | Fault::Flip) | None => call.await,
-        }
-    }
-
-    fn script(&self) -> MutexGuard<'_, BTreeMap<(Operation, u64), Fault>> {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn injected(code: Code) -> StorageError {
-    StorageError::new("go on", code, "a fault was injected")
-}
-
-// === impl Random ===
-
-impl Random {
-    fn draw(self, operation: Operation, number: u64) -> Option<Fault> {
-        let mut dice = self.seed ^ mix(operation.index() as u64) ^ mix(!number);
-        let mut roll = |sides: u64| {
-            dice = mix(dice);
-            dice.checked_rem(sides)
-        };
-        if roll(self.one_in)? != 0 {
-            return None;
-        }
-        let late = Duration::from_millis(roll(10)?);
-        let read = operation == Operation::Read;
-        let code = match operation {
-            // As a disk would: a write that failed is not worth repeating.
-            Operation::Append | Operation::Sync | Operation::Truncate | Operation::Commit => {
-                Code::Internal
-            }
-            _ => Code::Unavailable,
-        };
-        Some(match roll(4)? {
-            0 => Fault::Delay(late),
-            1 if read => Fault::Short,
-            2 if read => Fault::Flip,
-            1 => Fault::After(code),
-            _ => Fault::Before(code),
-        })
-    }
-}
-
-/// Spreads every bit of `value` over all bits (the finaliser of `splitmix64`).
-const fn mix(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// `chunk` with one wrong bit in its middle.

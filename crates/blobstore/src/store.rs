@@ -49,7 +49,8 @@ pub trait BlobStore: Send + Sync + 'static {
     async fn create(&self, key: &BlobKey) -> Result<Box<dyn BlobWriter>, CreateError>;
 
     /// Takes up an unfinished object whose writer was dropped or died. `None`: there is none, for
-    /// it was never started, or is finished ([`stat`](Self::stat) tells), or was deleted.
+    /// it was never started, or was deleted, or is finished, which [`stat`](Self::stat) tells and
+    /// which is durable from then on, though its commit may never have returned.
     ///
     /// With `state`, the writer stands exactly where it stood when it exported that, and what came
     /// later is cut off. Without, it stands after whatever is there, and [`BlobWriter::len`] tells
@@ -165,8 +166,8 @@ pub trait BlobWriter: Send {
     /// Finishes the object: its bytes are made durable, then its name, and it is visible from then
     /// on, never partially. Returns its size in bytes. Nothing is copied.
     ///
-    /// Dropped before it is done, the outcome is unknown: [`BlobStore::stat`] and
-    /// [`BlobStore::resume`] tell it.
+    /// Dropped before it is done, or cut short by a crash, its outcome is unknown:
+    /// [`BlobStore::resume`] tells it, and then [`BlobStore::stat`].
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
 //! The conformance suite, once for each body and each decorator.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

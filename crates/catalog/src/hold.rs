@@ -72,9 +72,7 @@ pub(crate) fn repositories<S: Read>(
 ) -> Result<Vec<RepositoryName>, S> {
     let prefix = key::repositories_of(registry, digest);
     let names = suffixes(store, &prefix, after.as_bytes(), limit)?;
-    let names = names
-        .iter()
-        .map(|name| std::str::from_utf8(name).ok()?.parse().ok());
+    let names = names.iter().map(|name| key::parse(name));
     names
         .collect::<Option<_>>()
         .ok_or(CatalogError::Damaged("repository of a blob"))

@@ -31,6 +31,8 @@
 //! zero byte behind it; a digest is a byte for its algorithm and its raw bytes, so its length is
 //! known from its first byte. Names hold no zero byte, so no name is a prefix of another one's key.
 
+use std::str::FromStr;
+
 use meridian_clock::Version;
 use meridian_event::RegistryId;
 use meridian_oci::{Algorithm, Digest, RepositoryName, Tag};
@@ -76,13 +78,26 @@ pub fn take_registry(key: &[u8]) -> Option<(RegistryId, &[u8])> {
     let (millis, rest) = key.split_first_chunk::<8>()?;
     let (counter, rest) = rest.split_first_chunk::<4>()?;
     let end = rest.iter().position(|byte| *byte == 0)?;
-    let region = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
+    let region = parse(&rest[..end])?;
     let version = Version {
         millis: u64::from_be_bytes(*millis),
         counter: u32::from_be_bytes(*counter),
         region,
     };
     Some((RegistryId::new(version), &rest[end + 1..]))
+}
+
+/// Splits a repository and the zero byte behind it off the front of a key.
+#[must_use]
+pub fn take_repository(key: &[u8]) -> Option<(RepositoryName, &[u8])> {
+    let end = key.iter().position(|byte| *byte == 0)?;
+    Some((parse(&key[..end])?, &key[end + 1..]))
+}
+
+/// Reads a name that fills the rest of a key.
+#[must_use]
+pub fn parse<T: FromStr>(key: &[u8]) -> Option<T> {
+    std::str::from_utf8(key).ok()?.parse().ok()
 }
 
 /// Splits a number off the front of a key.

@@ -5,11 +5,15 @@ mod access;
 mod apply;
 mod command;
 mod compact;
+#[cfg(test)]
+mod golden;
 mod hold;
 #[cfg(feature = "testing")]
 pub mod invariant;
 pub mod key;
 pub mod query;
+#[cfg(test)]
+mod race;
 mod row;
 mod store;
 
@@ -19,4 +23,4 @@ pub use command::{
     RequestId, Settings,
 };
 pub use row::{Referrer, Stream, System, Usage};
-pub use store::{CatalogError, MemoryStore, Read, Write};
+pub use store::{CatalogError, MemoryStore, Read, Visit, Write};

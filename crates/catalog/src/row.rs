@@ -185,11 +185,16 @@ pub(crate) struct Answer {
 }
 
 macro_rules! rows {
-    ($($row:ty = $name:literal;)*) => {$(
-        impl Row for $row {
+    ($($row:ty = $name:literal;)*) => {
+        $(impl Row for $row {
             const NAME: &'static str = $name;
-        }
-    )*};
+        })*
+
+        /// Every kind of row, for the golden files.
+        #[cfg(test)]
+        pub(crate) const KINDS: &[crate::golden::Kind] =
+            &[$(crate::golden::Kind::of_row::<$row>()),*];
+    };
 }
 
 rows! {

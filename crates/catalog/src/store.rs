@@ -6,6 +6,9 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
+/// Sees a pair and says whether to go on.
+pub type Visit<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
 /// An ordered map of bytes, for reading.
 pub trait Read {
     /// Why the map could not be read or written.
@@ -18,7 +21,7 @@ pub trait Read {
     fn scan(
         &self,
         range: (Bound<&[u8]>, Bound<&[u8]>),
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: Visit<'_>,
     ) -> Result<(), Self::Error>;
 }
 
@@ -53,7 +56,7 @@ pub struct MemoryStore {
 
 impl MemoryStore {
     /// Every pair, in order.
-    pub fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn pairs(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
         self.pairs
             .iter()
             .map(|(key, value)| (key.as_slice(), value.as_slice()))
@@ -70,7 +73,7 @@ impl Read for MemoryStore {
     fn scan(
         &self,
         range: (Bound<&[u8]>, Bound<&[u8]>),
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: Visit<'_>,
     ) -> Result<(), Self::Error> {
         for (key, value) in self.pairs.range::<[u8], _>(range) {
             if visit(key, value).is_break() {

@@ -93,7 +93,10 @@ impl Reading {
 
     /// Strings become numbers and flags where the target asks for them, because an environment
     /// variable has no other way to write one.
-    #[expect(clippy::result_large_err, reason = "figment's error is what is looked into")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "figment's error is what is looked into"
+    )]
     fn attempt<T: DeserializeOwned>(&self) -> Result<T, figment::Error> {
         self.layers
             .iter()

@@ -137,9 +137,10 @@ impl Report {
 
     /// The conditions by name, each with why it does not hold if it does not.
     pub fn conditions(&self) -> impl Iterator<Item = (&str, Result<(), &str>)> {
-        self.conditions
-            .iter()
-            .map(|(name, state)| (&**name, state.as_ref().map(|()| ()).map_err(|why| &**why)))
+        self.conditions.iter().map(|(name, state)| match state {
+            Ok(()) => (&**name, Ok(())),
+            Err(why) => (&**name, Err(&**why)),
+        })
     }
 }
 

@@ -8,11 +8,12 @@
 //!
 //! ```text
 //! server      accept ── admission ── one task per connection
-//! connection    TLS ── first bytes ── HTTP/1 or HTTP/2, run by driver with the times of pulse
+//! connection    TLS ── first bytes ── http1 or http2, run by driver with the times of pulse
 //! guarded         bytes ── guard: the scanner ── hyper
 //! reception         request ── method, origin ── RequestBody ── the service
 //! ```
 
+mod address;
 mod admission;
 mod alarm;
 mod body;
@@ -22,6 +23,8 @@ mod driver;
 mod exchange;
 mod guard;
 mod guarded;
+mod http1;
+mod http2;
 mod listener;
 mod origin;
 mod pulse;
@@ -31,9 +34,13 @@ mod server;
 mod streams;
 mod transport;
 
+pub use address::{ListenAddress, ParseListenAddressError};
 pub use body::{BodyError, RequestBody};
 pub use config::{BodyRate, Http2Config, HttpConfig};
 pub use guard::Violation;
-pub use listener::{BindError, ListenAddress, Listener, ParseListenAddressError, Peer};
+pub use listener::{BindError, Listener, Peer};
 pub use origin::Origin;
 pub use server::HttpServer;
+
+/// How an HTTP/2 connection begins (RFC 9113, section 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

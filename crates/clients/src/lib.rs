@@ -2,6 +2,9 @@
 #![warn(missing_docs)]
 
 mod blob;
+#[cfg(feature = "testing")]
+pub mod conformance;
+pub mod grpc;
 mod metadata;
 mod repository;
 

@@ -27,12 +27,11 @@ pub struct Appended {
     pub last: u64,
 }
 
-/// The batches of one append, each judged: the fit ones go on, the others keep their error.
-pub(crate) struct Admission {
-    /// What is to be appended, in the order given.
-    pub(crate) accepted: Vec<ShardBatch>,
-    verdicts: Vec<Result<(), AppendError>>,
-}
+/// What becomes of a batch.
+pub(crate) type Outcome = Result<Appended, AppendError>;
+
+/// Which batches of an append were fit, in the order given.
+pub(crate) struct Verdicts(Vec<Result<(), AppendError>>);
 
 // === impl ShardBatch ===
 
@@ -44,56 +43,50 @@ impl ShardBatch {
     }
 }
 
-// === impl Admission ===
+// === impl Verdicts ===
 
-impl Admission {
-    /// Judges each batch of an append to a topic with that many shards.
-    pub(crate) fn judge(topic: &Topic, shards: u16, batches: Vec<ShardBatch>) -> Self {
+impl Verdicts {
+    /// Judges each batch of an append to a topic with that many shards. Gives back the fit ones.
+    pub(crate) fn judge(
+        topic: &Topic,
+        shards: u16,
+        batches: Vec<ShardBatch>,
+    ) -> (Self, Vec<ShardBatch>) {
         let total = batches.iter().map(ShardBatch::size).sum();
-        let mut accepted: Vec<ShardBatch> = Vec::with_capacity(batches.len());
+        let mut fit: Vec<ShardBatch> = Vec::with_capacity(batches.len());
         let mut verdicts = Vec::with_capacity(batches.len());
         for batch in batches {
             let verdict = if total > MAX_APPEND_BYTES {
                 Err(AppendError::BatchTooLarge { size: total })
-            } else if accepted.iter().any(|other| other.shard == batch.shard) {
+            } else if fit.iter().any(|other| other.shard == batch.shard) {
                 Err(AppendError::RepeatedShard(batch.shard))
             } else {
                 judge(topic, shards, &batch)
             };
             if verdict.is_ok() {
-                accepted.push(batch);
+                fit.push(batch);
             }
             verdicts.push(verdict);
         }
-        Self { accepted, verdicts }
+        (Self(verdicts), fit)
     }
 
-    /// Every batch refused for the same reason.
-    pub(crate) fn refuse(batches: &[ShardBatch], error: &AppendError) -> Vec<Outcome> {
-        batches.iter().map(|_| Err(error.clone())).collect()
-    }
-
-    /// The answers in the order of the batches, given those of the accepted ones.
-    pub(crate) fn settle(
-        verdicts: Vec<Result<(), AppendError>>,
-        outcome: Result<Vec<Appended>, AppendError>,
-    ) -> Vec<Outcome> {
-        let mut appended = outcome.map(Vec::into_iter);
-        let mut next = || match &mut appended {
-            Ok(appended) => Ok(appended.next().expect("one answer for each accepted batch")),
+    /// The outcomes of all batches, given what became of the fit ones.
+    pub(crate) fn settle(self, fit: Result<Vec<Appended>, AppendError>) -> Vec<Outcome> {
+        let mut fit = fit.map(Vec::into_iter);
+        let mut next = || match &mut fit {
+            Ok(places) => Ok(places.next().expect("one place for each fit batch")),
             Err(error) => Err(error.clone()),
         };
         let settle = |verdict: Result<(), AppendError>| verdict.and_then(|()| next());
-        verdicts.into_iter().map(settle).collect()
-    }
-
-    /// The accepted batches, and what [`settle`](Self::settle) needs afterwards.
-    pub(crate) fn into_parts(self) -> (Vec<ShardBatch>, Vec<Result<(), AppendError>>) {
-        (self.accepted, self.verdicts)
+        self.0.into_iter().map(settle).collect()
     }
 }
 
-type Outcome = Result<Appended, AppendError>;
+/// Every batch refused for the same reason.
+pub(crate) fn refuse(batches: &[ShardBatch], error: &AppendError) -> Vec<Outcome> {
+    batches.iter().map(|_| Err(error.clone())).collect()
+}
 
 fn judge(topic: &Topic, shards: u16, batch: &ShardBatch) -> Result<(), AppendError> {
     if batch.shard >= shards {

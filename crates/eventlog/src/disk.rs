@@ -36,7 +36,7 @@ use async_trait::async_trait;
 use meridian_clock::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::batch::Admission;
+use crate::batch::{Verdicts, refuse};
 use crate::{
     AppendError, Appended, Bounds, CreateTopicError, EventLog, Outage, ReadError, ReadLimits,
     ShardBatch, StoredRecord, Topic, bounds,
@@ -189,10 +189,10 @@ impl EventLog for DiskEventLog {
         batches: Vec<ShardBatch>,
     ) -> Vec<Result<Appended, AppendError>> {
         let Some(stream) = self.directory.find(topic) else {
-            return Admission::refuse(&batches, &AppendError::UnknownTopic(topic.clone()));
+            return refuse(&batches, &AppendError::UnknownTopic(topic.clone()));
         };
-        let (accepted, verdicts) = Admission::judge(topic, stream.shards(), batches).into_parts();
-        Admission::settle(verdicts, self.commit(topic, accepted).await)
+        let (verdicts, fit) = Verdicts::judge(topic, stream.shards(), batches);
+        verdicts.settle(self.commit(topic, fit).await)
     }
 
     async fn bounds(&self, topic: &Topic, shard: u16) -> Result<Bounds, ReadError> {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+use crate::batch::refuse;
 use crate::{
     AppendError, Appended, Bounds, CreateTopicError, EventLog, Outage, ReadError, ReadLimits,
     ShardBatch, StoredRecord, Topic,
@@ -99,7 +100,7 @@ impl<L: EventLog> EventLog for Faulty<L> {
         batches: Vec<ShardBatch>,
     ) -> Vec<Result<Appended, AppendError>> {
         if let Err(outage) = self.check() {
-            return batches.iter().map(|_| Err(outage.clone().into())).collect();
+            return refuse(&batches, &outage.into());
         }
         let leaderless = self.leaderless().clone();
         let mut reached = Vec::new();
@@ -146,4 +147,50 @@ impl<L: EventLog> EventLog for Faulty<L> {
 
 fn unavailable() -> Outage {
     Outage::Unavailable(Arc::new(io::Error::from(io::ErrorKind::ConnectionRefused)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MemoryEventLog, Record};
+
+    async fn append(log: &Faulty<MemoryEventLog>, topic: &Topic) -> Vec<bool> {
+        let batch = |shard| ShardBatch {
+            shard,
+            records: vec![Record::new("key", "payload")],
+        };
+        let outcomes = log.append_many(topic, (0..3).map(batch).collect()).await;
+        outcomes.iter().map(Result::is_ok).collect()
+    }
+
+    async fn highs(log: &MemoryEventLog, topic: &Topic) -> Vec<u64> {
+        let mut highs = Vec::new();
+        for shard in 0..3 {
+            highs.push(log.bounds(topic, shard).await.unwrap().high);
+        }
+        highs
+    }
+
+    #[tokio::test]
+    async fn each_fault_strikes_as_it_is_set() {
+        let topic: Topic = "faulty".parse().unwrap();
+        let log = Faulty::new(MemoryEventLog::default());
+        log.create_topic(&topic, 3).await.unwrap();
+
+        log.set_down(true);
+        assert_eq!(append(&log, &topic).await, [false; 3]);
+        assert!(log.last(&topic, 0).await.is_err());
+        assert_eq!(highs(log.inner(), &topic).await, [0; 3]);
+        log.set_down(false);
+
+        log.lose_acknowledgements(1);
+        assert_eq!(append(&log, &topic).await, [false; 3]);
+        assert_eq!(highs(log.inner(), &topic).await, [1; 3]);
+
+        log.set_leaderless(1, true);
+        assert_eq!(append(&log, &topic).await, [true, false, true]);
+        assert_eq!(highs(log.inner(), &topic).await, [2, 1, 2]);
+        log.set_leaderless(1, false);
+        assert_eq!(append(&log, &topic).await, [true; 3]);
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::batch::Admission;
+use crate::batch::{Verdicts, refuse};
 use crate::log::MAX_SHARDS;
 use crate::{
     AppendError, Appended, Bounds, CreateTopicError, EventLog, ReadError, ReadLimits, Record,
@@ -105,14 +105,14 @@ impl EventLog for MemoryEventLog {
     ) -> Vec<Result<Appended, AppendError>> {
         let Some(shards) = self.topic(topic) else {
             let error = AppendError::UnknownTopic(topic.clone());
-            return Admission::refuse(&batches, &error);
+            return refuse(&batches, &error);
         };
         let count = u16::try_from(shards.len()).expect("created from a u16");
-        let (accepted, verdicts) = Admission::judge(topic, count, batches).into_parts();
+        let (verdicts, fit) = Verdicts::judge(topic, count, batches);
         let append = |batch: ShardBatch| {
             shards[usize::from(batch.shard)].append(batch.records, self.retained_bytes)
         };
-        Admission::settle(verdicts, Ok(accepted.into_iter().map(append).collect()))
+        verdicts.settle(Ok(fit.into_iter().map(append).collect()))
     }
 
     async fn bounds(&self, topic: &Topic, shard: u16) -> Result<Bounds, ReadError> {

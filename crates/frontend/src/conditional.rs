@@ -137,7 +137,11 @@ mod tests {
             ("\"x\"".to_owned(), false),
             (String::new(), false),
         ] {
-            assert_eq!(is_current(&headers(IF_NONE_MATCH, &value), &a), current, "{value}");
+            assert_eq!(
+                is_current(&headers(IF_NONE_MATCH, &value), &a),
+                current,
+                "{value}"
+            );
         }
         assert!(!is_current(&HeaderMap::new(), &a));
     }
@@ -153,7 +157,11 @@ mod tests {
             ("Wed, 21 Oct 2015 07:28:00 GMT".to_owned(), false),
             ("*".to_owned(), false),
         ] {
-            assert_eq!(range_applies(&headers(IF_RANGE, &value), &a), applies, "{value}");
+            assert_eq!(
+                range_applies(&headers(IF_RANGE, &value), &a),
+                applies,
+                "{value}"
+            );
         }
     }
 
@@ -170,10 +178,19 @@ mod tests {
             (headers(IF_MATCH, &etag), Ok(Some(Condition::PointsAt(a)))),
             (headers(IF_NONE_MATCH, "*"), Ok(Some(Condition::Absent))),
             (headers(IF_MATCH, "*"), Err(ConditionError::Undecidable)),
-            (headers(IF_MATCH, &format!("{etag}, {etag}")), Err(ConditionError::Undecidable)),
-            (headers(IF_NONE_MATCH, &etag), Err(ConditionError::Undecidable)),
+            (
+                headers(IF_MATCH, &format!("{etag}, {etag}")),
+                Err(ConditionError::Undecidable),
+            ),
+            (
+                headers(IF_NONE_MATCH, &etag),
+                Err(ConditionError::Undecidable),
+            ),
             (both, Err(ConditionError::Undecidable)),
-            (headers(IF_MATCH, &format!("W/{etag}")), Err(ConditionError::Foreign)),
+            (
+                headers(IF_MATCH, &format!("W/{etag}")),
+                Err(ConditionError::Foreign),
+            ),
             (headers(IF_MATCH, "\"x\""), Err(ConditionError::Foreign)),
             (headers(IF_MATCH, ""), Err(ConditionError::Foreign)),
         ] {

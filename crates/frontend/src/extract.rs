@@ -198,7 +198,11 @@ mod tests {
             "digest=sha256:xyz".to_owned(),
             format!("digest={DIGEST}&digest={DIGEST}"),
         ] {
-            assert_eq!(with_query(&query, digest), Err(ExtractError::Digest), "{query}");
+            assert_eq!(
+                with_query(&query, digest),
+                Err(ExtractError::Digest),
+                "{query}"
+            );
         }
     }
 
@@ -228,7 +232,12 @@ mod tests {
 
     #[test]
     fn only_the_identity_encoding_passes() {
-        for (value, lawful) in [("identity", true), ("", true), ("gzip", false), ("identity, gzip", false)] {
+        for (value, lawful) in [
+            ("identity", true),
+            ("", true),
+            ("gzip", false),
+            ("identity, gzip", false),
+        ] {
             let headers = HeaderMap::from_iter([(CONTENT_ENCODING, value.parse().unwrap())]);
             assert_eq!(identity(&headers).is_ok(), lawful, "{value}");
         }

@@ -108,6 +108,9 @@ mod tests {
 
     #[test]
     fn a_link_begins_with_its_target() {
-        assert_eq!(next("/v2/a/tags/list", 5, "v1"), "</v2/a/tags/list?n=5&last=v1>; rel=\"next\"");
+        assert_eq!(
+            next("/v2/a/tags/list", 5, "v1"),
+            "</v2/a/tags/list?n=5&last=v1>; rel=\"next\""
+        );
     }
 }

@@ -128,7 +128,10 @@ pub(crate) fn request_id(id: RequestId) -> String {
 /// A body of a known length whose bytes come from elsewhere. One that ends early breaks the
 /// connection, so that no client takes a part for the whole.
 pub(crate) fn stream(length: u64, bytes: ByteStream) -> Body {
-    Body::new(Outbound { bytes, left: length })
+    Body::new(Outbound {
+        bytes,
+        left: length,
+    })
 }
 
 struct Outbound {

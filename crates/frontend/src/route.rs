@@ -68,7 +68,6 @@ impl Route {
         match &*path {
             "_catalog" => return Ok(Self::Catalog),
             "_oci/ext/discover" => return Ok(Self::Discovery(None)),
-            _ if path.starts_with('_') => return Err(RouteError::ExtensionUnknown),
             _ => {}
         }
         let (rest, last) = path.rsplit_once('/').ok_or(RouteError::Unknown)?;
@@ -92,6 +91,7 @@ impl Route {
                 let before = strip_component(before, "_oci").ok_or(RouteError::ExtensionUnknown)?;
                 Ok(Self::Discovery(Some(name(before)?)))
             }
+            _ if path.starts_with('_') => Err(RouteError::ExtensionUnknown),
             // Nothing but a digest holds a colon, so one was meant.
             _ if path.contains(':') => Err(RouteError::Digest),
             _ => Err(RouteError::Unknown),
@@ -123,25 +123,13 @@ fn strip_component<'a>(path: &'a str, component: &str) -> Option<&'a str> {
     rest.strip_suffix('/')
 }
 
-/// Decodes `%2F` and `%3A`, each once, and nothing else.
+/// Decodes `%2F` and `%3A`, each once, and nothing else: what they decode to is part of no escape.
 fn unescape(path: &str) -> Cow<'_, str> {
     if !path.contains('%') {
         return Cow::Borrowed(path);
     }
-    let mut plain = String::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((before, escape)) = rest.split_once('%') {
-        plain.push_str(before);
-        let decoded = match escape.as_bytes() {
-            [b'2', b'F' | b'f', ..] => Some('/'),
-            [b'3', b'A' | b'a', ..] => Some(':'),
-            _ => None,
-        };
-        plain.push(decoded.unwrap_or('%'));
-        rest = if decoded.is_some() { &escape[2..] } else { escape };
-    }
-    plain.push_str(rest);
-    Cow::Owned(plain)
+    let slashes = path.replace("%2F", "/").replace("%2f", "/");
+    Cow::Owned(slashes.replace("%3A", ":").replace("%3a", ":"))
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub(crate) use gate::Gate;
+#[cfg(test)]
+pub(crate) use gate::Reason;
 pub(crate) use record::{BlockRecord, PairRecord, Usage, figures};
 pub(crate) use row::{Outcome, Row};
 
@@ -178,7 +180,9 @@ impl Bench {
         };
         let cases = workload.cases(&nowhere, &self.plan.scale);
         let names = cases.iter().map(|case| case.name()).enumerate();
-        let selected: Vec<_> = names.filter(|(_, name)| is_selected(name, &self.plan.cases)).collect();
+        let selected: Vec<_> = names
+            .filter(|(_, name)| is_selected(name, &self.plan.cases))
+            .collect();
         match workload.about().fresh {
             Fresh::Workload => vec![selected],
             Fresh::Case | Fresh::Block => selected.into_iter().map(|case| vec![case]).collect(),

@@ -67,7 +67,9 @@ impl Canary {
             .collect::<io::Result<Vec<f64>>>()?;
         self.file.rewind()?;
         self.file.set_len(0)?;
-        let waited = Pressure::now().zip(pressure).map(|(now, then)| now.since(then));
+        let waited = Pressure::now()
+            .zip(pressure)
+            .map(|(now, then)| now.since(then));
         Ok(Song {
             hash_ms: millis(hash),
             sync_ms: median(&mut syncs).unwrap_or(0.0),

@@ -127,7 +127,10 @@ mod tests {
 
     #[test]
     fn a_target_is_an_address_behind_plain_http() {
-        assert_eq!(address("http://127.0.0.1:5000/"), Ok(([127, 0, 0, 1], 5000).into()));
+        assert_eq!(
+            address("http://127.0.0.1:5000/"),
+            Ok(([127, 0, 0, 1], 5000).into())
+        );
         assert!(address("https://127.0.0.1:5000").is_err());
         assert!(address("http://127.0.0.1").is_err());
     }

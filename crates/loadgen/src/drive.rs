@@ -175,7 +175,11 @@ mod tests {
         let mut workers: Vec<_> = (0..4).map(|_| Sleeper(Duration::from_millis(20))).collect();
         let sample = drive(&mut workers, &block(Pacing::Closed)).await.unwrap();
         assert_eq!(workers.len(), 4);
-        assert!((8..=40).contains(&sample.operations), "{}", sample.operations);
+        assert!(
+            (8..=40).contains(&sample.operations),
+            "{}",
+            sample.operations
+        );
         assert_eq!(sample.bytes, 10 * sample.operations);
         assert!(sample.elapsed >= Duration::from_millis(180));
     }
@@ -183,14 +187,18 @@ mod tests {
     #[tokio::test]
     async fn an_open_loop_begins_exactly_the_steps_that_are_due() {
         let mut workers: Vec<_> = (0..4).map(|_| Sleeper(Duration::ZERO)).collect();
-        let sample = drive(&mut workers, &block(Pacing::Open(100.0))).await.unwrap();
+        let sample = drive(&mut workers, &block(Pacing::Open(100.0)))
+            .await
+            .unwrap();
         assert_eq!(sample.operations, 20);
     }
 
     #[tokio::test]
     async fn an_open_loop_charges_a_late_step_from_when_it_was_due() {
         let mut workers = vec![Sleeper(Duration::from_millis(50))];
-        let sample = drive(&mut workers, &block(Pacing::Open(50.0))).await.unwrap();
+        let sample = drive(&mut workers, &block(Pacing::Open(50.0)))
+            .await
+            .unwrap();
         assert_eq!(sample.operations, 10);
         let worst = sample.latencies.quantile(1.0);
         assert!(worst >= Duration::from_millis(300), "{worst:?}");

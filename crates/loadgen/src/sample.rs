@@ -28,7 +28,9 @@ const LONGEST: u64 = 6_000_000_000;
 
 impl Latencies {
     pub(crate) fn new() -> Self {
-        Self(Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds and the digits are valid"))
+        Self(
+            Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds and the digits are valid"),
+        )
     }
 
     pub(crate) fn record(&mut self, latency: Duration) {

@@ -20,8 +20,8 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 pub(crate) use product::{Product, Software};
-pub(crate) use tracer::Tracer;
 use tracer::Tracee;
+pub(crate) use tracer::Tracer;
 
 use crate::affinity::Pinning;
 use crate::gauge::Gauge;
@@ -119,7 +119,9 @@ impl Server {
         let log = ground.logs.join(format!("{name}.log"));
         fresh_folder(&folder)?;
         let address = free_address().map_err(ServerError::Port)?;
-        let prepared = software.prepare(&folder, address).map_err(prepare(&folder))?;
+        let prepared = software
+            .prepare(&folder, address)
+            .map_err(prepare(&folder))?;
         let mut command = match tracer {
             Some(tracer) => tracer.around(&prepared),
             None => prepared.command(),
@@ -181,7 +183,9 @@ impl Server {
             Ok(status) => {
                 status.map_err(wait)?;
                 // What it traced has ended with it; its number may be anybody's.
-                self.tracee.take().map(Tracee::forget);
+                if let Some(tracee) = self.tracee.take() {
+                    tracee.forget();
+                }
             }
             Err(_) => self.child.kill().await.map_err(wait)?,
         }

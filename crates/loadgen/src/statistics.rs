@@ -75,7 +75,10 @@ mod tests {
     #[test]
     fn equal_values_have_a_point_for_an_interval() {
         let estimate = Estimate::of([2.0; 11]).unwrap();
-        assert_eq!((estimate.low, estimate.median, estimate.high), (2.0, 2.0, 2.0));
+        assert_eq!(
+            (estimate.low, estimate.median, estimate.high),
+            (2.0, 2.0, 2.0)
+        );
         assert_eq!(estimate.values, 11);
     }
 

@@ -106,6 +106,8 @@ pub(crate) struct Manner {
     pub(crate) open_loop: bool,
     /// Whether the server's fsyncs per operation are counted.
     pub(crate) count_syncs: bool,
+    /// Bytes that a block leaves on the server's disk, if they matter.
+    pub(crate) leaves: u64,
     /// No more pairs than this.
     pub(crate) pairs: usize,
     /// How long preparing may take, and arming, firing and verifying each.
@@ -161,6 +163,7 @@ impl Manner {
             warm_up: true,
             open_loop: false,
             count_syncs: false,
+            leaves: 0,
             pairs: usize::MAX,
             limit: Duration::from_secs(120),
         }

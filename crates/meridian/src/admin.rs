@@ -23,7 +23,7 @@ use meridian_oci::RegistryName;
 use serde::Deserialize;
 
 pub(crate) use client::{Client, ClientError};
-pub(crate) use resources::{Collection, Freed, Status, WouldFree};
+pub(crate) use resources::{Freed, Status, WouldFree};
 
 use crate::exit::Exit;
 

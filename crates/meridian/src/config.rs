@@ -71,7 +71,11 @@ impl Default for Config {
             region: metadata.region,
             data_dir: None,
             grace: std::time::Duration::from_secs(20),
-            log: TelemetryConfig::default(),
+            log: TelemetryConfig {
+                // A member tells each step of each election, which is for those who ask.
+                level: "info,openraft=warn".to_owned(),
+                ..TelemetryConfig::default()
+            },
             frontend: meridian_frontend::Config::default(),
             blob: meridian_blob_service::Config::default(),
             metadata,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use meridian_blob_service::BlobService;
 use meridian_blobstore::{DiskBlobStore, DiskConfig};
-use meridian_cache::MemoryCache;
+use meridian_cache::{MemoryCache, MemoryCacheConfig};
 use meridian_chassis::config::Secret;
 use meridian_chassis::http::{ListenAddress, Listener};
 use meridian_chassis::{Supervisor, panic_hook, signals, telemetry};
@@ -84,10 +84,12 @@ async fn start_services(
     let metadata = Arc::new(metadata.map_err(|error| Exit::classified(&error))?);
     let store = DiskBlobStore::open(DiskConfig::new(directory.blobs())).await;
     let store = store.map_err(|error| Exit::classified(&error))?;
+    let cache = MemoryCache::new(&MemoryCacheConfig::default(), Arc::clone(&clock));
+    let cache = cache.map_err(|error| Exit::misconfigured(error.to_string()))?;
     let ports = meridian_blob_service::Ports {
         store: Arc::new(store),
         metadata: Arc::clone(&metadata) as _,
-        cache: Arc::new(MemoryCache::new(Arc::clone(&clock))),
+        cache: Arc::new(cache),
         clock,
     };
     let blobs = meridian_blob_service::start(config.blob.clone(), ports, supervisor).await;

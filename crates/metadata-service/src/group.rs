@@ -87,7 +87,11 @@ impl Group {
 
     /// Makes the group if it is new, and leads it.
     async fn lead(&self, identity: &Identity) -> io::Result<()> {
-        if !self.raft.is_initialized().await.map_err(io::Error::other)? {
+        if self.raft.is_initialized().await.map_err(io::Error::other)? {
+            // Nobody else can lead, so there is no reason to wait for an election time-out.
+            let election = self.raft.trigger().elect(false).await;
+            election.map_err(io::Error::other)?;
+        } else {
             let me = BasicNode::new(identity.cluster.clone());
             let members = std::collections::BTreeMap::from([(identity.node, me)]);
             self.raft
@@ -95,12 +99,6 @@ impl Group {
                 .await
                 .map_err(io::Error::other)?;
         }
-        // Nobody else can lead, so there is no reason to wait for an election time-out.
-        self.raft
-            .trigger()
-            .elect(false)
-            .await
-            .map_err(io::Error::other)?;
         self.raft
             .wait(Some(self.deadline))
             .state(ServerState::Leader, "the only member leads")

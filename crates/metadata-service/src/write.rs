@@ -36,7 +36,6 @@ pub(crate) fn put_manifest(request: PutManifest) -> Command {
         blobs: manifest.blobs().map(leaf).collect(),
         foreign: manifest.foreign_blobs().map(leaf).collect(),
         children: manifest.children().map(leaf).collect(),
-        foreign: manifest.foreign_blobs().map(leaf).collect(),
         subject,
         referrer: referrer.map(|descriptor| (artifact_type, descriptor)),
         tags,

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use meridian_clock::Version;
 use meridian_error::{Classify, Code};
-use meridian_event::Leaf;
+use meridian_event::{Leaf, RegistryId};
 use meridian_oci::{Algorithm, Digest};
 
 use crate::meridian::content::v1 as wire;
@@ -94,6 +94,18 @@ pub fn version(value: Option<wire::Version>, field: &'static str) -> Result<Vers
     })
 }
 
+/// A registry's id.
+///
+/// # Errors
+///
+/// As for [`version`].
+pub fn registry(
+    value: Option<wire::Version>,
+    field: &'static str,
+) -> Result<RegistryId, DecodeError> {
+    version(value, field).map(RegistryId::new)
+}
+
 impl From<Digest> for wire::Digest {
     fn from(digest: Digest) -> Self {
         let raw = bytes::Bytes::copy_from_slice(digest.as_bytes());
@@ -111,6 +123,12 @@ impl From<Leaf> for wire::Leaf {
             digest: Some(leaf.digest.into()),
             size: leaf.size,
         }
+    }
+}
+
+impl From<RegistryId> for wire::Version {
+    fn from(registry: RegistryId) -> Self {
+        registry.version().into()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Events on the wire.
 
-use meridian_event::{Envelope, Event, EventId, Leaf, RegistryId};
+use meridian_event::{Envelope, Event, EventId, Leaf};
 use prost::Message;
 
-use crate::decode::{DecodeError, digest, leaf, required, text, version};
+use crate::decode::{DecodeError, digest, leaf, registry, required, text, version};
 use crate::meridian::event::v1 as wire;
 
 /// The payload of an event's record.
@@ -17,7 +17,7 @@ pub fn encode_envelope(envelope: &Envelope) -> Vec<u8> {
             seq: envelope.id.seq,
         }),
         version: Some(envelope.version.into()),
-        registry: Some(envelope.registry.version().into()),
+        registry: Some(envelope.registry.into()),
         event: Some(encode(&envelope.event)),
     };
     message.encode_to_vec()
@@ -40,7 +40,7 @@ pub fn decode_envelope(payload: &[u8]) -> Result<Envelope, DecodeError> {
             seq: id.seq,
         },
         version: version(message.version, "version")?,
-        registry: RegistryId::new(version(message.registry, "registry")?),
+        registry: registry(message.registry, "registry")?,
         event: decode(message.event.ok_or(DecodeError::UnknownEvent)?)?,
     })
 }

@@ -23,10 +23,22 @@ macro_rules! generated {
 /// Packages, nested as their names are, because generated code refers to them that way.
 #[allow(missing_docs, reason = "folders of packages")]
 pub mod meridian {
+    pub mod blob {
+        generated! {
+            /// `meridian.blob.v1`
+            v1 = "meridian.blob.v1";
+        }
+    }
     pub mod content {
         generated! {
             /// `meridian.content.v1`
             v1 = "meridian.content.v1";
+        }
+    }
+    pub mod error {
+        generated! {
+            /// `meridian.error.v1`
+            v1 = "meridian.error.v1";
         }
     }
     pub mod event {
@@ -35,10 +47,18 @@ pub mod meridian {
             v1 = "meridian.event.v1";
         }
     }
+    pub mod metadata {
+        generated! {
+            /// `meridian.metadata.v1`
+            v1 = "meridian.metadata.v1";
+        }
+    }
 }
 
+mod body;
 mod decode;
 mod event;
 
-pub use decode::{DecodeError, digest, leaf, required, text, version};
+pub use body::{algorithm, content_range};
+pub use decode::{DecodeError, digest, leaf, registry, required, text, version};
 pub use event::{decode_envelope, encode_envelope};

@@ -78,6 +78,8 @@ pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
         .collect();
     let mut needs = vec![Need::Go];
     needs.extend(chosen.iter().flat_map(|client| client.needs));
+    needs.sort_unstable();
+    needs.dedup();
     prerequisites::ensure(&needs, workspace)?;
     let ground = Ground::lay(&options.registry, options.seed, workspace)?;
     let cases: Vec<(&str, &Case)> = chosen

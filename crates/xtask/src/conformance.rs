@@ -12,9 +12,11 @@ mod current;
 mod junit;
 mod released;
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{self, Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::prerequisites::{self, Need};
@@ -57,20 +59,18 @@ pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
     let scratch = Scratch::new()?;
     let registry = Registry::start(&options.registry, &scratch, workspace, &tools)?;
     let reports = match &options.reports {
-        Some(folder) => {
-            std::fs::create_dir_all(folder)?;
-            std::path::absolute(folder)?
-        }
+        Some(folder) => folder.clone(),
         None => scratch.dir("reports")?,
     };
+    let reports = emptied(&reports)?;
     let pinned = tools.path("conformance");
-    let outcome = match &options.suite {
-        Some(suite) => current::run(clean(suite), registry.address(), &reports),
-        None if pinned.is_file() => current::run(clean(&pinned), registry.address(), &reports),
-        None => {
-            let suite = clean(&tools.path("conformance.test"));
+    let outcome = match options.suite.as_ref().unwrap_or(&pinned) {
+        suite if suite.is_file() => current::run(clean(suite)?, registry.address(), &reports),
+        suite if *suite == pinned => {
+            let suite = clean(&tools.path("conformance.test"))?;
             released::run(suite, registry.address(), &reports)
         }
+        suite => bail!("there is no {}", suite.display()),
     };
     outcome.with_context(|| match registry.log_end() {
         Some(log) if !log.is_empty() => format!("the registry said:\n{log}\nand the suite"),
@@ -78,10 +78,22 @@ pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
     })
 }
 
+/// A folder without the reports of an earlier run, which would be taken for this one's.
+fn emptied(folder: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    for name in ["junit.xml", "results.yaml", "report.html"] {
+        match fs::remove_file(folder.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(path::absolute(folder)?)
+}
+
 /// The suite without settings of this user's, which might switch a part of it off.
-fn clean(suite: &Path) -> Program {
-    std::env::vars_os()
+fn clean(suite: &Path) -> Result<Program> {
+    Ok(std::env::vars_os()
         .filter_map(|(name, _)| name.into_string().ok())
         .filter(|name| name.starts_with("OCI_"))
-        .fold(Program::new(suite), Program::without_env)
+        .fold(Program::new(path::absolute(suite)?), Program::without_env))
 }

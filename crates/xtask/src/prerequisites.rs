@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 const DOCKER_CLIENT: &str = "docker-cli";
 const INSTALL_LIMIT: Duration = Duration::from_mins(15);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
     CCompiler,
     /// The version that `tests/tools/go.mod` asks for, or one that fetches it.
@@ -84,7 +84,7 @@ impl Need {
         match self {
             Self::Go => "install the Go that `tests/tools/go.mod` asks for, from https://go.dev/dl",
             Self::Root => {
-                "engines and loop devices need root: run the same command with `sudo --preserve-env=PATH,HOME,CARGO_HOME,RUSTUP_HOME,CARGO_TARGET_DIR`"
+                "engines and loop devices need it; put `sudo --preserve-env env \"PATH=$PATH\"` before the command"
             }
             _ => "its package was installed, but the program is not in PATH",
         }

@@ -105,9 +105,10 @@ impl Program {
         let mut stderr = tempfile::tempfile().context("no temporary file")?;
         self.command.stdout(stdout.try_clone()?);
         self.command.stderr(stderr.try_clone()?);
-        let status = self
-            .wait(&shown)
-            .with_context(|| tail(&mut stderr).unwrap_or_default())?;
+        let status = match self.wait(&shown) {
+            Ok(status) => status,
+            Err(error) => bail!("{error:#}\n{}", tail(&mut stderr)?),
+        };
         stdout.rewind()?;
         let mut answer = Vec::new();
         stdout.take(KEPT).read_to_end(&mut answer)?;
@@ -120,7 +121,7 @@ impl Program {
 
     /// Starts it beside us; everything it says goes to `log`.
     pub(crate) fn start(mut self, log: &Path) -> Result<Service> {
-        let shown = self.shown();
+        let shown = self.command.get_program().to_string_lossy().into_owned();
         let file = File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
         self.command.stdout(file.try_clone()?).stderr(file);
         let group = Group::start(&mut self.command).with_context(|| shown.clone())?;

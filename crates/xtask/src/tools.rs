@@ -53,9 +53,9 @@ impl Tools {
     }
 }
 
-/// Names the pins: other pins, another name.
+/// Names the pins and the way they are built: others, another name.
 fn key(source: &Path) -> Result<String> {
-    let mut hash = Sha256::new();
+    let mut hash = Sha256::new_with_prefix(include_str!("tools.rs"));
     for name in ["go.mod", "go.sum"] {
         let path = source.join(name);
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;

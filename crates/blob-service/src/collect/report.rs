@@ -80,7 +80,7 @@ pub struct WouldRemove {
 /// What a run would free now.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WouldCollect {
-    /// Blobs whose turn has come. Those that something holds after all will be put off.
+    /// Blobs whose turn has come, and that nothing holds.
     pub blobs: Tally,
     /// The first of these blobs.
     pub first_blobs: Vec<WouldRemove>,

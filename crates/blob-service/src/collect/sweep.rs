@@ -55,7 +55,7 @@ impl Collector {
         let mut would = WouldCollect::default();
         let due = self.metadata.due(COUNTED).await?;
         would.more |= due.len() == COUNTED;
-        for due in due {
+        for due in due.into_iter().filter(|due| !due.held) {
             would.blobs.add(1, due.size);
             if would.first_blobs.len() < NAMED {
                 would.first_blobs.push(WouldRemove {

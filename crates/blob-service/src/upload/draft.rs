@@ -40,7 +40,7 @@ struct Object {
 pub(crate) struct Mark {
     offset: u64,
     hasher: Option<Hasher>,
-    head: Option<usize>,
+    head: Option<BytesMut>,
 }
 
 // === impl Draft ===
@@ -112,7 +112,7 @@ impl Draft {
         Mark {
             offset: self.offset,
             hasher: self.hasher.clone(),
-            head: self.head.as_ref().map(BytesMut::len),
+            head: self.head.clone(),
         }
     }
 
@@ -120,10 +120,7 @@ impl Draft {
     pub(crate) fn rewind(&mut self, mark: Mark) {
         self.offset = mark.offset;
         self.hasher = mark.hasher;
-        match (&mut self.head, mark.head) {
-            (Some(head), Some(len)) => head.truncate(len),
-            (head, _) => *head = None,
-        }
+        self.head = mark.head;
     }
 
     /// The writer of the object, begun under `key` if there is none yet.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use crate::cachestub::Cache;
+use meridian_cache::{Cache, CacheKey};
 use meridian_oci::{Digest, UploadId};
 
 /// The cache is asked no longer than this: its answer is a convenience.
@@ -47,9 +47,9 @@ impl Endings {
             Ending::Lost => Bytes::from_static(b"lost"),
         };
         let key = key(id);
-        let put = self.cache.put(&key, text, lifetime);
+        let put = self.cache.set(&key, text, lifetime);
         match tokio::time::timeout(PATIENCE, put).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(_version)) => {}
             Ok(Err(error)) => tracing::debug!(%error, "an ending was not remembered"),
             Err(_elapsed) => tracing::debug!("an ending was not remembered in time"),
         }
@@ -58,7 +58,7 @@ impl Endings {
     pub(crate) async fn recall(&self, id: &UploadId) -> Option<Ending> {
         let key = key(id);
         let text = tokio::time::timeout(PATIENCE, self.cache.get(&key)).await;
-        match text.ok()?.ok()??.as_ref() {
+        match text.ok()?.ok()??.value.as_ref() {
             b"cancelled" => Some(Ending::Cancelled),
             b"expired" => Some(Ending::Expired),
             b"lost" => Some(Ending::Lost),
@@ -67,6 +67,7 @@ impl Endings {
     }
 }
 
-fn key(id: &UploadId) -> String {
-    format!("upload/{id}")
+/// Ids are unique over all registries, and authenticated before they come here.
+fn key(id: &UploadId) -> CacheKey {
+    CacheKey::regional("upload").with(id.as_str())
 }

@@ -24,26 +24,26 @@ use crate::turns::Turns;
 
 /// What the contract forbids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mutant {
+pub(crate) enum Mutant {
     /// A blob is removed without a look at who holds it by now.
     RemovesUnseen,
     /// A manifest is put without a look at whether its blobs are present.
     AdmitsDangling,
-    /// A generation is given out twice.
+    /// One generation is given out again and again.
     RepeatsGenerations,
 }
 
-pub struct MemoryMetadata {
+pub(crate) struct MemoryMetadata {
     state: Mutex<State>,
     clock: Arc<dyn Clock>,
     turns: Turns,
     mutant: Option<Mutant>,
     /// How many of the next blob records are applied and then not acknowledged.
-    pub lost_answers: AtomicU64,
+    pub(crate) lost_answers: AtomicU64,
     /// How many of the next blob records are neither applied nor acknowledged.
-    pub lost_requests: AtomicU64,
-    pub writes: AtomicU64,
-    pub touches: AtomicU64,
+    pub(crate) lost_requests: AtomicU64,
+    pub(crate) writes: AtomicU64,
+    pub(crate) touches: AtomicU64,
 }
 
 #[derive(Default)]
@@ -56,8 +56,8 @@ struct State {
     answers: HashMap<RequestId, Answer>,
     next_generation: u64,
     counter: u32,
-    pub grace: u64,
-    pub lease: u64,
+    pub(crate) grace: u64,
+    pub(crate) lease: u64,
 }
 
 #[derive(Clone)]
@@ -76,7 +76,7 @@ enum Answer {
     Nothing,
 }
 
-pub fn registry_id() -> RegistryId {
+pub(crate) fn registry_id() -> RegistryId {
     RegistryId::new(Version {
         millis: 1,
         counter: 0,
@@ -85,7 +85,7 @@ pub fn registry_id() -> RegistryId {
 }
 
 impl MemoryMetadata {
-    pub fn new(clock: Arc<dyn Clock>, turns: Turns, mutant: Option<Mutant>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, turns: Turns, mutant: Option<Mutant>) -> Self {
         let state = State {
             next_generation: (1 << 31) - 5,
             lease: 1000,
@@ -103,13 +103,13 @@ impl MemoryMetadata {
         }
     }
 
-    pub fn set_times(&self, grace: u64, lease: u64) {
+    pub(crate) fn set_times(&self, grace: u64, lease: u64) {
         let mut state = self.state();
         (state.grace, state.lease) = (grace, lease);
     }
 
     /// Every blob that a manifest needs, with its repository.
-    pub fn needed(&self) -> Vec<(RepositoryName, Digest)> {
+    pub(crate) fn needed(&self) -> Vec<(RepositoryName, Digest)> {
         let state = self.state();
         let needed = state.manifests.iter().flat_map(|((repository, _), blobs)| {
             blobs.iter().map(move |blob| (repository.clone(), *blob))
@@ -118,11 +118,11 @@ impl MemoryMetadata {
     }
 
     /// Where the bytes of a blob are recorded to be.
-    pub fn location(&self, digest: Digest) -> Option<BlobLocation> {
+    pub(crate) fn location(&self, digest: Digest) -> Option<BlobLocation> {
         self.state().blobs.get(&digest).map(|row| row.location.clone())
     }
 
-    pub fn manifest(&self, repository: &RepositoryName, digest: Digest, blobs: &[Digest]) -> bool {
+    pub(crate) fn manifest(&self, repository: &RepositoryName, digest: Digest, blobs: &[Digest]) -> bool {
         let mut state = self.state();
         let here = |blob| state.links.contains_key(&(repository.clone(), blob));
         if self.mutant != Some(Mutant::AdmitsDangling) && !blobs.iter().all(|blob| here(*blob)) {
@@ -138,7 +138,7 @@ impl MemoryMetadata {
         true
     }
 
-    pub fn forget_manifest(&self, repository: &RepositoryName, digest: Digest) {
+    pub(crate) fn forget_manifest(&self, repository: &RepositoryName, digest: Digest) {
         let mut state = self.state();
         let key = (repository.clone(), digest);
         let now = self.clock.now_millis();
@@ -366,6 +366,10 @@ impl MetadataApi for MemoryMetadata {
     ) -> Result<Generations, WriteError> {
         let answer = self.write(request, |state| {
             let first = state.next_generation;
+            let count = match self.mutant {
+                Some(Mutant::RepeatsGenerations) => 1,
+                _ => count,
+            };
             if self.mutant != Some(Mutant::RepeatsGenerations) {
                 state.next_generation += count;
             }
@@ -399,10 +403,11 @@ impl MetadataApi for MemoryMetadata {
                 digest: *digest,
                 size: row.size,
                 condemned: row.condemned,
+                held: state.held_until(*digest, row) > now,
             });
             due.collect()
         };
-        self.turns.wait().await;
+        self.turns.wait_long().await;
         Ok(due)
     }
 
@@ -460,8 +465,13 @@ impl MetadataApi for MemoryMetadata {
 
     async fn doomed(&self, limit: usize) -> Result<Vec<Doomed>, ReadError> {
         self.turns.wait().await;
-        let state = self.state();
-        Ok(state.doomed.iter().take(limit).map(|key| Doomed { key: *key }).collect())
+        let doomed = {
+            let state = self.state();
+            let doomed = state.doomed.iter().take(limit).map(|key| Doomed { key: *key });
+            doomed.collect()
+        };
+        self.turns.wait_long().await;
+        Ok(doomed)
     }
 
     async fn known(&self, keys: &[StorageKey]) -> Result<Vec<bool>, ReadError> {

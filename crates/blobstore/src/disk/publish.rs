@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use tokio::sync::oneshot;
 
-use super::staged::{StagedFile, injected, remove};
-use super::sync;
+use super::staged::{StagedFile, remove};
+use super::sync::{self, crash_point};
 
 /// So few syncs are done one by one: they touch nothing but what they are for.
 const FEW: usize = 2;
@@ -201,9 +201,9 @@ impl Commit {
     }
 
     fn rename(&self) -> io::Result<()> {
-        fail::fail_point!("blob.tmp.after_fsync_before_rename", |_| Err(injected()));
+        crash_point!("blob.tmp.after_fsync_before_rename");
         fs::rename(self.file.path(), &self.target)?;
-        fail::fail_point!("blob.tmp.after_rename_before_dirsync", |_| Err(injected()));
+        crash_point!("blob.tmp.after_rename_before_dirsync");
         Ok(())
     }
 
@@ -232,11 +232,13 @@ impl Commit {
         None
     }
 
+    fn before_ack() -> io::Result<()> {
+        crash_point!("blob.tmp.after_dirsync_before_ack");
+        Ok(())
+    }
+
     fn finish(self, outcome: io::Result<()>) {
-        let outcome = outcome.and_then(|()| {
-            fail::fail_point!("blob.tmp.after_dirsync_before_ack", |_| Err(injected()));
-            Ok(())
-        });
+        let outcome = outcome.and_then(|()| Self::before_ack());
         if outcome.is_err() {
             self.file.remove();
             remove(&self.target);

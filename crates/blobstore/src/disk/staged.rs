@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use super::buffer::ALIGNMENT;
 use super::claim::Claim;
 use super::layout::FILE_MODE;
-use super::sync;
+use super::sync::{self, crash_point};
 
 /// How much of a large object may lie unwritten in the page cache, in bytes.
 const WRITE_BEHIND: u64 = 32 << 20;
@@ -158,7 +158,7 @@ impl StagedFile {
 
     /// The crash points between the last write and the sync, whichever kind of sync follows.
     pub(super) fn before_sync() -> io::Result<()> {
-        fail::fail_point!("blob.tmp.after_write_before_fsync", |_| Err(injected()));
+        crash_point!("blob.tmp.after_write_before_fsync");
         fail::fail_point!("blob.sync", |_| Err(io::Error::from(Errno::IO)));
         Ok(())
     }
@@ -185,9 +185,4 @@ pub(super) fn remove(path: &Path) {
         }
         _ => {}
     }
-}
-
-/// The failure of a crash point that is told to return.
-pub(super) fn injected() -> io::Error {
-    io::Error::other("a fail point returned")
 }

@@ -1,4 +1,4 @@
-//! The three kinds of sync, and the switches that a test can turn them off with.
+//! The three kinds of sync, the switches that a test can turn them off with, and crash points.
 //!
 //! Owns every `fsync` of this crate. A test that cuts the power must fail when one kind is skipped:
 //! otherwise it proves nothing. `blob.skip_file_sync` and `blob.skip_dir_sync` with the action
@@ -9,6 +9,20 @@ use std::io;
 use std::path::Path;
 
 use rustix::system::uname;
+
+/// A point at which a test may end the process, or fail the step that returns here. Nothing without
+/// the feature `failpoints`.
+macro_rules! crash_point {
+    ($name:literal) => {
+        fail::fail_point!($name, |_| Err(std::io::Error::other(concat!(
+            "fail point ",
+            $name,
+            " returned"
+        ))))
+    };
+}
+
+pub(super) use crash_point;
 
 /// Makes the bytes of `file`, and its length, durable.
 pub(super) fn sync_file(file: &File) -> io::Result<()> {

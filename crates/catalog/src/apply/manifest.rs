@@ -291,7 +291,9 @@ fn raise_leaves<S: Write>(
     }
     for leaf in &new.children {
         let cell_key = key::manifests(registry, repository).digest(leaf.digest);
-        if let Some(mut cell) = turn.read::<Manifest>(&cell_key)? {
+        // A deleted manifest is not what it stands on, but a blob of the same digest.
+        let cell = turn.read::<Manifest>(&cell_key)?;
+        if let Some(mut cell) = cell.filter(Manifest::is_present) {
             cell.add = turn.version;
             turn.put(&cell_key, &cell)?;
         }

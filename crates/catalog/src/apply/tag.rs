@@ -141,9 +141,8 @@ pub(super) fn sweep<S: Write>(turn: &mut Turn<'_, S>) -> Result<Reply, S> {
 /// Takes the key of a sweep apart.
 fn place(suffix: &[u8]) -> Option<(RegistryId, RepositoryName, Digest)> {
     let (registry, rest) = key::take_registry(suffix)?;
-    let end = rest.iter().position(|byte| *byte == 0)?;
-    let repository = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
-    let (digest, _) = key::take_digest(&rest[end + 1..])?;
+    let (repository, rest) = key::take_repository(rest)?;
+    let (digest, _) = key::take_digest(rest)?;
     Some((registry, repository, digest))
 }
 
@@ -197,9 +196,8 @@ fn hide_some<S: Write>(
     };
     let is_full = page.len() == LOOKED_AT_PER_ENTRY;
     for suffix in page {
-        let name = std::str::from_utf8(&suffix).ok();
-        let name = name.and_then(|name| name.parse::<TagName>().ok());
-        let name = name.ok_or(CatalogError::Damaged("tag of a manifest"))?;
+        let name: TagName =
+            key::parse(&suffix).ok_or(CatalogError::Damaged("tag of a manifest"))?;
         let tag = turn.read::<Tag>(&key::tag(registry, repository, &name))?;
         let tag = tag.ok_or(CatalogError::Damaged("tag"))?;
         if !manifest.shows(tag.version) {

@@ -146,7 +146,5 @@ fn page<S: Read, T>(
 }
 
 fn parse<T: std::str::FromStr, S: Read>(name: &[u8], what: &'static str) -> Result<T, S> {
-    let name = std::str::from_utf8(name).ok();
-    let name = name.and_then(|name| name.parse().ok());
-    name.ok_or(CatalogError::Damaged(what))
+    key::parse(name).ok_or(CatalogError::Damaged(what))
 }

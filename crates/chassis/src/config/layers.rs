@@ -162,12 +162,13 @@ impl Layer {
 
     pub(super) fn remove(&mut self, path: &[String]) -> Option<Value> {
         let (key, parents) = path.split_last()?;
-        let parent = parents
-            .iter()
-            .try_fold(&mut self.settings, |dict, part| match dict.get_mut(part) {
-                Some(Value::Dict(_, inner)) => Some(inner),
-                _ => None,
-            });
+        let parent =
+            parents
+                .iter()
+                .try_fold(&mut self.settings, |dict, part| match dict.get_mut(part) {
+                    Some(Value::Dict(_, inner)) => Some(inner),
+                    _ => None,
+                });
         parent?.remove(key)
     }
 

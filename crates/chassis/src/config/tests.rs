@@ -75,9 +75,11 @@ fn later_layers_win() {
         ("MERIDIAN_NAMES", "[b, c]"),
         ("OTHER_THREADS", "9"),
     ]);
-    let flags = Overrides::default()
-        .set("--listen", "listen", "flag")
-        .set("--threads", "threads", None::<u16>);
+    let flags = Overrides::default().set("--listen", "listen", "flag").set(
+        "--threads",
+        "threads",
+        None::<u16>,
+    );
     let settings = load_from::<Settings>(Some(&path), env, flags).unwrap();
     assert_eq!(settings.listen, "flag");
     assert_eq!(settings.threads, 7);
@@ -135,7 +137,11 @@ fn a_flag_is_named_by_its_flag() {
     let flags = Overrides::default().set("--threads", "threads", 70_000);
     let error = load_from::<Settings>(None, env(&[]), flags).unwrap_err();
     assert_eq!(error.exit_code(), 64);
-    assert!(error.to_string().starts_with("threads (in flag --threads): "));
+    assert!(
+        error
+            .to_string()
+            .starts_with("threads (in flag --threads): ")
+    );
 }
 
 #[test]
@@ -152,7 +158,11 @@ fn broken_toml_is_one_line_that_says_where() {
 fn a_file_that_is_not_there_is_a_fault() {
     let missing = Path::new("/nonexistent/meridian.toml");
     let error = load_from::<Settings>(Some(missing), env(&[]), Overrides::default()).unwrap_err();
-    assert!(error.to_string().starts_with("/nonexistent/meridian.toml: "));
+    assert!(
+        error
+            .to_string()
+            .starts_with("/nonexistent/meridian.toml: ")
+    );
 }
 
 #[test]
@@ -177,13 +187,12 @@ fn a_secret_comes_from_a_file_that_only_its_owner_may_read() {
 
 #[test]
 fn a_secret_given_twice_is_a_fault() {
-    let reported = faults(
-        "[blob.s3]\nsecret = 'a'\nsecret_file = '/nonexistent'",
-        &[],
-    );
+    let reported = faults("[blob.s3]\nsecret = 'a'\nsecret_file = '/nonexistent'", &[]);
     assert_eq!(
         reported,
-        ["blob.s3.secret_file (in meridian.toml): `blob.s3.secret` is set as well; keep one of the two"]
+        [
+            "blob.s3.secret_file (in meridian.toml): `blob.s3.secret` is set as well; keep one of the two"
+        ]
     );
 }
 

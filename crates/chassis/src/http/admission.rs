@@ -62,7 +62,9 @@ impl Admission {
     }
 
     fn is_uncapped(&self, address: IpAddr) -> bool {
-        self.uncapped.iter().any(|network| network.contains(&address))
+        self.uncapped
+            .iter()
+            .any(|network| network.contains(&address))
     }
 
     fn count(&self, address: IpAddr) -> Result<AddressPermit, Refusal> {

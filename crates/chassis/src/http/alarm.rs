@@ -52,7 +52,7 @@ mod tests {
             let mut asked = asked.into_iter().map(|it| at(it) + offset);
             let mut deadline = asked.next().unwrap();
             std::future::poll_fn(|cx| {
-                while let Some(next) = asked.next() {
+                for next in asked.by_ref() {
                     assert!(alarm.poll(cx, deadline).is_pending());
                     deadline = next;
                 }

@@ -230,7 +230,9 @@ impl<B: Body<Data = Bytes> + Unpin> Body for ResponseBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let polled = match &mut self.content {
             Content::Service(body) => Pin::new(body).poll_frame(cx),
-            Content::Refusal(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Content::Refusal(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
         };
         self.exchange.gave(polled.is_ready(), Instant::now);
         polled

@@ -35,6 +35,9 @@ pub struct HttpConfig {
     /// A connection without a request is closed after so long.
     #[serde(with = "humantime_serde")]
     pub keep_alive: Duration,
+    /// A connection without a request gives back its buffers after so long.
+    #[serde(with = "humantime_serde")]
+    pub rest_after: Duration,
     /// A response of which the client takes not a byte for so long is given up.
     #[serde(with = "humantime_serde")]
     pub write_stall_timeout: Duration,
@@ -46,7 +49,8 @@ pub struct HttpConfig {
     pub max_target: ByteSize,
     /// Headers of a request; more answers 431.
     pub max_headers: u16,
-    /// Bytes that one HTTP/1 connection reads, or gathers for writing, at once.
+    /// Bytes that one HTTP/1 connection reads, or gathers for writing, at once. An upload holds
+    /// up to four of them: one being read, one on its way, one with the service, one to come.
     pub buffer: ByteSize,
     /// Limits of HTTP/2 connections.
     pub http2: Http2Config,
@@ -102,12 +106,13 @@ impl Default for HttpConfig {
             first_byte_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(120),
+            rest_after: Duration::from_secs(1),
             write_stall_timeout: Duration::from_secs(60),
             min_body_rate: Some(BodyRate::default()),
             max_head: ByteSize::kib(64),
             max_target: ByteSize::kib(16),
             max_headers: 100,
-            buffer: ByteSize::kib(128),
+            buffer: ByteSize::kib(64),
             http2: Http2Config::default(),
         }
     }

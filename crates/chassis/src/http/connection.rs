@@ -1,8 +1,8 @@
 //! One connection: from its first byte to the protocol that it speaks.
 //!
-//! Owns the steps before HTTP (the handshake, the first bytes, the choice of the protocol), each
-//! with its time, and the settings of the HTTP library. What is needed for one step only is freed
-//! after it, so that an idle connection costs little.
+//! Owns the steps before HTTP, each with its time: the handshake, the first bytes, the choice of
+//! the protocol. What is needed for one step only is freed after it, so that an idle connection
+//! costs little.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -13,31 +13,25 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::HttpConfig;
 use super::body::RequestBody;
-use super::driver::drive;
-use super::guarded::Guarded;
+use super::driver::Ended;
+use super::http1::Http1;
 use super::listener::Peer;
-use super::pulse::{Patience, Pulse};
+use super::pulse::Pulse;
 use super::reception::{House, Latest, Reception};
 use super::streams::Streams;
 use super::transport::Transport;
+use super::{HttpConfig, PREFACE, http2};
 use crate::Spawner;
 
-/// How an HTTP/2 connection begins (RFC 9113, section 3.4).
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
 /// What the connections of one server share.
-pub(super) struct Server<S> {
-    pub(super) service: S,
+pub(super) struct Server {
     pub(super) config: HttpConfig,
     pub(super) house: Arc<House>,
     pub(super) acceptor: Option<TlsAcceptor>,
@@ -69,25 +63,26 @@ enum NotOpened {
 
 // === impl Server ===
 
-impl<S, B> Server<S>
-where
-    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send,
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
+impl Server {
     /// Serves one connection to its end.
-    pub(super) async fn serve(self: Arc<Self>, transport: Transport, peer: Peer) {
+    pub(super) async fn serve<S, B>(self: Arc<Self>, service: S, transport: Transport, peer: Peer)
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         let opened = Box::pin(self.open(transport));
-        match self.stop.run_until_cancelled(opened).await {
-            Some(Ok(opened)) => self.speak(opened, peer).await,
-            Some(Err(why)) => {
-                let why = meridian_error::chain(&why);
-                tracing::debug!(why, ?peer, "connection without a request");
-            }
-            None => {}
-        }
+        let why = match self.stop.run_until_cancelled(opened).await {
+            Some(Ok(opened)) => match Box::pin(self.speak(service, opened, peer)).await {
+                Ok(()) => return,
+                Err(why) => meridian_error::chain(&why),
+            },
+            Some(Err(why)) => meridian_error::chain(&why),
+            None => return,
+        };
+        tracing::debug!(why, ?peer, "connection ended");
     }
 
     async fn open(&self, transport: Transport) -> Result<Opened, NotOpened> {
@@ -102,72 +97,48 @@ where
         };
         let mut opened = Opened::new(transport);
         opened.read(self.config.first_byte_timeout).await?;
+        let limit = Instant::now() + self.config.head_timeout;
         while opened.may_be_http2() && opened.len < PREFACE.len() {
-            opened.read(self.config.head_timeout).await?;
+            opened.read(limit - Instant::now()).await?;
         }
         Ok(opened)
     }
 
-    async fn speak(&self, opened: Opened, peer: Peer) {
+    async fn speak<S, B>(&self, service: S, opened: Opened, peer: Peer) -> Result<(), Ended>
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         let pulse = Arc::new(Pulse::new(Instant::now()));
-        let patience = Patience::new(&self.config);
+        let latest = Latest::default();
         let reception = Reception {
-            service: self.service.clone(),
+            service,
             house: Arc::clone(&self.house),
             pulse: Arc::clone(&pulse),
             peer,
             secure: opened.transport.is_secure(),
-            latest: Latest::default(),
+            latest: latest.clone(),
         };
-        let ended = if opened.may_be_http2() {
-            let first = Bytes::copy_from_slice(PREFACE);
-            let io = Guarded::http2(opened.transport, Arc::clone(&pulse), first);
-            let connection = self.http2(&reception.latest);
-            let connection = connection.serve_connection(TokioIo::new(io), reception);
-            drive(Box::pin(connection).as_mut(), &pulse, &patience, &self.stop).await
+        let (config, transport) = (&self.config, opened.transport);
+        if PREFACE.starts_with(&opened.first[..opened.len]) {
+            let streams = Streams {
+                spawner: self.spawner.clone(),
+                latest,
+                stall: config.write_stall_timeout,
+            };
+            let stop = &self.stop;
+            Box::pin(http2::serve(
+                config, transport, reception, streams, pulse, stop,
+            ))
+            .await
         } else {
             let first = &opened.first[..opened.len];
-            let limits = self.config.head_limits();
-            let io = Guarded::http1(opened.transport, Arc::clone(&pulse), limits, first);
-            let connection = self.http1().serve_connection(TokioIo::new(io), reception);
-            drive(Box::pin(connection).as_mut(), &pulse, &patience, &self.stop).await
-        };
-        if let Err(why) = ended {
-            tracing::debug!(why = meridian_error::chain(&why), ?peer, "connection ended");
+            let http1 = Http1::new(config, transport, first, reception, pulse);
+            Box::pin(http1.run(&self.stop)).await
         }
-    }
-
-    /// The scanner has limited what a head may be, and the driver its time.
-    fn http1(&self) -> http1::Builder {
-        let mut http1 = http1::Builder::new();
-        http1.header_read_timeout(None::<Duration>);
-        let head = self.config.max_head.as_usize();
-        http1.max_buf_size(self.config.buffer.as_usize().max(head).max(8192));
-        if self.config.max_headers != 100 {
-            http1.max_headers(usize::from(self.config.max_headers));
-        }
-        http1
-    }
-
-    fn http2(&self, latest: &Latest) -> http2::Builder<Streams> {
-        let config = &self.config.http2;
-        let clamp = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
-        let mut http2 = http2::Builder::new(Streams {
-            spawner: self.spawner.clone(),
-            latest: latest.clone(),
-            stall: self.config.write_stall_timeout,
-        });
-        http2
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(config.max_concurrent_streams)
-            .max_header_list_size(clamp(config.max_header_list.as_u64()))
-            .max_pending_accept_reset_streams(config.max_pending_reset_streams)
-            .max_local_error_reset_streams(config.max_error_reset_streams)
-            .initial_stream_window_size(clamp(config.stream_window.as_u64()))
-            .initial_connection_window_size(clamp(config.connection_window.as_u64()))
-            .max_send_buf_size(self.config.buffer.as_usize())
-            .keep_alive_interval(config.ping_every);
-        http2
     }
 }
 
@@ -192,10 +163,7 @@ impl Opened {
                 Ok(())
             }
             Ok(Err(error)) => Err(error.into()),
-            Err(_late) => {
-                let _closed = self.transport.shutdown().await;
-                Err(NotOpened::Silent)
-            }
+            Err(_late) => Err(NotOpened::Silent),
         }
     }
 

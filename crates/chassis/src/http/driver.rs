@@ -6,7 +6,6 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use hyper::server::conn::{http1, http2};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +21,9 @@ pub(super) trait Drain: Future<Output = Result<(), hyper::Error>> {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Ended {
     #[error("the connection broke")]
-    Broken(#[from] hyper::Error),
+    Http(#[from] hyper::Error),
+    #[error("the connection broke while it rested")]
+    Io(#[from] std::io::Error),
     #[error("the client's time was up ({0:?})")]
     Expired(Expiry),
 }
@@ -34,13 +35,22 @@ struct Driver<'a, C> {
     alarm: Alarm,
 }
 
-/// Drives `connection` until it ends.
+/// Where a connection stands when its driver leaves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// It is closed.
+    Closed,
+    /// It is well, and there is nothing to do.
+    Resting,
+}
+
+/// Drives `connection` until it ends, or may rest.
 pub(super) async fn drive<C: Drain>(
     connection: Pin<&mut C>,
     pulse: &Pulse,
     patience: &Patience,
     stop: &CancellationToken,
-) -> Result<(), Ended> {
+) -> Result<Left, Ended> {
     let mut driver = Driver {
         connection,
         pulse,
@@ -58,13 +68,14 @@ pub(super) async fn drive<C: Drain>(
 // === impl Driver ===
 
 impl<C: Drain> Driver<'_, C> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Left, Ended>> {
         loop {
             if let Poll::Ready(ended) = self.connection.as_mut().poll(cx) {
-                return Poll::Ready(ended.map_err(Ended::from));
+                return Poll::Ready(ended.map(|()| Left::Closed).map_err(Ended::from));
             }
             match ready!(self.poll_expiry(cx)) {
                 Expiry::Head => self.pulse.expire_head(),
+                Expiry::Rest => return Poll::Ready(Ok(Left::Resting)),
                 Expiry::Idle => self.drain(),
                 expiry @ (Expiry::Write | Expiry::Leave) => {
                     return Poll::Ready(Err(Ended::Expired(expiry)));
@@ -83,34 +94,5 @@ impl<C: Drain> Driver<'_, C> {
     fn drain(&mut self) {
         self.pulse.leave(Instant::now());
         self.connection.as_mut().drain();
-    }
-}
-
-impl<I, S, B> Drain for http1::Connection<I, S>
-where
-    Self: Future<Output = Result<(), hyper::Error>>,
-    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    I: hyper::rt::Read + hyper::rt::Write + Unpin,
-    B: http_body::Body + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    fn drain(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-impl<I, S, B, E> Drain for http2::Connection<I, S, E>
-where
-    Self: Future<Output = Result<(), hyper::Error>>,
-    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    I: hyper::rt::Read + hyper::rt::Write + Unpin,
-    B: http_body::Body + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    E: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
-{
-    fn drain(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
     }
 }

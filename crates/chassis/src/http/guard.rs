@@ -9,6 +9,7 @@
 
 mod chunk;
 mod head;
+mod value;
 
 use chunk::Chunks;
 use head::Head;
@@ -200,7 +201,9 @@ impl Scanner {
                 Step::Bad(at, why) => Step::Bad(at, why),
             },
             Place::Length(left) => {
-                let taken = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                let taken = bytes
+                    .len()
+                    .min(usize::try_from(*left).unwrap_or(usize::MAX));
                 *left -= taken as u64;
                 if *left == 0 {
                     self.begin_head();

@@ -6,22 +6,21 @@
 //! that its answer takes its turn behind the answers to earlier requests. Bytes are scanned where
 //! the library will read them; only an incomplete head is copied.
 
+mod http1;
+
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
-use tokio_util::io::poll_read_buf;
 
-use super::guard::{Limits, Scanner, Violation};
+use self::http1::{End, Http1, Read};
+use super::guard::Limits;
 use super::pulse::Pulse;
 use super::refusal::Refusal;
-
-/// What the library sees instead of a head that is refused.
-const REFUSED: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
 
 /// Bytes of an unread request that are taken in so that the client gets to read why: closing
 /// with bytes unread would reset the connection and destroy the answer.
@@ -43,33 +42,12 @@ enum Protocol {
     Http2,
 }
 
-#[derive(Debug)]
-struct Http1 {
-    scanner: Scanner,
-    /// The head that is not complete.
-    held: BytesMut,
-    end: Option<End>,
-}
-
-/// Why nothing more is read.
-#[derive(Debug, Clone, Copy)]
-enum End {
-    /// A head was refused; the library has its replacement.
-    Refused,
-    /// A body is malformed; the library gets an error.
-    Malformed(Violation),
-}
-
 // === impl Guarded ===
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
     /// A connection of HTTP/1 that began with `first`.
     pub(super) fn http1(io: T, pulse: Arc<Pulse>, limits: Limits, first: &[u8]) -> Self {
-        let mut http1 = Http1 {
-            scanner: Scanner::new(limits),
-            held: BytesMut::from(first),
-            end: None,
-        };
+        let mut http1 = Http1::new(limits, first);
         let ready = http1.scan_held(0, &pulse);
         Self {
             io,
@@ -91,11 +69,34 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
         }
     }
 
-    fn poll_http1(
-        &mut self,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    /// Takes back bytes that the library has not used.
+    pub(super) fn give_back(&mut self, unused: Bytes) {
+        if !unused.is_empty() {
+            self.ready = [unused, std::mem::take(&mut self.ready)].concat().into();
+        }
+    }
+
+    /// Waits, without any buffer, for bytes of an HTTP/1 client. False if it closed instead.
+    pub(super) async fn wake(&mut self) -> io::Result<bool> {
+        std::future::poll_fn(|cx| self.poll_wake(cx)).await
+    }
+
+    fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if !self.ready.is_empty() {
+            return Poll::Ready(Ok(true));
+        }
+        let mut space = [0; 1024];
+        let mut into = ReadBuf::new(&mut space);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut into))?;
+        if let Protocol::Http1(http1) = &mut self.protocol {
+            let before = http1.held.len();
+            http1.held.extend_from_slice(into.filled());
+            self.ready = http1.scan_held(before, &self.pulse);
+        }
+        Poll::Ready(Ok(!into.filled().is_empty()))
+    }
+
+    fn poll_http1(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             if self.give(into) {
                 self.pulse.fed();
@@ -153,9 +154,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
     /// Whether the client may be sending still.
     fn must_linger(&self) -> bool {
         match &self.protocol {
-            Protocol::Http1(http1) => {
-                http1.end.is_some() || !http1.scanner.between_requests()
-            }
+            Protocol::Http1(http1) => http1.is_amid_a_request(),
             Protocol::Http2 => false,
         }
     }
@@ -179,96 +178,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
             Poll::Ready(_) => self.pulse.unblocked(),
         }
         written
-    }
-}
-
-/// What a read brought.
-enum Read {
-    /// The client sends no more.
-    End,
-    /// Bytes that the library may see, beside those that are in its buffer already.
-    Cleared(Bytes),
-}
-
-// === impl Http1 ===
-
-impl Http1 {
-    /// Reads into the library's own buffer, and takes back from its end what it may not see.
-    fn read_in_place<T: AsyncRead + Unpin>(
-        &mut self,
-        io: &mut T,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-        pulse: &Pulse,
-    ) -> Poll<io::Result<Read>> {
-        let before = into.filled().len();
-        ready!(Pin::new(io).poll_read(cx, into))?;
-        let new = &into.filled()[before..];
-        if new.is_empty() {
-            return Poll::Ready(Ok(Read::End));
-        }
-        let fed = self.scanner.feed(new);
-        let instead = self.conclude(fed.violation, pulse);
-        if fed.violation.is_none() {
-            self.held.extend_from_slice(&new[fed.cleared..]);
-        }
-        into.set_filled(before + fed.cleared);
-        Poll::Ready(Ok(Read::Cleared(instead)))
-    }
-
-    /// Reads more of a head that is not complete.
-    fn read_held<T: AsyncRead + Unpin>(
-        &mut self,
-        io: &mut T,
-        cx: &mut Context<'_>,
-        pulse: &Pulse,
-    ) -> Poll<io::Result<Read>> {
-        let before = self.held.len();
-        self.held.reserve(4096);
-        let read = ready!(poll_read_buf(Pin::new(io), cx, &mut self.held))?;
-        if read == 0 {
-            return Poll::Ready(Ok(Read::End));
-        }
-        Poll::Ready(Ok(Read::Cleared(self.scan_held(before, pulse))))
-    }
-
-    /// Scans what is held, of which the first `before` bytes were scanned already.
-    fn scan_held(&mut self, before: usize, pulse: &Pulse) -> Bytes {
-        let fed = self.scanner.feed(&self.held[before..]);
-        let mut ready = BytesMut::new();
-        if fed.cleared > 0 {
-            ready = self.held.split_to(before + fed.cleared);
-        }
-        let instead = self.conclude(fed.violation, pulse);
-        if self.held.is_empty() {
-            // Lets go of the allocation as well.
-            self.held = BytesMut::new();
-        }
-        if instead.is_empty() {
-            return ready.freeze();
-        }
-        ready.extend_from_slice(&instead);
-        ready.freeze()
-    }
-
-    /// Carries out a verdict. Returns what the library is to see behind what was cleared.
-    fn conclude(&mut self, violation: Option<Violation>, pulse: &Pulse) -> Bytes {
-        let Some(why) = violation else {
-            return Bytes::new();
-        };
-        tracing::debug!(%why, "request refused");
-        if self.scanner.refused_in_head() {
-            return self.refuse(why.into(), pulse);
-        }
-        self.end = Some(End::Malformed(why));
-        Bytes::new()
-    }
-
-    fn refuse(&mut self, why: Refusal, pulse: &Pulse) -> Bytes {
-        self.held = BytesMut::new();
-        self.end = Some(End::Refused);
-        pulse.refuse(self.scanner.heads(), why);
-        Bytes::from_static(REFUSED)
     }
 }
 

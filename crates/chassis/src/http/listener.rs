@@ -3,33 +3,21 @@
 //! Owns binding and accepting. Keeps the invariant that a Unix socket can be connected to by its
 //! owner only, from the moment it exists. Leaves who may be served to `admission`.
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::task::{Context, Poll};
 
 use meridian_error::{Classify, Code};
-use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
+use super::address::ListenAddress;
 use super::transport::Transport;
 
 /// Connections that the kernel may hold ready for us.
 const BACKLOG: i32 = 1024;
-
-/// Where to listen: `127.0.0.1:5000`, `[::]:443` or `unix:/run/meridian.sock`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum ListenAddress {
-    /// A TCP port. Port 0 takes any free one.
-    Tcp(SocketAddr),
-    /// A socket in the file system, for its owner only.
-    Unix(PathBuf),
-}
 
 /// A bound listener.
 #[derive(Debug)]
@@ -45,11 +33,6 @@ pub enum Peer {
     /// A process of this machine, of the socket's owner.
     Unix,
 }
-
-/// A string is no address to listen on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("an address to listen on is an IP address with a port, such as `127.0.0.1:5000`, or `unix:` with a path")]
-pub struct ParseListenAddressError;
 
 /// An address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -82,52 +65,6 @@ enum ListenSocket {
 struct SocketFile {
     path: PathBuf,
     inode: u64,
-}
-
-// === impl ListenAddress ===
-
-impl FromStr for ListenAddress {
-    type Err = ParseListenAddressError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_prefix("unix:") {
-            Some("") => Err(ParseListenAddressError),
-            Some(path) => Ok(Self::Unix(PathBuf::from(path))),
-            None => text
-                .parse()
-                .map(Self::Tcp)
-                .map_err(|_text| ParseListenAddressError),
-        }
-    }
-}
-
-impl TryFrom<String> for ListenAddress {
-    type Error = ParseListenAddressError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<ListenAddress> for String {
-    fn from(address: ListenAddress) -> Self {
-        address.to_string()
-    }
-}
-
-impl From<SocketAddr> for ListenAddress {
-    fn from(address: SocketAddr) -> Self {
-        Self::Tcp(address)
-    }
-}
-
-impl fmt::Display for ListenAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => write!(f, "{address}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
 }
 
 // === impl Listener ===
@@ -166,10 +103,15 @@ impl Listener {
         }
     }
 
-    pub(super) fn poll_accept(
-        &self,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<(Transport, Peer)>> {
+    /// What is listened on, with the port that was bound.
+    pub(super) fn address(&self) -> Option<ListenAddress> {
+        match &self.socket {
+            ListenSocket::Tcp(_) => self.tcp_address().map(ListenAddress::Tcp),
+            ListenSocket::Unix(_, file) => Some(ListenAddress::Unix(file.path.clone())),
+        }
+    }
+
+    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Transport, Peer)>> {
         match &self.socket {
             ListenSocket::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, address)| {
                 let address = SocketAddr::new(address.ip().to_canonical(), address.port());
@@ -271,23 +213,17 @@ impl Classify for BindError {
 mod tests {
     use super::*;
 
-    #[test]
-    fn addresses_round_trip() {
-        for text in ["127.0.0.1:5000", "[::1]:443", "unix:/run/m.sock"] {
-            assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
-        }
-        for text in ["", "5000", "localhost", "unix:", "127.0.0.1"] {
-            assert!(text.parse::<ListenAddress>().is_err(), "{text}");
-        }
-    }
-
     #[tokio::test]
     async fn a_port_in_use_is_named() {
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.tcp_address().unwrap();
         let error = Listener::bind(&address.into()).unwrap_err();
         assert_eq!(error.code(), Code::AlreadyExists);
-        assert!(error.to_string().starts_with(&format!("{address} is in use")));
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("{address} is in use"))
+        );
     }
 
     #[tokio::test]

@@ -19,6 +19,8 @@ use super::refusal::Refusal;
 pub(super) struct Patience {
     pub(super) head: Duration,
     pub(super) keep_alive: Duration,
+    /// `None` for a connection that cannot rest.
+    pub(super) rest_after: Option<Duration>,
     pub(super) write_stall: Duration,
     /// For a client to take its leave: to read the last answer, to acknowledge a close.
     pub(super) leave: Duration,
@@ -29,6 +31,8 @@ pub(super) struct Patience {
 pub(super) enum Expiry {
     /// The head of a request is not complete.
     Head,
+    /// There was no request for a while, but one may come.
+    Rest,
     /// There was no request.
     Idle,
     /// The client takes nothing of what is written.
@@ -63,6 +67,7 @@ impl Patience {
         Self {
             head: config.head_timeout,
             keep_alive: config.keep_alive,
+            rest_after: Some(config.rest_after),
             write_stall: config.write_stall_timeout,
             leave: Duration::from_secs(2),
         }
@@ -156,6 +161,11 @@ impl Pulse {
         self.facts().shut_since.get_or_insert(now);
     }
 
+    /// When the last exchange ended, or else the connection began.
+    pub(super) fn idle_since(&self) -> Instant {
+        self.facts().idle_since
+    }
+
     /// Until when the connection may go on as it is.
     pub(super) fn deadline(&self, patience: &Patience) -> Option<(Instant, Expiry)> {
         let facts = self.facts();
@@ -171,9 +181,12 @@ impl Pulse {
         if facts.in_flight > 0 {
             return None;
         }
-        Some(match facts.leaving_since {
-            Some(since) => (since.max(facts.idle_since) + patience.leave, Expiry::Leave),
-            None => (facts.idle_since + patience.keep_alive, Expiry::Idle),
+        if let Some(since) = facts.leaving_since {
+            return Some((since.max(facts.idle_since) + patience.leave, Expiry::Leave));
+        }
+        Some(match patience.rest_after {
+            Some(rest) if rest < patience.keep_alive => (facts.idle_since + rest, Expiry::Rest),
+            _ => (facts.idle_since + patience.keep_alive, Expiry::Idle),
         })
     }
 
@@ -190,6 +203,7 @@ mod tests {
     const PATIENCE: Patience = Patience {
         head: Duration::from_secs(10),
         keep_alive: Duration::from_secs(120),
+        rest_after: None,
         write_stall: Duration::from_secs(60),
         leave: Duration::from_secs(2),
     };
@@ -238,6 +252,20 @@ mod tests {
         assert_eq!(case.due(), None, "the time of a handler is its own");
         case.pulse.end_exchange(case.at(50));
         assert_eq!(case.due(), Some((170, Expiry::Idle)));
+    }
+
+    #[test]
+    fn a_connection_that_can_rest_rests_before_it_is_idle() {
+        let case = Case::new();
+        let patience = Patience {
+            rest_after: Some(Duration::from_secs(1)),
+            ..PATIENCE
+        };
+        let due = case.pulse.deadline(&patience);
+        assert_eq!(due, Some((case.at(1), Expiry::Rest)));
+        case.pulse.starved(true, case.at(0));
+        let due = case.pulse.deadline(&patience);
+        assert_eq!(due, Some((case.at(10), Expiry::Head)), "not amid a head");
     }
 
     #[test]

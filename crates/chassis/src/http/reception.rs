@@ -68,7 +68,10 @@ impl<S> Reception<S> {
         if !is_known(&parts.method) {
             return Err(Refusal::Method);
         }
-        let origin = self.house.origins.establish(&mut parts, self.peer, self.secure)?;
+        let origin = self
+            .house
+            .origins
+            .establish(&mut parts, self.peer, self.secure)?;
         parts.extensions.insert(origin);
         let body = RequestBody::new(body, self.house.rate, Arc::clone(exchange));
         Ok(Request::from_parts(parts, body))

@@ -76,9 +76,7 @@ impl Refusal {
     const fn header(self) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::Method => Some((ALLOW, HeaderValue::from_static(METHODS))),
-            Self::AddressBusy | Self::Busy => {
-                Some((RETRY_AFTER, HeaderValue::from_static("1")))
-            }
+            Self::AddressBusy | Self::Busy => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
             _ => None,
         }
     }

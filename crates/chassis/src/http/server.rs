@@ -51,7 +51,7 @@ pub struct HttpServer<S> {
 impl<S, B> HttpServer<S>
 where
     S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
-    S: Clone + Send + Sync + 'static,
+    S: Clone + Send + 'static,
     S::Future: Send,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -91,20 +91,24 @@ where
             let renewal = tls.renewal().run(stop.clone());
             spawner.spawn_child("tls certificate", renewal);
         }
+        for address in self.listeners.iter().filter_map(Listener::address) {
+            tracing::info!(%address, tls = self.tls.is_some(), "listening");
+        }
         let admission = Admission::new(&self.config);
         let server = Arc::new(Server {
             house: Arc::new(House::new(&self.config)),
             acceptor: self.tls.as_ref().map(|tls| tls.acceptor().clone()),
-            service: self.service,
             config: self.config,
             spawner,
             stop: stop.clone(),
         });
+        let service = self.service;
         let mut entrance = Entrance::new(self.listeners);
         while let Some((transport, peer)) = stop.run_until_cancelled(entrance.accept()).await {
             match admission.admit(peer) {
                 Ok(permit) => {
-                    let connection = Box::pin(Arc::clone(&server).serve(transport, peer));
+                    let connection = Arc::clone(&server).serve(service.clone(), transport, peer);
+                    let connection = Box::pin(connection);
                     server.spawner.spawn_child("http connection", async move {
                         connection.await;
                         drop(permit);

@@ -4,11 +4,9 @@ use super::*;
 
 const GRACE: Duration = Duration::from_secs(8);
 
-fn obedient(token: CancellationToken) -> impl Future<Output = TaskResult> {
-    async move {
-        token.cancelled().await;
-        Ok(())
-    }
+async fn obedient(token: CancellationToken) -> TaskResult {
+    token.cancelled().await;
+    Ok(())
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! Requests that two parsers could read differently.
 
 use meridian_chassis::http::HttpConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 
-use crate::harness::{Server, hasty};
+use crate::harness::{Client, Server, hasty};
 
 const HOST: &str = "Host: r\r\n";
 
@@ -44,16 +46,43 @@ async fn heads_that_could_be_read_in_two_ways_are_refused_before_any_service() {
         (put("Content-Length: +5\r\n", "hello"), 400),
         (put("Content-Length: 0x5\r\n", "hello"), 400),
         (put("Content-Length: 5, 5\r\n", "hello"), 400),
-        (put("Content-Length: 5\r\nContent-Length: 5\r\n", "hello"), 400),
-        (put("Content-Length: 5\r\nContent-Length: 6\r\n", "hello!"), 400),
+        (
+            put("Content-Length: 5\r\nContent-Length: 5\r\n", "hello"),
+            400,
+        ),
+        (
+            put("Content-Length: 5\r\nContent-Length: 6\r\n", "hello!"),
+            400,
+        ),
         // 21
-        (put("Content-Length: 18446744073709551616\r\n", "hello"), 400),
-        (put("Content-Length: 18446744073709551615\r\n", "hello"), 400),
+        (
+            put("Content-Length: 18446744073709551616\r\n", "hello"),
+            400,
+        ),
+        (
+            put("Content-Length: 18446744073709551615\r\n", "hello"),
+            400,
+        ),
         // 23
-        (put("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", smuggled), 400),
-        (put("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", smuggled), 400),
+        (
+            put(
+                "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+                smuggled,
+            ),
+            400,
+        ),
+        (
+            put(
+                "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+                smuggled,
+            ),
+            400,
+        ),
         // 24
-        (put("Transfer-Encoding: chunked, identity\r\n", smuggled), 400),
+        (
+            put("Transfer-Encoding: chunked, identity\r\n", smuggled),
+            400,
+        ),
         (put("Transfer-Encoding: xchunked\r\n", smuggled), 400),
         (put("Transfer-Encoding : chunked\r\n", smuggled), 400),
         (
@@ -72,7 +101,10 @@ async fn heads_that_could_be_read_in_two_ways_are_refused_before_any_service() {
         (get("Host: r\r\nX: a\r\n b\r\n"), 400),
         (get(&format!("{HOST}{}", "X: a\r\n".repeat(200))), 431),
         (get(&format!("{HOST}X: {long}\r\n")), 431),
-        (format!("GET /{} HTTP/1.1\r\n{HOST}\r\n", "a".repeat(70_000)), 414),
+        (
+            format!("GET /{} HTTP/1.1\r\n{HOST}\r\n", "a".repeat(70_000)),
+            414,
+        ),
         // 34
         ("TRACE / HTTP/1.1\r\nHost: r\r\n\r\n".to_owned(), 405),
         ("PROPFIND / HTTP/1.1\r\nHost: r\r\n\r\n".to_owned(), 405),
@@ -108,7 +140,9 @@ async fn trailers_are_accepted_and_ignored() {
     let server = Server::start(hasty());
     let mut client = server.connect().await;
     client
-        .send(chunked("5\r\nhello\r\n0\r\nAuthorization: Bearer x\r\n\r\n"))
+        .send(chunked(
+            "5\r\nhello\r\n0\r\nAuthorization: Bearer x\r\n\r\n",
+        ))
         .await;
     client.read_until("5 bytes").await;
     client.send(get(HOST)).await;
@@ -121,8 +155,16 @@ async fn pipelined_requests_are_answered_in_order_and_a_refusal_takes_its_turn()
     let server = Server::start(hasty());
     let good = put("Content-Length: 5\r\n", "hello");
     let bad = put("Content-Length: 5\r\nContent-Length: 5\r\n", "hello");
-    let answers = server.ask(format!("{good}{}{bad}{good}", chunked("1\r\na\r\n0\r\n\r\n"))).await;
-    let statuses: Vec<_> = answers.match_indices("HTTP/1.1 ").map(|(at, _)| &answers[at + 9..at + 12]).collect();
+    let answers = server
+        .ask(format!(
+            "{good}{}{bad}{good}",
+            chunked("1\r\na\r\n0\r\n\r\n")
+        ))
+        .await;
+    let statuses: Vec<_> = answers
+        .match_indices("HTTP/1.1 ")
+        .map(|(at, _)| &answers[at + 9..at + 12])
+        .collect();
     assert_eq!(statuses, ["200", "200", "400"], "{answers}");
     let order = ["5 bytes", "1 bytes", "more than one content length"].map(|it| answers.find(it));
     assert!(order.is_sorted() && order[0].is_some(), "{answers}");
@@ -134,7 +176,12 @@ async fn pipelined_requests_are_answered_in_order_and_a_refusal_takes_its_turn()
 async fn a_request_that_comes_byte_by_byte_is_understood() {
     let server = Server::start(HttpConfig::default());
     let mut client = server.connect().await;
-    for byte in put("Transfer-Encoding: chunked\r\n", "5;e=1\r\nhello\r\n0\r\n\r\n").bytes() {
+    for byte in put(
+        "Transfer-Encoding: chunked\r\n",
+        "5;e=1\r\nhello\r\n0\r\n\r\n",
+    )
+    .bytes()
+    {
         client.send([byte]).await;
     }
     client.read_until("5 bytes").await;
@@ -145,7 +192,9 @@ async fn a_request_that_comes_byte_by_byte_is_understood() {
 async fn a_large_head_within_the_limit_is_understood() {
     let server = Server::start(HttpConfig::default());
     let mut client = server.connect().await;
-    client.send(get(&format!("{HOST}X: {}\r\n", "a".repeat(60_000)))).await;
+    client
+        .send(get(&format!("{HOST}X: {}\r\n", "a".repeat(60_000))))
+        .await;
     client.read_until("hello").await;
     client.send(get(HOST)).await;
     client.read_until("hello").await;
@@ -205,7 +254,16 @@ async fn an_answer_before_the_end_of_a_large_body_reaches_its_client() {
     let head = "PUT /early HTTP/1.1\r\nHost: r\r\nContent-Length: 1000000000\r\n\r\n";
     let mut request = head.as_bytes().to_vec();
     request.resize(request.len() + 2_000_000, b'x');
-    let answer = server.ask(request).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(64 * 1024).unwrap();
+    let stream = socket.connect(server.address).await.unwrap();
+    let mut client = Client::new(stream);
+    let sent = client.stream.write_all(&request).await;
+    assert!(sent.is_ok(), "what is sent meanwhile is taken in: {sent:?}");
+    let mut answer = String::new();
+    let read = client.stream.read_to_string(&mut answer).await;
+    assert!(read.is_ok(), "closed, not reset: {read:?}");
     assert!(answer.ends_with("who are you"), "{answer}");
+    drop(client);
     server.stopped().await.unwrap();
 }

@@ -50,6 +50,7 @@ pub(crate) fn hasty() -> HttpConfig {
         tls_handshake_timeout: Duration::from_millis(300),
         first_byte_timeout: Duration::from_millis(300),
         head_timeout: Duration::from_millis(300),
+        rest_after: Duration::from_millis(10),
         keep_alive: Duration::from_millis(600),
         write_stall_timeout: Duration::from_millis(500),
         ..HttpConfig::default()
@@ -65,7 +66,11 @@ impl Server {
         Self::start_with(config, None, Vec::new())
     }
 
-    pub(crate) fn start_with(config: HttpConfig, tls: Option<TlsConfig>, more: Vec<Listener>) -> Self {
+    pub(crate) fn start_with(
+        config: HttpConfig,
+        tls: Option<TlsConfig>,
+        more: Vec<Listener>,
+    ) -> Self {
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.tcp_address().unwrap();
         let seen = Arc::new(Seen::default());
@@ -174,7 +179,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// Sends `drip` again and again, and returns what came until the server closed, and when.
-    pub(crate) async fn drip_until_closed(&mut self, drip: &[u8], every: Duration) -> (String, Duration) {
+    pub(crate) async fn drip_until_closed(
+        &mut self,
+        drip: &[u8],
+        every: Duration,
+    ) -> (String, Duration) {
         let start = Instant::now();
         let mut ticks = tokio::time::interval(every);
         loop {
@@ -205,11 +214,18 @@ async fn serve(
         "/early" => reply(StatusCode::UNAUTHORIZED, "who are you"),
         "/origin" => {
             let origin = request.extensions().get::<Origin>().unwrap();
-            let names: Vec<_> = request.headers().keys().map(http::HeaderName::as_str).collect();
+            let names: Vec<_> = request
+                .headers()
+                .keys()
+                .map(http::HeaderName::as_str)
+                .collect();
             let authority = origin.authority.as_ref().unwrap();
             reply(
                 StatusCode::OK,
-                format!("{:?} {}://{authority} {names:?}", origin.client, origin.scheme),
+                format!(
+                    "{:?} {}://{authority} {names:?}",
+                    origin.client, origin.scheme
+                ),
             )
         }
         "/wait" => {

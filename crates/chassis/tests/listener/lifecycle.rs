@@ -72,19 +72,54 @@ async fn a_stop_closes_idle_connections_and_lets_requests_finish() {
     let mut silent = server.connect().await;
     let mut busy = server.connect().await;
     busy.send(REQUEST.replace("GET /", "GET /wait")).await;
-    timeout(PATIENCE, server.seen.entered.notified()).await.unwrap();
+    timeout(PATIENCE, server.seen.entered.notified())
+        .await
+        .unwrap();
 
     let start = Instant::now();
     server.begin_stop();
     assert_eq!(idle.read_to_close().await, "");
     assert_eq!(silent.read_to_close().await, "");
-    assert!(start.elapsed() < Duration::from_secs(5), "long before any limit");
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "long before any limit"
+    );
     assert!(TcpStream::connect(server.address).await.is_err());
 
     server.seen.release.notify_one();
     let answer = busy.read_to_close().await;
     assert!(answer.contains("connection: close"), "{answer}");
     assert!(answer.ends_with("waited"), "{answer}");
+    server.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_rested_serves_again_however_its_bytes_come() {
+    let config = HttpConfig {
+        rest_after: Duration::from_millis(1),
+        ..HttpConfig::default()
+    };
+    let server = Server::start(config);
+    let mut client = server.connect().await;
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    for round in 0..10 {
+        ticks.tick().await;
+        if round % 2 == 0 {
+            client.send(REQUEST).await;
+        } else {
+            for byte in REQUEST.bytes() {
+                client.send([byte]).await;
+            }
+        }
+        client.read_until("hello").await;
+    }
+    ticks.tick().await;
+    client.send(REQUEST.repeat(2)).await;
+    client.read_until("hello").await;
+    ticks.tick().await;
+    client.send("GET / HTTP/1.1\nHost: r\n\n").await;
+    let answer = client.read_to_close().await;
+    assert!(answer.contains("HTTP/1.1 400 "), "{answer}");
     server.stopped().await.unwrap();
 }
 
@@ -149,18 +184,25 @@ impl Certificates {
     }
 }
 
-const BOTH: [&rustls::SupportedProtocolVersion; 2] = [&rustls::version::TLS13, &rustls::version::TLS12];
+const BOTH: [&rustls::SupportedProtocolVersion; 2] =
+    [&rustls::version::TLS13, &rustls::version::TLS12];
 
 #[tokio::test]
 async fn tls_serves_the_protocol_that_was_agreed_on() {
     let certificates = Certificates::new();
     let server = Server::start_with(hasty(), Some(certificates.config.clone()), Vec::new());
     for version in BOTH {
-        let mut client = certificates.connect(&server, &[version], &["http/1.1"]).await.unwrap();
+        let mut client = certificates
+            .connect(&server, &[version], &["http/1.1"])
+            .await
+            .unwrap();
         client.send(REQUEST.replace("GET /", "GET /origin")).await;
         client.read_until("https://r").await;
     }
-    let client = certificates.connect(&server, &BOTH, &["h2", "http/1.1"]).await.unwrap();
+    let client = certificates
+        .connect(&server, &BOTH, &["h2", "http/1.1"])
+        .await
+        .unwrap();
     let agreed = client.stream.get_ref().1.alpn_protocol();
     assert_eq!(agreed, Some(&b"h2"[..]));
     server.stopped().await.unwrap();

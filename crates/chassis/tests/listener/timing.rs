@@ -14,7 +14,10 @@ const TICK: Duration = Duration::from_millis(50);
 fn assert_within(elapsed: Duration, limit: Duration) {
     let earliest = limit.saturating_sub(Duration::from_millis(5));
     assert!(elapsed >= earliest, "{elapsed:?} of {limit:?}");
-    assert!(elapsed < limit + Duration::from_secs(4), "{elapsed:?} of {limit:?}");
+    assert!(
+        elapsed < limit + Duration::from_secs(4),
+        "{elapsed:?} of {limit:?}"
+    );
 }
 
 #[tokio::test]
@@ -94,7 +97,11 @@ async fn a_body_that_dribbles_is_answered_and_closed() {
         let mut client = server.connect().await;
         let head = format!("PUT /sink HTTP/1.1\r\nHost: r\r\n{framing}\r\n\r\n");
         client.send(head).await;
-        let drip = if framing.ends_with("chunked") { "1\r\na\r\n" } else { "a" };
+        let drip = if framing.ends_with("chunked") {
+            "1\r\na\r\n"
+        } else {
+            "a"
+        };
         let (answer, elapsed) = client.drip_until_closed(drip.as_bytes(), TICK).await;
         assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
         assert!(answer.contains("body did not arrive in time"), "{answer}");
@@ -111,7 +118,9 @@ async fn a_body_that_keeps_the_minimum_rate_may_take_long() {
     let mut client = server.connect().await;
     let length = 40 * 400;
     client
-        .send(format!("PUT /sink HTTP/1.1\r\nHost: r\r\nContent-Length: {length}\r\n\r\n"))
+        .send(format!(
+            "PUT /sink HTTP/1.1\r\nHost: r\r\nContent-Length: {length}\r\n\r\n"
+        ))
         .await;
     let start = Instant::now();
     let mut ticks = tokio::time::interval(TICK);

@@ -27,11 +27,13 @@
 //! durable.
 
 mod frame;
+mod frame_writer;
 mod header;
 mod seal;
 
-pub(super) use frame::{COMMIT_FRAME, Frame, FrameWriter, Kind, MAX_RECORD_FRAME};
-pub(super) use frame::{commit_follows, decode_record, record_frame_size};
+pub(super) use frame::{COMMIT_FRAME, Frame, Kind, MAX_RECORD_FRAME};
+pub(super) use frame::{commit_follows, decode_record};
+pub(super) use frame_writer::{FrameWriter, record_frame_size};
 pub(super) use header::{Header, HeaderFault, MAX_HEADER};
 pub(super) use seal::{Seal, TRAILER, trailer_position};
 

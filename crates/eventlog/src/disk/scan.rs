@@ -20,11 +20,11 @@ pub(super) struct Content {
     pub(super) index: Index,
     /// For each shard, the offset of the next record.
     pub(super) next: Box<[u64]>,
-    /// When the last group was written.
+    /// When the last records were written.
     pub(super) newest_millis: u64,
     /// Where the last whole group ends.
     pub(super) end: u64,
-    /// Whether that group is a mark.
+    /// Whether that group is a mark, or there is none.
     pub(super) marked: bool,
     /// What stopped the scan, if `end` is not the end of the file.
     pub(super) torn: Option<Tear>,
@@ -78,7 +78,7 @@ fn walk(
         next: bases.into(),
         newest_millis: 0,
         end: start,
-        marked: false,
+        marked: true,
         torn: None,
     };
     let mut frames = Frames::new(file, start, size);
@@ -186,7 +186,9 @@ impl Content {
             self.index.note(shard, offset, position);
             self.next[shard] = offset + 1;
         }
-        self.newest_millis = self.newest_millis.max(group.at);
+        if !self.marked {
+            self.newest_millis = self.newest_millis.max(group.at);
+        }
         self.end = group.end;
     }
 }

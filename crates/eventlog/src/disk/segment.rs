@@ -82,7 +82,7 @@ impl Segment {
         self.end.load(Ordering::Acquire)
     }
 
-    /// When its last group was written.
+    /// When its last records were written.
     pub(super) fn newest_millis(&self) -> u64 {
         self.newest_millis.load(Ordering::Acquire)
     }

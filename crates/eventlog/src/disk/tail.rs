@@ -120,7 +120,8 @@ impl Tail {
         open.write(mark.bytes())?;
         open.position += COMMIT_FRAME as u64;
         open.marked = true;
-        open.segment.publish(&[], open.position, now_millis);
+        // It is no record, so it does not make the segment younger.
+        open.segment.publish(&[], open.position, 0);
         Ok(())
     }
 

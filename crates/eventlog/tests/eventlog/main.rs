@@ -9,3 +9,4 @@ mod damage;
 mod folder;
 mod golden;
 mod retention;
+mod windows;

@@ -59,6 +59,23 @@ async fn what_is_old_goes_and_the_newest_segment_stays() {
 }
 
 #[tokio::test]
+async fn opening_does_not_make_records_younger() {
+    let root = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    for _ in 0..3 {
+        let log = open_at(root.path(), an_hour(), &clock).await;
+        if bounds(&log, 0).await.high == 0 {
+            append(&log, kibibyte(0, 0)).await;
+        }
+        clock.advance(3_000_000);
+    }
+    let log = open_at(root.path(), an_hour(), &clock).await;
+    let records = vec![Record::new("", vec![7; 4 << 10])];
+    append(&log, vec![ShardBatch { shard: 1, records }]).await;
+    assert_eq!(bounds(&log, 0).await, Bounds { low: 1, high: 1 });
+}
+
+#[tokio::test]
 async fn what_is_old_goes_while_nothing_is_appended() {
     let root = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::at(1_000_000));

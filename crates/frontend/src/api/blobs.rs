@@ -38,7 +38,9 @@ pub(crate) async fn head(
         return Ok(not_modified(&digest));
     }
     let mut answer = content(StatusCode::OK, &digest, Body::empty());
-    answer.headers_mut().insert(CONTENT_LENGTH, stat.size.into());
+    answer
+        .headers_mut()
+        .insert(CONTENT_LENGTH, stat.size.into());
     Ok(answer)
 }
 
@@ -52,11 +54,16 @@ pub(crate) async fn get(
     if conditional::is_current(call.headers, &digest) {
         return revalidate(&call, &repository, digest).await;
     }
-    let read = call.state.blobs.read(&repository, digest, range(call.headers, &digest));
+    let read = call
+        .state
+        .blobs
+        .read(&repository, digest, range(call.headers, &digest));
     match call.state.within(read).await?? {
-        BlobRead::Whole { size, body } => {
-            Ok(content(StatusCode::OK, &digest, respond::stream(size, body)))
-        }
+        BlobRead::Whole { size, body } => Ok(content(
+            StatusCode::OK,
+            &digest,
+            respond::stream(size, body),
+        )),
         BlobRead::Part {
             size,
             start,

@@ -6,7 +6,7 @@
 
 use axum::body::Body;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, WARNING};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, WARNING};
 use meridian_clients::{
     Condition, DeleteManifest, ManifestStat, PutManifest, RepositoryPath, StoredManifest,
 };
@@ -30,7 +30,9 @@ pub(crate) async fn head(
         return Ok(not_modified(&stat.digest));
     }
     let mut answer = content(&stat, Body::empty());
-    answer.headers_mut().insert(CONTENT_LENGTH, stat.size.into());
+    answer
+        .headers_mut()
+        .insert(CONTENT_LENGTH, stat.size.into());
     Ok(answer)
 }
 
@@ -84,7 +86,10 @@ pub(crate) async fn put(
         list_tags(answer.headers_mut(), &tags);
     }
     if content_type.is_none() {
-        warn(answer.headers_mut(), "the manifest was sent without a Content-Type");
+        warn(
+            answer.headers_mut(),
+            "the manifest was sent without a Content-Type",
+        );
     }
     let request = PutManifest {
         repository: call.state.path(name),
@@ -167,7 +172,9 @@ fn content(stat: &ManifestStat, body: Body) -> Answer {
 
 fn not_modified(digest: &Digest) -> Answer {
     let mut answer = respond::empty(StatusCode::NOT_MODIFIED);
-    answer.headers_mut().insert(CACHE_CONTROL, respond::NO_CACHE);
+    answer
+        .headers_mut()
+        .insert(CACHE_CONTROL, respond::NO_CACHE);
     respond::identify(answer.headers_mut(), digest);
     answer
 }
@@ -203,5 +210,5 @@ fn list_tags(headers: &mut HeaderMap, tags: &[Tag]) {
 /// Adds a warning for people (distribution-spec "Warnings").
 fn warn(headers: &mut HeaderMap, text: &'static str) {
     let warning = respond::value(format!("299 - \"{text}\""));
-    headers.append(WARNING, HeaderValue::from(warning));
+    headers.append(WARNING, warning);
 }

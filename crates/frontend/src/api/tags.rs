@@ -19,7 +19,9 @@ pub(crate) async fn list(call: Call<'_>, name: RepositoryName) -> Result<Answer,
         after,
         limit: limit.max(1),
     };
-    let page = state.within(state.metadata.tags(&repository, wanted)).await??;
+    let page = state
+        .within(state.metadata.tags(&repository, wanted))
+        .await??;
     let tags = if limit == 0 { &[] } else { &page.items[..] };
     let next = tags.last().filter(|_| page.more).map(|last| {
         let path = location::tags(&repository.name);

@@ -71,7 +71,9 @@ impl Source {
         match query.only("from") {
             Ok(None) => Self::Of(None),
             Ok(Some(text)) if text.is_empty() => Self::Of(None),
-            Ok(Some(text)) => text.parse().map_or(Self::Nowhere, |from| Self::Of(Some(from))),
+            Ok(Some(text)) => text
+                .parse()
+                .map_or(Self::Nowhere, |from| Self::Of(Some(from))),
             Err(_repeated) => Self::Nowhere,
         }
     }
@@ -152,7 +154,9 @@ fn session(code: StatusCode, name: &RepositoryName, status: &UploadStatus) -> An
     let mut answer = respond::empty(code);
     position(answer.headers_mut(), name, status);
     if let Some(least) = status.min_chunk {
-        answer.headers_mut().insert(respond::CHUNK_MIN_LENGTH, least.into());
+        answer
+            .headers_mut()
+            .insert(respond::CHUNK_MIN_LENGTH, least.into());
     }
     answer
 }

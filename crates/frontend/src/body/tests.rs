@@ -52,8 +52,11 @@ async fn discarding_is_bounded_in_time_and_size() {
     let slow = pieces(1000, 1, Duration::from_secs(1));
     inbound(HeaderMap::new(), slow).discard().await;
     assert_eq!(start.elapsed(), DISCARD_TIME);
-    let endless = futures::stream::repeat_with(|| Ok::<_, io::Error>(Bytes::from(vec![0; 1 << 20])));
-    inbound(HeaderMap::new(), Body::from_stream(endless)).discard().await;
+    let endless =
+        futures::stream::repeat_with(|| Ok::<_, io::Error>(Bytes::from(vec![0; 1 << 20])));
+    inbound(HeaderMap::new(), Body::from_stream(endless))
+        .discard()
+        .await;
 }
 
 #[test]

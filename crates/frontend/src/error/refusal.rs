@@ -81,9 +81,13 @@ impl Refusal {
 
     /// 503
     pub(super) fn unavailable(message: &'static str) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
-            .with(Detail::Request)
-            .after(Retry::Yes { after: None })
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::Unavailable,
+            message,
+        )
+        .with(Detail::Request)
+        .after(Retry::Yes { after: None })
     }
 
     pub(super) fn with(mut self, detail: Detail) -> Self {
@@ -136,7 +140,9 @@ impl Refusal {
         *answer.status_mut() = self.status;
         *answer.headers_mut() = self.headers;
         answer.headers_mut().insert(CONTENT_TYPE, respond::JSON);
-        answer.headers_mut().insert(CACHE_CONTROL, respond::NO_STORE);
+        answer
+            .headers_mut()
+            .insert(CACHE_CONTROL, respond::NO_STORE);
         answer
     }
 

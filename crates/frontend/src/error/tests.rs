@@ -5,7 +5,7 @@ use axum::body::Body;
 use http::header::{ALLOW, CONTENT_RANGE, ETAG, LOCATION, RANGE, RETRY_AFTER};
 use http_body_util::BodyExt;
 use meridian_clients::UploadStatus;
-use meridian_oci::{Algorithm, Digest};
+use meridian_oci::{Algorithm, Digest, ErrorCode};
 use serde_json::{Value, json};
 
 use super::*;
@@ -65,7 +65,11 @@ fn table() -> Vec<(Failure, u16, &'static str)> {
     };
     vec![
         (RouteError::Unknown.into(), 404, "UNSUPPORTED"),
-        (RouteError::ExtensionUnknown.into(), 404, "EXTENSION_UNKNOWN"),
+        (
+            RouteError::ExtensionUnknown.into(),
+            404,
+            "EXTENSION_UNKNOWN",
+        ),
         (RouteError::Name.into(), 400, "NAME_INVALID"),
         (RouteError::Tag.into(), 404, "MANIFEST_UNKNOWN"),
         (RouteError::Digest.into(), 400, "DIGEST_INVALID"),
@@ -75,7 +79,11 @@ fn table() -> Vec<(Failure, u16, &'static str)> {
         (Failure::NotReady, 503, "UNAVAILABLE"),
         (ExtractError::Digest.into(), 400, "DIGEST_INVALID"),
         (ExtractError::Algorithm.into(), 400, "DIGEST_INVALID"),
-        (ExtractError::ContentRange.into(), 400, "BLOB_UPLOAD_INVALID"),
+        (
+            ExtractError::ContentRange.into(),
+            400,
+            "BLOB_UPLOAD_INVALID",
+        ),
         (ExtractError::LengthsDiffer.into(), 400, "SIZE_INVALID"),
         (ExtractError::Length.into(), 400, "SIZE_INVALID"),
         (ExtractError::NotOctets.into(), 415, "UNSUPPORTED"),
@@ -85,7 +93,11 @@ fn table() -> Vec<(Failure, u16, &'static str)> {
         (ExtractError::Tag.into(), 400, "MANIFEST_INVALID"),
         (ExtractError::TooManyTypes.into(), 400, "UNSUPPORTED"),
         (PageError::Number.into(), 400, "PAGINATION_NUMBER_INVALID"),
-        (PageError::Marker(ErrorCode::TagInvalid).into(), 400, "TAG_INVALID"),
+        (
+            PageError::Marker(ErrorCode::TagInvalid).into(),
+            400,
+            "TAG_INVALID",
+        ),
         (ConditionError::Undecidable.into(), 400, "UNSUPPORTED"),
         (ConditionError::Foreign.into(), 412, "DENIED"),
         (IntakeError::TooLarge.into(), 413, "MANIFEST_INVALID"),
@@ -93,8 +105,16 @@ fn table() -> Vec<(Failure, u16, &'static str)> {
         (IntakeError::Body(broken()).into(), 400, "MANIFEST_INVALID"),
         (ParseManifestError::TooLarge.into(), 413, "MANIFEST_INVALID"),
         (ParseManifestError::Schema1.into(), 400, "UNSUPPORTED"),
-        (ParseManifestError::DuplicateName.into(), 400, "MANIFEST_INVALID"),
-        (ParseManifestError::ContradictorySizes.into(), 400, "SIZE_INVALID"),
+        (
+            ParseManifestError::DuplicateName.into(),
+            400,
+            "MANIFEST_INVALID",
+        ),
+        (
+            ParseManifestError::ContradictorySizes.into(),
+            400,
+            "SIZE_INVALID",
+        ),
         (Failure::ManifestDigest, 400, "DIGEST_INVALID"),
         (ReadError::RegistryUnknown.into(), 404, "NAME_UNKNOWN"),
         (ReadError::RepositoryUnknown.into(), 404, "NAME_UNKNOWN"),
@@ -104,24 +124,60 @@ fn table() -> Vec<(Failure, u16, &'static str)> {
         (ReadError::DeadlineExceeded.into(), 503, "UNAVAILABLE"),
         (internal().into(), 500, "UNKNOWN"),
         (WriteError::from(away()).into(), 503, "UNAVAILABLE"),
-        (WriteError::ConditionFailed { current: None }.into(), 412, "DENIED"),
-        (WriteError::LeavesUnknown(vec![digest("a")]).into(), 400, "MANIFEST_BLOB_UNKNOWN"),
-        (WriteError::SizesDiffer(vec![digest("a")]).into(), 400, "SIZE_INVALID"),
+        (
+            WriteError::ConditionFailed { current: None }.into(),
+            412,
+            "DENIED",
+        ),
+        (
+            WriteError::LeavesUnknown(vec![digest("a")]).into(),
+            400,
+            "MANIFEST_BLOB_UNKNOWN",
+        ),
+        (
+            WriteError::SizesDiffer(vec![digest("a")]).into(),
+            400,
+            "SIZE_INVALID",
+        ),
         (WriteError::InUse(vec![digest("a")]).into(), 409, "DENIED"),
-        (exhausted(Some(Duration::from_secs(7))).into(), 429, "TOOMANYREQUESTS"),
+        (
+            exhausted(Some(Duration::from_secs(7))).into(),
+            429,
+            "TOOMANYREQUESTS",
+        ),
         (exhausted(None).into(), 403, "DENIED"),
-        (ReadBlobError::from(ReadError::BlobUnknown).into(), 404, "BLOB_UNKNOWN"),
+        (
+            ReadBlobError::from(ReadError::BlobUnknown).into(),
+            404,
+            "BLOB_UNKNOWN",
+        ),
         (unreadable.into(), 503, "UNAVAILABLE"),
         (Failure::Range(5), 416, "RANGE_INVALID"),
-        (DeleteBlobError(WriteError::InUse(vec![])).into(), 409, "DENIED"),
+        (
+            DeleteBlobError(WriteError::InUse(vec![])).into(),
+            409,
+            "DENIED",
+        ),
         (upload(UploadError::Unknown), 404, "BLOB_UPLOAD_UNKNOWN"),
-        (upload(UploadError::OutOfOrder(position())), 416, "RANGE_INVALID"),
+        (
+            upload(UploadError::OutOfOrder(position())),
+            416,
+            "RANGE_INVALID",
+        ),
         (upload(UploadError::Busy), 409, "BLOB_UPLOAD_INVALID"),
         (upload(differs), 400, "SIZE_INVALID"),
         (upload(UploadError::DigestDiffers), 400, "DIGEST_INVALID"),
-        (upload(UploadError::TooLarge { limit: 9 }), 413, "SIZE_INVALID"),
+        (
+            upload(UploadError::TooLarge { limit: 9 }),
+            413,
+            "SIZE_INVALID",
+        ),
         (upload(UploadError::TooManySessions), 429, "TOOMANYREQUESTS"),
-        (upload(UploadError::Body(broken())), 400, "BLOB_UPLOAD_INVALID"),
+        (
+            upload(UploadError::Body(broken())),
+            400,
+            "BLOB_UPLOAD_INVALID",
+        ),
         (upload(UploadError::StoreFull), 507, "UNAVAILABLE"),
         (upload(UploadError::Store(broken())), 500, "UNKNOWN"),
         (upload(WriteError::from(internal()).into()), 500, "UNKNOWN"),
@@ -161,7 +217,11 @@ async fn missing_content_is_listed_one_by_one() {
     let body = body(answer(&failure, ID)).await;
     let listed = body["errors"].as_array().unwrap().iter().map(|entry| {
         assert_eq!(entry["code"], "MANIFEST_BLOB_UNKNOWN");
-        entry["detail"]["digest"].as_str().unwrap().parse::<Digest>().unwrap()
+        entry["detail"]["digest"]
+            .as_str()
+            .unwrap()
+            .parse::<Digest>()
+            .unwrap()
     });
     assert_eq!(listed.collect::<Vec<_>>(), digests);
 }

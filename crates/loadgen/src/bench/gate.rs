@@ -63,7 +63,11 @@ impl Gate {
             (moved, self.canary, Reason::Canary as fn(f64) -> Reason),
             (worst(&|n| blocks[n].steal), self.steal, Reason::Steal),
             (worst(&|n| blocks[n].foreign), self.foreign, Reason::Foreign),
-            (pressure.fold(0.0, f64::max), self.pressure, Reason::Pressure),
+            (
+                pressure.fold(0.0, f64::max),
+                self.pressure,
+                Reason::Pressure,
+            ),
         ]
         .into_iter()
         .filter(|(share, limit, _)| share > limit)

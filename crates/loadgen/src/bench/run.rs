@@ -43,6 +43,7 @@ impl Run<'_> {
     }
 
     async fn measure(&mut self, rows: &mut Vec<Row>) -> Result<(), StepError> {
+        self.look_for_space()?;
         self.prepare().await?;
         self.warm_up().await?;
         self.pairs(&mut rows[0], Pacing::Closed).await?;
@@ -61,6 +62,24 @@ impl Run<'_> {
         }
         rows[0].syncs = self.syncs().await?;
         Ok(())
+    }
+
+    /// Refuses a case that could fill the disk.
+    fn look_for_space(&self) -> Result<(), StepError> {
+        let blocks = u64::try_from(2 * (self.attempts() + 1)).unwrap_or(u64::MAX);
+        let needed = self.manner.leaves.saturating_mul(blocks);
+        let disk = rustix::fs::statvfs(&self.bench.plan.data);
+        let disk = disk.map_err(|it| StepError::Disk(it.into()))?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if needed > free {
+            return Err(StepError::Space { needed, free });
+        }
+        Ok(())
+    }
+
+    fn attempts(&self) -> usize {
+        let plan = &self.bench.plan;
+        plan.attempts.min(self.manner.pairs.saturating_mul(2))
     }
 
     async fn prepare(&mut self) -> Result<(), StepError> {
@@ -97,7 +116,7 @@ impl Run<'_> {
             pacing,
         };
         let wanted = self.bench.plan.pairs.min(self.manner.pairs);
-        let attempts = self.bench.plan.attempts.min(self.manner.pairs.saturating_mul(2));
+        let attempts = self.attempts();
         let mut before = self.sing()?;
         while row.kept() < wanted && row.pairs.len() < attempts {
             let pair = self.pair(row.pairs.len(), &block, before).await?;
@@ -133,11 +152,7 @@ impl Run<'_> {
         Ok(pair)
     }
 
-    async fn block(
-        &mut self,
-        side: Side,
-        block: &Block,
-    ) -> Result<super::BlockRecord, StepError> {
+    async fn block(&mut self, side: Side, block: &Block) -> Result<super::BlockRecord, StepError> {
         let wing = self.stage.sides.of_mut(side);
         if self.workload.about().fresh == Fresh::Block {
             wing.open().await?;
@@ -210,19 +225,31 @@ impl Run<'_> {
     }
 
     fn tell(&self, row: &Row, pair: &PairRecord) {
-        let metric = [Metric::Rate, Metric::Throughput, Metric::MemoryPerConnection]
-            .into_iter()
-            .find(|it| pair.ours.figures.contains_key(it));
+        let metric = [
+            Metric::Rate,
+            Metric::Throughput,
+            Metric::MemoryPerConnection,
+        ]
+        .into_iter()
+        .find(|it| pair.ours.figures.contains_key(it));
         let figure = |side| metric.and_then(|it| pair.of(side).figures.get(&it).copied());
         let reasons: Vec<String> = pair.dropped.iter().map(ToString::to_string).collect();
         self.bench.progress.say(format_args!(
             "  pair {}{}: {} {:.4} to {:.4}{}{}",
             row.pairs.len() + 1,
-            if row.rate.is_some() { " at a fixed rate" } else { "" },
+            if row.rate.is_some() {
+                " at a fixed rate"
+            } else {
+                ""
+            },
             metric.map(|it| it.unit(row.operation)).unwrap_or_default(),
             figure(Side::Ours).unwrap_or(f64::NAN),
             figure(Side::Peer).unwrap_or(f64::NAN),
-            if reasons.is_empty() { "" } else { ", dropped: " },
+            if reasons.is_empty() {
+                ""
+            } else {
+                ", dropped: "
+            },
             reasons.join(", "),
         ));
     }

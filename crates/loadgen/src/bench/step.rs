@@ -28,6 +28,10 @@ pub(crate) enum StepError {
     Tracer(#[source] io::Error),
     #[error(transparent)]
     Server(#[from] ServerError),
+    #[error("the servers' data may take {needed} bytes, but {free} are free")]
+    Space { needed: u64, free: u64 },
+    #[error("cannot see how much of the disk is free")]
+    Disk(#[source] io::Error),
     #[error("no server")]
     NoServer,
 }

@@ -29,7 +29,10 @@ async fn server(scripts: Vec<Vec<&'static str>>) -> (SocketAddr, JoinSet<Vec<Str
 }
 
 fn get() -> Request<Payload> {
-    Request::get("/v2/").header("host", "x").body(Payload::Empty).unwrap()
+    Request::get("/v2/")
+        .header("host", "x")
+        .body(Payload::Empty)
+        .unwrap()
 }
 
 #[tokio::test]
@@ -59,7 +62,8 @@ async fn a_connection_that_was_closed_while_idle_is_opened_again() {
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_an_error() {
-    let (address, _task) = server(vec![vec!["HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}"]]).await;
+    let (address, _task) =
+        server(vec![vec!["HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}"]]).await;
     let mut connection = Connection::open(address).await.unwrap();
     let answer = connection.call(get()).await.unwrap();
     assert!(connection.discard(answer.into_body()).await.is_err());

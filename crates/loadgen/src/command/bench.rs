@@ -63,6 +63,8 @@ fn plan(arguments: BenchArgs) -> Result<Plan, CommandError> {
 
 fn now() -> String {
     let millis = i64::try_from(SystemClock.now_millis()).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(millis)
-        .map_or_else(|_| "an unknown day".to_owned(), |it| it.strftime("%F %R UTC").to_string())
+    jiff::Timestamp::from_millisecond(millis).map_or_else(
+        |_| "an unknown day".to_owned(),
+        |it| it.strftime("%F %R UTC").to_string(),
+    )
 }

@@ -33,7 +33,8 @@ pub(crate) async fn run(arguments: &RunArgs) -> Result<(), CommandError> {
             if is_selected(&name, &arguments.cases) {
                 writeln!(io::stdout(), "{} {name}", about.id)?;
                 let limit = (case.manner().limit + block.length) * (arguments.blocks + 2);
-                let measured = measure(&mut *case, &site, &block, arguments.blocks, about.operation);
+                let measured =
+                    measure(&mut *case, &site, &block, arguments.blocks, about.operation);
                 timeout(limit, measured)
                     .await
                     .map_err(|_| CommandError::Deadline(limit))??;

@@ -52,7 +52,7 @@ pub(crate) struct Remaining {
 impl Noise {
     pub(crate) fn new() -> Self {
         let mut block = vec![0; NOISE];
-        ChaCha8Rng::seed_from_u64(0x6e6f_6973_65).fill_bytes(&mut block);
+        ChaCha8Rng::seed_from_u64(0x006e_6f69_7365).fill_bytes(&mut block);
         Self(block.into())
     }
 

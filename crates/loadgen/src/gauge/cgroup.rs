@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,9 +34,17 @@ impl Cgroup {
 }
 
 impl Drop for Cgroup {
+    /// Waits a moment for members that were killed and have yet to go. An empty cgroup that
+    /// stays behind all the same does no harm.
     fn drop(&mut self) {
-        // Refused while a member lives; an empty cgroup that stays behind does no harm.
-        let _refused = std::fs::remove_dir(&self.folder);
+        const TRIES: u32 = 50;
+        const PAUSE: Duration = Duration::from_millis(4);
+        for _ in 0..TRIES {
+            match std::fs::remove_dir(&self.folder) {
+                Err(error) if error.kind() == ErrorKind::ResourceBusy => std::thread::sleep(PAUSE),
+                _ => return,
+            }
+        }
     }
 }
 
@@ -57,7 +66,10 @@ mod tests {
         let alone = "cgroup /sys/fs/cgroup/cpuacct cgroup rw,relatime,cpuacct 0 0";
         let both = "tmpfs /x tmpfs rw 0 0\ncgroup /c/cpu,cpuacct cgroup rw,cpu,cpuacct 0 0";
         let unified = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0";
-        assert_eq!(mount_point(alone), Some(Path::new("/sys/fs/cgroup/cpuacct")));
+        assert_eq!(
+            mount_point(alone),
+            Some(Path::new("/sys/fs/cgroup/cpuacct"))
+        );
         assert_eq!(mount_point(both), Some(Path::new("/c/cpu,cpuacct")));
         assert_eq!(mount_point(unified), None);
     }

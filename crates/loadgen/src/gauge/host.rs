@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn pressure_is_the_total_of_the_some_line() {
-        let text = "some avg10=0.21 avg60=0.48 avg300=0.21 total=4093251\nfull avg10=0.00 total=0\n";
+        let text =
+            "some avg10=0.21 avg60=0.48 avg300=0.21 total=4093251\nfull avg10=0.00 total=0\n";
         assert_eq!(parse_pressure(text), Some(4_093_251));
     }
 }

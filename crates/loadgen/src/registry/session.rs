@@ -58,9 +58,7 @@ impl Session {
         wanted: StatusCode,
         what: &'static str,
     ) -> Result<u64, CallError> {
-        let answer = self
-            .send(template.request(), &[wanted], what)
-            .await?;
+        let answer = self.send(template.request(), &[wanted], what).await?;
         self.connection.discard(answer.into_body()).await
     }
 
@@ -111,7 +109,11 @@ impl Session {
         let path = format!("/v2/{repository}/blobs/uploads/");
         let request = self.registry.request(Method::POST, &path)?;
         let answer = self
-            .send(request.body(Payload::Empty)?, &[StatusCode::ACCEPTED], "POST upload")
+            .send(
+                request.body(Payload::Empty)?,
+                &[StatusCode::ACCEPTED],
+                "POST upload",
+            )
             .await?;
         self.location(answer, "POST upload").await
     }
@@ -132,7 +134,11 @@ impl Session {
             request = request.header(CONTENT_RANGE, inclusive);
         }
         let answer = self
-            .send(request.body(payload)?, &[StatusCode::ACCEPTED], "PATCH upload")
+            .send(
+                request.body(payload)?,
+                &[StatusCode::ACCEPTED],
+                "PATCH upload",
+            )
             .await?;
         self.location(answer, "PATCH upload").await
     }
@@ -162,8 +168,12 @@ impl Session {
     ) -> Result<(), CallError> {
         let path = format!("/v2/{repository}/blobs/uploads/?mount={digest}&from={from}");
         let request = self.registry.request(Method::POST, &path)?;
-        self.finish_with(request.body(Payload::Empty)?, StatusCode::CREATED, "POST mount")
-            .await
+        self.finish_with(
+            request.body(Payload::Empty)?,
+            StatusCode::CREATED,
+            "POST mount",
+        )
+        .await
     }
 
     /// Puts a manifest under a tag or its digest.
@@ -190,8 +200,12 @@ impl Session {
     ) -> Result<(), CallError> {
         let path = format!("/v2/{repository}/manifests/{digest}");
         let request = self.registry.request(Method::DELETE, &path)?;
-        self.finish_with(request.body(Payload::Empty)?, StatusCode::ACCEPTED, "DELETE manifest")
-            .await
+        self.finish_with(
+            request.body(Payload::Empty)?,
+            StatusCode::ACCEPTED,
+            "DELETE manifest",
+        )
+        .await
     }
 
     /// Sends a request and wants one of these statuses; the body is left to the caller.

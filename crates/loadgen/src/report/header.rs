@@ -1,5 +1,7 @@
 //! Under which circumstances a bench ran.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::bench::{Bench, Gate, Sides};
@@ -36,6 +38,8 @@ pub(crate) struct Machine {
     pub(crate) cpus: usize,
     pub(crate) kernel: String,
     pub(crate) memory_mib: u64,
+    /// What the servers' data lie on.
+    pub(crate) filesystem: String,
     /// The servers' CPU and the generator's, if they could be pinned.
     pub(crate) pinned: Option<[usize; 2]>,
 }
@@ -77,13 +81,42 @@ impl Machine {
         let system = rustix::system::uname();
         let information = rustix::system::sysinfo();
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let field = |line: &str| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim().to_owned());
+        let field = |line: &str| {
+            Some(
+                line.strip_prefix("model name")?
+                    .split_once(':')?
+                    .1
+                    .trim()
+                    .to_owned(),
+            )
+        };
         Self {
-            cpu: cpuinfo.lines().find_map(field).unwrap_or_else(|| "unknown".to_owned()),
-            cpus: cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
+            cpu: cpuinfo
+                .lines()
+                .find_map(field)
+                .unwrap_or_else(|| "unknown".to_owned()),
+            cpus: cpuinfo
+                .lines()
+                .filter(|line| line.starts_with("processor"))
+                .count(),
             kernel: system.release().to_string_lossy().into_owned(),
             memory_mib: (information.totalram * information.mem_unit as u64) >> 20,
+            filesystem: filesystem(&bench.plan().data),
             pinned: bench.pinning().map(|it| [it.servers, it.generator]),
         }
+    }
+}
+
+fn filesystem(folder: &Path) -> String {
+    let Ok(status) = rustix::fs::statfs(folder) else {
+        return "an unknown file system".to_owned();
+    };
+    match status.f_type {
+        0xEF53 => "ext4".to_owned(),
+        0x5846_5342 => "xfs".to_owned(),
+        0x9123_683E => "btrfs".to_owned(),
+        0x794C_7630 => "overlayfs".to_owned(),
+        0x0102_1994 => "tmpfs, where nothing is durable".to_owned(),
+        other => format!("file system {other:#x}"),
     }
 }

@@ -9,7 +9,10 @@ use crate::bench::Outcome;
 
 pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     head(out, report)?;
-    writeln!(out, "| | case | metric | ours | peer | ours / peer (95 %) | target |")?;
+    writeln!(
+        out,
+        "| | case | metric | ours | peer | ours / peer (95 %) | target |"
+    )?;
     writeln!(out, "|---|---|---|--:|--:|---|---|")?;
     for section in &report.rows {
         rows(out, section)?;
@@ -27,13 +30,14 @@ fn head(out: &mut impl Write, report: &Report) -> io::Result<()> {
     writeln!(out, "Made by `{}` on {}.\n", header.command, header.began)?;
     writeln!(
         out,
-        "{}, {} CPUs, {} MiB, Linux {}. Ours: {}. Peer: {}. {}. \
+        "{}, {} CPUs, {} MiB, Linux {}, data on {}. Ours: {}. Peer: {}. {}. \
          Blocks of {} s in the order A B B A; ratios are medians over pairs. \
          CPU from {}. fsyncs {}.",
         machine.cpu,
         machine.cpus,
         machine.memory_mib,
         machine.kernel,
+        machine.filesystem,
         header.software.ours.version,
         header.software.peer.version,
         match machine.pinned {

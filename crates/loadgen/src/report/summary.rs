@@ -36,7 +36,11 @@ pub(crate) struct Judged {
 
 /// The pairs that count, and whether the gate chose them.
 pub(crate) fn counted(row: &Row) -> (Vec<&PairRecord>, bool) {
-    let kept: Vec<&PairRecord> = row.pairs.iter().filter(|it| it.dropped.is_empty()).collect();
+    let kept: Vec<&PairRecord> = row
+        .pairs
+        .iter()
+        .filter(|it| it.dropped.is_empty())
+        .collect();
     if kept.len() >= FEWEST.min(row.pairs.len()) {
         return (kept, true);
     }
@@ -114,5 +118,93 @@ fn judged(row: &Row, metric: Metric, ours: f64, peer: f64, ratio: Option<Estimat
         peer,
         ratio,
         targets: row.targets.iter().filter(concerned).map(judge).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::bench::{BlockRecord, Outcome, Reason};
+    use crate::canary::Song;
+    use crate::metric::Bound;
+
+    const TARGETS: &[Target] = &[
+        Target::ratio("c=1", Metric::Rate, Bound::AtLeast).required(5.0),
+        Target::ours("", Metric::P50, 15.0),
+        Target::ratio("", Metric::P50, Bound::AtMost).required(0.1),
+    ];
+
+    fn block(rate: f64) -> BlockRecord {
+        BlockRecord {
+            figures: BTreeMap::from([(Metric::Rate, rate), (Metric::P50, 1000.0 / rate)]),
+            ..BlockRecord::default()
+        }
+    }
+
+    fn pair(ours: f64, peer: f64, dropped: Vec<Reason>) -> PairRecord {
+        let song = Song {
+            hash_ms: 40.0,
+            sync_ms: 0.2,
+            pressure: None,
+        };
+        PairRecord {
+            ours: block(ours),
+            peer: block(peer),
+            canaries: [song; 3],
+            dropped,
+        }
+    }
+
+    fn row(pairs: Vec<PairRecord>, rate: Option<f64>) -> Row {
+        Row {
+            workload: "P1",
+            title: "",
+            case: "c=1".to_owned(),
+            operation: "image",
+            rate,
+            pairs,
+            syncs: None,
+            outcome: Outcome::Failed(String::new()),
+            targets: TARGETS,
+        }
+    }
+
+    #[test]
+    fn dropped_pairs_do_not_count() {
+        let mut pairs = vec![pair(60.0, 10.0, vec![]); 4];
+        pairs.push(pair(10.0, 10.0, vec![Reason::Steal(0.5)]));
+        let row = row(pairs, None);
+        let rate = &lines(&row)[0];
+        assert_eq!((rate.ours, rate.peer), (60.0, 10.0));
+        assert_eq!(rate.ratio.unwrap().high, 6.0);
+        assert_eq!(notes(&row), ["4 of 5 pairs"]);
+    }
+
+    #[test]
+    fn with_too_few_pairs_all_count_and_the_row_says_so() {
+        let row = row(vec![pair(60.0, 10.0, vec![Reason::Foreign(0.5)]); 5], None);
+        assert_eq!(lines(&row)[0].ratio.unwrap().values, 5);
+        assert!(notes(&row)[1].starts_with("UNGATED"));
+    }
+
+    #[test]
+    fn a_metric_is_judged_by_each_of_its_targets() {
+        let lines = lines(&row(vec![pair(60.0, 10.0, vec![]); 3], None));
+        let verdicts = |line: &Line| line.targets.iter().map(|it| it.verdict).collect::<Vec<_>>();
+        assert_eq!(verdicts(&lines[0]), [Some(Verdict::Met)]);
+        assert_eq!(
+            verdicts(&lines[1]),
+            [Some(Verdict::Missed), Some(Verdict::Missed)]
+        );
+    }
+
+    #[test]
+    fn at_a_fixed_rate_the_rate_is_no_finding_and_no_target_is_judged() {
+        let lines = lines(&row(vec![pair(60.0, 10.0, vec![]); 3], Some(5.0)));
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0].metric, Metric::P50);
+        assert!(lines[0].targets.is_empty());
     }
 }

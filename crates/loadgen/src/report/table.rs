@@ -9,7 +9,13 @@ use crate::statistics::Estimate;
 
 /// Writes one row with a line per metric.
 pub(crate) fn write_row(out: &mut impl Write, row: &Row) -> io::Result<()> {
-    writeln!(out, "{} {} ({})", row.workload, title(row), notes(row).join("; "))?;
+    writeln!(
+        out,
+        "{} {} ({})",
+        row.workload,
+        title(row),
+        notes(row).join("; ")
+    )?;
     for line in lines(row) {
         writeln!(
             out,
@@ -41,7 +47,12 @@ pub(super) fn ratio(estimate: &Estimate) -> String {
     if estimate.values < 2 {
         return format!("{} x", number(*median));
     }
-    format!("{} x [{}, {}]", number(*median), number(*low), number(*high))
+    format!(
+        "{} x [{}, {}]",
+        number(*median),
+        number(*low),
+        number(*high)
+    )
 }
 
 pub(super) fn targets(line: &Line) -> String {
@@ -83,7 +94,10 @@ mod tests {
     #[test]
     fn numbers_have_about_three_digits() {
         let shown = [12345.6, 123.4, 12.34, 1.234, 0.1234, 0.00123, 0.0].map(number);
-        assert_eq!(shown, ["12346", "123", "12.3", "1.23", "0.123", "0.00123", "0"]);
+        assert_eq!(
+            shown,
+            ["12346", "123", "12.3", "1.23", "0.123", "0.00123", "0"]
+        );
     }
 
     #[test]

@@ -126,7 +126,10 @@ mod tests {
     #[test]
     fn a_version_does_not_carry_the_path_of_the_program() {
         let said = "/opt/registry github.com/distribution/distribution/v3 v3.1.1\n";
-        assert_eq!(last_words(said), "github.com/distribution/distribution/v3 v3.1.1");
+        assert_eq!(
+            last_words(said),
+            "github.com/distribution/distribution/v3 v3.1.1"
+        );
         assert_eq!(last_words("meridian 0.1.0"), "meridian 0.1.0");
     }
 }

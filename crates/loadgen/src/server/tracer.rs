@@ -13,7 +13,14 @@ use tokio::process::Command;
 use super::product::{Prepared, quiet};
 
 /// Every call that makes data durable before it returns.
-const CALLS: &[&str] = &["fsync", "fdatasync", "syncfs", "sync", "msync", "sync_file_range"];
+const CALLS: &[&str] = &[
+    "fsync",
+    "fdatasync",
+    "syncfs",
+    "sync",
+    "msync",
+    "sync_file_range",
+];
 
 /// An `strace` that can be used here.
 #[derive(Debug, Clone)]
@@ -48,7 +55,10 @@ impl Tracer {
             .stderr(std::process::Stdio::null())
             .kill_on_drop(true);
         let limit = std::time::Duration::from_secs(10);
-        let status = tokio::time::timeout(limit, command.status()).await.ok()?.ok()?;
+        let status = tokio::time::timeout(limit, command.status())
+            .await
+            .ok()?
+            .ok()?;
         status.success().then_some(tracer)
     }
 

@@ -13,9 +13,7 @@ use http::Method;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until};
 
-use super::{
-    About, Case, Fresh, LoadError, Manner, Measures, Scale, Site, Verified, Workload,
-};
+use super::{About, Case, Fresh, LoadError, Manner, Measures, Scale, Site, Verified, Workload};
 use crate::client::{CallError, Paced, Payload};
 use crate::content::Layer;
 use crate::drive::Block;

@@ -67,7 +67,13 @@ impl Workload for ManifestRead {
             cases.extend(at_each_concurrency(site, &one, &method, by, ""));
         }
         let place = format!("{} repositories Zipf, ", scale.repositories);
-        cases.extend(at_each_concurrency(site, &many, &Method::GET, By::Tag, &place));
+        cases.extend(at_each_concurrency(
+            site,
+            &many,
+            &Method::GET,
+            By::Tag,
+            &place,
+        ));
         cases
     }
 }

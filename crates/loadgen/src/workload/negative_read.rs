@@ -50,9 +50,21 @@ impl Workload for NegativeRead {
     fn cases(&self, site: &Site, _scale: &Scale) -> Vec<Box<dyn Case>> {
         let stock = Arc::new(Stock::new(&site.registry, "one", 1));
         [
-            ("GET If-None-Match", Question::Unchanged, StatusCode::NOT_MODIFIED),
-            ("HEAD absent tag", Question::AbsentTag, StatusCode::NOT_FOUND),
-            ("HEAD absent blob", Question::AbsentBlob, StatusCode::NOT_FOUND),
+            (
+                "GET If-None-Match",
+                Question::Unchanged,
+                StatusCode::NOT_MODIFIED,
+            ),
+            (
+                "HEAD absent tag",
+                Question::AbsentTag,
+                StatusCode::NOT_FOUND,
+            ),
+            (
+                "HEAD absent blob",
+                Question::AbsentBlob,
+                StatusCode::NOT_FOUND,
+            ),
         ]
         .into_iter()
         .map(|(name, question, wanted)| {

@@ -84,7 +84,9 @@ impl Pulls {
         let layer = Layer::new(&self.site.noise, 0, self.size);
         let mut session = Session::open(&self.site.registry).await?;
         let payload = Payload::Sized(layer.part(0..layer.size));
-        session.push_blob(REPOSITORY, &layer.digest, payload).await?;
+        session
+            .push_blob(REPOSITORY, &layer.digest, payload)
+            .await?;
         for _ in 0..2 {
             compare(&mut session, REPOSITORY, &layer.digest).await?;
         }

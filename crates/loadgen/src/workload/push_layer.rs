@@ -98,6 +98,7 @@ impl Case for Uploads {
 
     fn manner(&self) -> Manner {
         Manner {
+            leaves: self.size,
             limit: Duration::from_secs(600),
             ..Manner::of(Measures::Bytes)
         }

@@ -97,9 +97,18 @@ impl ScaleArgs {
         };
         set(&mut scale.layer, self.size.map(|it| it.as_u64().max(1)));
         set(&mut scale.hot_blob, self.size.map(|it| it.as_u64().max(1)));
-        set(&mut scale.chunk, self.chunk.map(|it| whole_pieces(it.as_u64())));
-        set(&mut scale.repositories, self.repositories.map(|it| it.max(1)));
-        set(&mut scale.tags_at_delete, self.tags_at_delete.map(|it| it.max(1)));
+        set(
+            &mut scale.chunk,
+            self.chunk.map(|it| whole_pieces(it.as_u64())),
+        );
+        set(
+            &mut scale.repositories,
+            self.repositories.map(|it| it.max(1)),
+        );
+        set(
+            &mut scale.tags_at_delete,
+            self.tags_at_delete.map(|it| it.max(1)),
+        );
         set(&mut scale.idle, self.idle.map(|it| it.max(10)));
         set(&mut scale.slow, self.slow.map(|it| it.max(10)));
         if !self.tags.is_empty() {

@@ -70,7 +70,13 @@ impl Stock {
             source,
             prefix: self.prefix,
         };
-        spread(&self.registry, SET_UP_CONNECTIONS, self.count, chore.clone()).await?;
+        spread(
+            &self.registry,
+            SET_UP_CONNECTIONS,
+            self.count,
+            chore.clone(),
+        )
+        .await?;
         Ok((0..self.count).map(|number| chore.shelf(number)).collect())
     }
 

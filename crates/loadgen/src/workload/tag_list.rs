@@ -171,7 +171,10 @@ mod tests {
     #[test]
     fn a_page_without_tags_is_an_empty_page() {
         assert_eq!(parse_tags(br#"{"name":"a","tags":null}"#), Some(vec![]));
-        assert_eq!(parse_tags(br#"{"name":"a","tags":["x"]}"#), Some(vec!["x".into()]));
+        assert_eq!(
+            parse_tags(br#"{"name":"a","tags":["x"]}"#),
+            Some(vec!["x".into()])
+        );
         assert_eq!(parse_tags(b"<html>"), None);
     }
 

@@ -10,7 +10,7 @@ use crate::process::Program;
 
 pub(super) const CLIENT: Client = Client {
     name: "ctr",
-    needs: &[Need::Docker, Need::Containerd, Need::Root],
+    needs: &[Need::Containerd, Need::Root],
     cases: &[
         Case {
             name: "copies_a_multi_arch_index",
@@ -65,7 +65,7 @@ fn copies(ground: &Ground, repository: &str, sample: &Sample) -> Result<()> {
 }
 
 fn ctr(ground: &Ground) -> Result<Program> {
-    let socket = ground.engine()?.containerd_socket();
+    let socket = ground.containerd()?.socket();
     Ok(ground
         .program("ctr")?
         .arg("--address")

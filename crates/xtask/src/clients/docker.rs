@@ -47,7 +47,7 @@ fn pushes_and_pulls(ground: &Ground) -> Result<()> {
 fn pulls_from_an_index(ground: &Ground) -> Result<()> {
     let repository = "docker/index";
     let sample = ground.multi_arch(repository)?;
-    let reference = ground.reference(repository);
+    let reference = reference(ground, repository);
     ground
         .tool("crane")?
         .arg("push")
@@ -96,9 +96,16 @@ fn pushes_a_manifest_list(ground: &Ground) -> Result<()> {
     Ok(())
 }
 
+/// As people write it: docker speaks plain HTTP to `localhost` without being told.
+fn reference(ground: &Ground, repository: &str) -> String {
+    ground
+        .reference(repository)
+        .replace("127.0.0.1:", "localhost:")
+}
+
 /// Makes an image of one layer and returns its reference.
 fn import(ground: &Ground, repository: &str, size: u64) -> Result<String> {
-    let reference = ground.reference(repository);
+    let reference = reference(ground, repository);
     let archive = ground.archive(repository, size)?;
     docker(ground)?
         .arg("import")
@@ -130,7 +137,7 @@ fn file_in(ground: &Ground, reference: &str) -> Result<String> {
 }
 
 fn docker(ground: &Ground) -> Result<Program> {
-    let host = ground.engine()?.docker_host();
+    let host = ground.docker()?.host();
     Ok(ground
         .program("docker")?
         .env("DOCKER_HOST", host)

@@ -9,9 +9,9 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
-use super::engine::Engine;
+use super::engine::{Containerd, Docker};
 use crate::content::Noise;
 use crate::layout::{Descriptor, Layout};
 use crate::process::Program;
@@ -30,7 +30,8 @@ pub(super) const FILE: &str = "content";
 
 // What runs is dropped before the folder that it uses.
 pub(super) struct Ground {
-    engine: OnceCell<Engine>,
+    docker: OnceCell<Result<Docker, String>>,
+    containerd: OnceCell<Result<Containerd, String>>,
     registry: Registry,
     tools: Tools,
     seed: u64,
@@ -59,7 +60,8 @@ impl Ground {
         let tools = Tools::ensure(workspace)?;
         let scratch = Scratch::new()?;
         Ok(Self {
-            engine: OnceCell::new(),
+            docker: OnceCell::new(),
+            containerd: OnceCell::new(),
             registry: Registry::start(subject, &scratch, workspace, &tools)?,
             tools,
             seed,
@@ -97,13 +99,20 @@ impl Ground {
         self.at_home(self.tools.program(name))
     }
 
-    /// The engine, started by the first who asks.
-    pub(super) fn engine(&self) -> Result<&Engine> {
-        if let Some(engine) = self.engine.get() {
-            return Ok(engine);
-        }
-        let engine = Engine::start(&self.scratch)?;
-        Ok(self.engine.get_or_init(|| engine))
+    /// Started by the first who asks. Who asks after a failure is told of it again.
+    pub(super) fn containerd(&self) -> Result<&Containerd> {
+        let start = || Containerd::start(&self.scratch).map_err(|error| format!("{error:#}"));
+        let started = self.containerd.get_or_init(start).as_ref();
+        started.map_err(|error| anyhow!("{error}"))
+    }
+
+    /// The same for docker.
+    pub(super) fn docker(&self) -> Result<&Docker> {
+        let containerd = self.containerd()?;
+        let start =
+            || Docker::start(&self.scratch, containerd).map_err(|error| format!("{error:#}"));
+        let started = self.docker.get_or_init(start).as_ref();
+        started.map_err(|error| anyhow!("{error}"))
     }
 
     pub(super) fn noise(&self, label: &str) -> Noise {

@@ -1,5 +1,6 @@
 //! The head of a request, byte by byte.
 
+use super::value::{Next, Number, Word};
 use super::{Framing, Step, Violation, is_field, is_token};
 
 /// Longer than every registered method.
@@ -11,10 +12,6 @@ const MAX_EMPTY_LINES: u8 = 4;
 const VERSION: &[u8] = b"HTTP/1.";
 const LENGTH: &[u8] = b"content-length";
 const CODING: &[u8] = b"transfer-encoding";
-const CHUNKED: &[u8] = b"chunked";
-
-/// A length that does not fit a signed 64-bit number is nobody's body.
-const MAX_LENGTH: u64 = i64::MAX as u64;
 
 /// How large a head may be.
 #[derive(Debug, Clone, Copy)]
@@ -55,22 +52,6 @@ enum At {
     Length(Number),
     Coding(Word),
     HeadEnd,
-}
-
-/// A number with optional white space around it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Number {
-    Before,
-    Digits(u64),
-    After(u64),
-}
-
-/// The word `chunked`, as far as it was read, with optional white space around it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Word {
-    Before,
-    Read(u8),
-    After,
 }
 
 /// As much of a header's name as it takes to know the two that frame bodies.
@@ -209,9 +190,9 @@ impl Head {
         match byte {
             b':' => match self.name.known() {
                 Some(LENGTH) if self.length.is_some() => Err(Violation::RepeatedLength),
-                Some(LENGTH) => Ok(At::Length(Number::Before)),
+                Some(LENGTH) => Ok(At::Length(Number::default())),
                 Some(CODING) if self.chunked => Err(Violation::TransferCoding),
-                Some(CODING) => Ok(At::Coding(Word::Before)),
+                Some(CODING) => Ok(At::Coding(Word::default())),
                 _ => Ok(At::Value),
             },
             byte if is_token(byte) => {
@@ -223,39 +204,23 @@ impl Head {
     }
 
     fn length(&mut self, number: Number, byte: u8) -> Result<At, Violation> {
-        let next = match (number, byte) {
-            (Number::Before, b' ' | b'\t') => Number::Before,
-            (Number::Before, b'0'..=b'9') => Number::Digits(u64::from(byte - b'0')),
-            (Number::Digits(value), b'0'..=b'9') => Number::Digits(append(value, byte)?),
-            (Number::Digits(value) | Number::After(value), b' ' | b'\t') => Number::After(value),
-            (Number::Digits(value) | Number::After(value), b'\r') => {
-                self.length = Some(value);
-                return Ok(At::LineEnd);
+        Ok(match number.next(byte)? {
+            Next::More(number) => At::Length(number),
+            Next::Done(length) => {
+                self.length = Some(length);
+                At::LineEnd
             }
-            (_, b'\n') => return Err(Violation::BareLineFeed),
-            _ => return Err(Violation::ContentLength),
-        };
-        Ok(At::Length(next))
+        })
     }
 
     fn coding(&mut self, word: Word, byte: u8) -> Result<At, Violation> {
-        let complete = match word {
-            Word::Read(read) => usize::from(read) == CHUNKED.len(),
-            Word::Before | Word::After => word == Word::After,
-        };
-        let next = match (word, byte) {
-            (Word::Before, b' ' | b'\t') => Word::Before,
-            (_, b'\r') if complete => {
+        Ok(match word.next(byte)? {
+            Next::More(word) => At::Coding(word),
+            Next::Done(()) => {
                 self.chunked = true;
-                return Ok(At::LineEnd);
+                At::LineEnd
             }
-            (_, b' ' | b'\t') if complete => Word::After,
-            (_, b'\n') => return Err(Violation::BareLineFeed),
-            (Word::Before, byte) => spell(0, byte)?,
-            (Word::Read(read), byte) => spell(read, byte)?,
-            (Word::After, _) => return Err(Violation::TransferCoding),
-        };
-        Ok(At::Coding(next))
+        })
     }
 
     const fn framing(&self) -> Result<Framing, Violation> {
@@ -314,22 +279,6 @@ const fn value_end(byte: u8) -> Result<At, Violation> {
         b'\r' => Ok(At::LineEnd),
         b'\n' => Err(Violation::BareLineFeed),
         _ => Err(Violation::HeaderValue),
-    }
-}
-
-fn append(value: u64, digit: u8) -> Result<u64, Violation> {
-    let value = value
-        .checked_mul(10)
-        .and_then(|value| value.checked_add(u64::from(digit - b'0')));
-    value
-        .filter(|value| *value <= MAX_LENGTH)
-        .ok_or(Violation::ContentLength)
-}
-
-fn spell(read: u8, byte: u8) -> Result<Word, Violation> {
-    match CHUNKED.get(usize::from(read)) {
-        Some(expected) if expected.eq_ignore_ascii_case(&byte) => Ok(Word::Read(read + 1)),
-        _ => Err(Violation::TransferCoding),
     }
 }
 

@@ -53,20 +53,47 @@ fn what_two_parsers_could_read_differently_is_refused() {
         (head("Content-Length: 5, 5\r\n"), V::ContentLength),
         (head("Content-Length: 5 5\r\n"), V::ContentLength),
         (head("Content-Length: \r\n"), V::ContentLength),
-        (head("Content-Length: 18446744073709551616\r\n"), V::ContentLength),
-        (head("Content-Length: 9223372036854775808\r\n"), V::ContentLength),
-        (head("Content-Length: 5\r\nContent-Length: 5\r\n"), V::RepeatedLength),
-        (head("Content-Length: 5\r\ncontent-length: 6\r\n"), V::RepeatedLength),
-        (head("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"), V::LengthAndCoding),
-        (head("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n"), V::LengthAndCoding),
-        (head("Transfer-Encoding: chunked, identity\r\n"), V::TransferCoding),
+        (
+            head("Content-Length: 18446744073709551616\r\n"),
+            V::ContentLength,
+        ),
+        (
+            head("Content-Length: 9223372036854775808\r\n"),
+            V::ContentLength,
+        ),
+        (
+            head("Content-Length: 5\r\nContent-Length: 5\r\n"),
+            V::RepeatedLength,
+        ),
+        (
+            head("Content-Length: 5\r\ncontent-length: 6\r\n"),
+            V::RepeatedLength,
+        ),
+        (
+            head("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"),
+            V::LengthAndCoding,
+        ),
+        (
+            head("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n"),
+            V::LengthAndCoding,
+        ),
+        (
+            head("Transfer-Encoding: chunked, identity\r\n"),
+            V::TransferCoding,
+        ),
         (head("Transfer-Encoding: identity\r\n"), V::TransferCoding),
-        (head("Transfer-Encoding: gzip, chunked\r\n"), V::TransferCoding),
+        (
+            head("Transfer-Encoding: gzip, chunked\r\n"),
+            V::TransferCoding,
+        ),
         (head("Transfer-Encoding: xchunked\r\n"), V::TransferCoding),
         (head("Transfer-Encoding: chunkedx\r\n"), V::TransferCoding),
         (head("Transfer-Encoding: chunk\r\n"), V::TransferCoding),
         (head("Transfer-Encoding:\r\n"), V::TransferCoding),
-        (head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), V::TransferCoding),
+        (
+            head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+            V::TransferCoding,
+        ),
         (head("Transfer-Encoding : chunked\r\n"), V::HeaderName),
         (head("Transfer-Encoding\t: chunked\r\n"), V::HeaderName),
         (head(": x\r\n"), V::HeaderName),
@@ -91,7 +118,10 @@ fn what_two_parsers_could_read_differently_is_refused() {
         (" GET / HTTP/1.1\r\n\r\n".to_owned(), V::Method),
         ("\x16\x03\x01\x02".to_owned(), V::Method),
         (format!("{long} / HTTP/1.1\r\n\r\n"), V::Method),
-        ("\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\n".to_owned(), V::EmptyLines),
+        (
+            "\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\n".to_owned(),
+            V::EmptyLines,
+        ),
         ("\nGET / HTTP/1.1\r\n".to_owned(), V::BareLineFeed),
         (
             "PUT / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(),
@@ -102,8 +132,14 @@ fn what_two_parsers_could_read_differently_is_refused() {
         (chunked("-5\r\nhello"), V::ChunkSize),
         (chunked("0x5\r\nhello"), V::ChunkSize),
         (chunked("\r\nhello"), V::ChunkSize),
-        (chunked(&format!("5;{long}\r\nhello\r\n")), V::ChunkExtension),
-        (chunked(&format!("1;{}\r\na\r\n", "e".repeat(200)).repeat(30)), V::ChunkExtension),
+        (
+            chunked(&format!("5;{long}\r\nhello\r\n")),
+            V::ChunkExtension,
+        ),
+        (
+            chunked(&format!("1;{}\r\na\r\n", "e".repeat(200)).repeat(30)),
+            V::ChunkExtension,
+        ),
         (chunked("5;a\0b\r\nhello\r\n"), V::ChunkExtension),
         (chunked("5;a\nhello\r\n"), V::BareLineFeed),
         (chunked("5\nhello\n0\n\n"), V::BareLineFeed),
@@ -114,7 +150,10 @@ fn what_two_parsers_could_read_differently_is_refused() {
         (chunked("0\r\n\n"), V::BareLineFeed),
         (chunked("0\r\nX: a\n\r\n"), V::BareLineFeed),
         (chunked("0\r\n folded\r\n\r\n"), V::Trailer),
-        (chunked(&format!("0\r\n{}\r\n\r\n", "X: a\r\n".repeat(3000))), V::Trailer),
+        (
+            chunked(&format!("0\r\n{}\r\n\r\n", "X: a\r\n".repeat(3000))),
+            V::Trailer,
+        ),
     ] {
         let shown: String = request.chars().take(120).collect();
         assert_eq!(verdict(&request), Some(expected), "{shown:?}");
@@ -200,13 +239,12 @@ prop_compose! {
     fn request()(
         method in "[A-Z]{1,10}",
         target in "/[!-~]{0,60}",
-        minor in 1..=1u8,
         before in prop::collection::vec(header(), 0..3),
         after in prop::collection::vec(header(), 0..3),
         (framing, body) in body(),
     ) -> Vec<u8> {
         let (before, after) = (before.concat(), after.concat());
-        let head = format!("{method} {target} HTTP/1.{minor}\r\n{before}{framing}{after}\r\n");
+        let head = format!("{method} {target} HTTP/1.1\r\n{before}{framing}{after}\r\n");
         let mut request = head.into_bytes();
         request.extend_from_slice(&body);
         request

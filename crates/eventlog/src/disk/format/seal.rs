@@ -2,7 +2,8 @@
 
 use bytes::{Buf, BufMut};
 
-use super::frame::{Frame, FrameWriter, Kind};
+use super::frame::{Frame, Kind};
+use super::frame_writer::FrameWriter;
 use crate::disk::index::Index;
 
 const MAGIC: &[u8; 8] = b"MRDNSEAL";
@@ -13,7 +14,7 @@ pub(in crate::disk) const TRAILER: usize = 16;
 /// What is known about a segment to which nothing will be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::disk) struct Seal {
-    /// When its last group was written.
+    /// When its last records were written.
     pub(in crate::disk) newest_millis: u64,
     /// For each shard, the offset at which the following segment goes on.
     pub(in crate::disk) next: Box<[u64]>,

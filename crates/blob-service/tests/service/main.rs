@@ -1,0 +1,15 @@
+//! The blob service, over stores in memory and on disk.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod collection;
+mod crash_points;
+mod downloads;
+mod faults;
+mod harness;
+mod metadata;
+mod model;
+mod race;
+mod restart;
+mod turns;
+mod uploads;

@@ -1,0 +1,211 @@
+//! A whole state, read into maps.
+//!
+//! Owns the reading of every kind of row, key and value. A pair that cannot be read, or whose kind
+//! nobody knows, is a violation; so is a key that does not come out of the key tree the way it went
+//! in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::ops::{Bound, ControlFlow};
+
+use meridian_clock::Version;
+use meridian_event::{Envelope, RegistryId};
+use meridian_oci::{Digest, RepositoryName, Tag as TagName};
+
+use super::Findings;
+use crate::key;
+use crate::row::{
+    Answer, Blob, Link, Manifest, Needs, Outgoing, Owner, Repository, Row, Spent, Sweep, Tag,
+    TagCell,
+};
+use crate::{ObjectKey, Read, Referrer, RequestId, Stream, System, Usage};
+
+/// A repository of a registry.
+pub(super) type Place = (RegistryId, RepositoryName);
+/// A digest in a repository.
+pub(super) type Named = (Place, Digest);
+
+#[derive(Debug, Default)]
+pub(super) struct Census {
+    pub(super) system: Option<System>,
+    pub(super) registries: BTreeMap<String, RegistryId>,
+    pub(super) usage: BTreeMap<RegistryId, Usage>,
+    pub(super) repositories: BTreeMap<Place, Repository>,
+    pub(super) manifests: BTreeMap<Named, Manifest>,
+    /// Lengths of manifests.
+    pub(super) bodies: BTreeMap<Named, u64>,
+    pub(super) needs: BTreeMap<Named, Needs>,
+    pub(super) tag_cells: BTreeMap<(Place, TagName), TagCell>,
+    pub(super) tags: BTreeMap<(Place, TagName), Tag>,
+    pub(super) tags_of: BTreeSet<(Named, TagName)>,
+    /// By subject, then by the referrer's digest.
+    pub(super) referrers: BTreeMap<(Named, Digest), Referrer>,
+    /// By leaf, then by the manifest's digest.
+    pub(super) holders: BTreeSet<(Named, Digest)>,
+    pub(super) links: BTreeMap<Named, Link>,
+    pub(super) linked_in: BTreeSet<Named>,
+    pub(super) blobs: BTreeMap<(RegistryId, Digest), Blob>,
+    pub(super) turns: BTreeSet<(u64, RegistryId, Digest)>,
+    pub(super) objects: BTreeMap<ObjectKey, Owner>,
+    pub(super) doomed: BTreeMap<ObjectKey, RegistryId>,
+    pub(super) spent: BTreeMap<(u64, u64), Spent>,
+    pub(super) sweeps: BTreeMap<Named, Sweep>,
+    pub(super) answers: BTreeMap<RequestId, Answer>,
+    /// By the suffix of the key.
+    pub(super) requests: BTreeMap<Version, RequestId>,
+    pub(super) streams: BTreeMap<u16, Stream>,
+    pub(super) outbox: BTreeMap<(u16, u64), Envelope>,
+}
+
+impl Census {
+    /// Reads everything.
+    pub(super) fn take<S: Read>(store: &S, findings: &mut Findings) -> Result<Self, S::Error> {
+        let mut census = Self::default();
+        store.scan((Bound::Unbounded, Bound::Unbounded), &mut |key, value| {
+            let counted = census.count(key, value);
+            findings.demand("every pair is readable", counted.is_some(), &key);
+            ControlFlow::Continue(())
+        })?;
+        Ok(census)
+    }
+
+    /// Whether a generation was ever named.
+    pub(super) fn is_spent(&self, object: ObjectKey) -> bool {
+        let ObjectKey { epoch, generation } = object;
+        let block = self.spent.get(&(epoch, generation / Spent::BITS));
+        block.is_some_and(|block| block.bits & (1 << (generation % Spent::BITS)) != 0)
+    }
+
+    /// Whether a manifest is present.
+    pub(super) fn is_present(&self, manifest: &Named) -> bool {
+        self.manifests.get(manifest).is_some_and(Manifest::is_present)
+    }
+
+    fn count(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
+        let (kind, rest) = key.split_first()?;
+        match kind {
+            b'Z' => self.system = rest.is_empty().then_some(row(value)?),
+            b'G' => drop(self.registries.insert(key::parse(rest)?, row(value)?)),
+            b'U' => drop(self.usage.insert(registry(rest)?, row(value)?)),
+            b'R' => {
+                let (registry, name) = key::take_registry(rest)?;
+                self.repositories.insert((registry, key::parse(name)?), row(value)?);
+            }
+            b'M' => drop(self.manifests.insert(named(rest)?, row(value)?)),
+            b'm' => drop(self.bodies.insert(named(rest)?, value.len() as u64)),
+            b'n' => drop(self.needs.insert(named(rest)?, row(value)?)),
+            b'T' => drop(self.tag_cells.insert(tagged(rest)?, row(value)?)),
+            b't' => drop(self.tags.insert(tagged(rest)?, row(value)?)),
+            b'd' => {
+                let (place, rest) = place(rest)?;
+                let (digest, tag) = key::take_digest(rest)?;
+                mark(value)?;
+                self.tags_of.insert(((place, digest), key::parse(tag)?));
+            }
+            b's' => drop(self.referrers.insert(two_digests(rest)?, row(value)?)),
+            b'h' => {
+                mark(value)?;
+                self.holders.insert(two_digests(rest)?);
+            }
+            b'L' => drop(self.links.insert(named(rest)?, row(value)?)),
+            _ => return self.count_of_region(*kind, rest, value),
+        }
+        Some(())
+    }
+
+    /// What is not within a repository.
+    fn count_of_region(&mut self, kind: u8, rest: &[u8], value: &[u8]) -> Option<()> {
+        match kind {
+            b'k' => {
+                let (registry, rest) = key::take_registry(rest)?;
+                let (digest, name) = key::take_digest(rest)?;
+                mark(value)?;
+                self.linked_in.insert(((registry, key::parse(name)?), digest));
+            }
+            b'B' => drop(self.blobs.insert(digest_of_registry(rest)?, row(value)?)),
+            b'c' => {
+                let (millis, rest) = key::take_u64(rest)?;
+                let (registry, digest) = digest_of_registry(rest)?;
+                mark(value)?;
+                self.turns.insert((millis, registry, digest));
+            }
+            b'p' => drop(self.objects.insert(object(rest)?, row(value)?)),
+            b'x' => drop(self.doomed.insert(object(rest)?, row(value)?)),
+            b'g' => {
+                let ObjectKey { epoch, generation } = object(rest)?;
+                self.spent.insert((epoch, generation), row(value)?);
+            }
+            b'w' => drop(self.sweeps.insert(named(rest)?, row(value)?)),
+            b'Q' => drop(self.answers.insert(RequestId(rest.try_into().ok()?), row(value)?)),
+            b'q' => {
+                // A version within a key has no zero byte behind it, unlike a registry.
+                let version = registry(&[rest, &[0]].concat())?.version();
+                self.requests.insert(version, row(value)?);
+            }
+            b'S' => {
+                let shard = u16::from_be_bytes(rest.try_into().ok()?);
+                self.streams.insert(shard, row(value)?);
+            }
+            b'o' => {
+                let (shard, seq) = rest.split_first_chunk::<2>()?;
+                let seq = u64::from_be_bytes(seq.try_into().ok()?);
+                let Outgoing(envelope) = row(value)?;
+                self.outbox.insert((u16::from_be_bytes(*shard), seq), envelope);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+fn row<T: Row>(value: &[u8]) -> Option<T> {
+    T::decode::<Infallible>(value).ok()
+}
+
+/// A row that says all by being there.
+fn mark(value: &[u8]) -> Option<()> {
+    value.is_empty().then_some(())
+}
+
+fn place(rest: &[u8]) -> Option<(Place, &[u8])> {
+    let (registry, rest) = key::take_registry(rest)?;
+    let (name, rest) = key::take_repository(rest)?;
+    Some(((registry, name), rest))
+}
+
+fn registry(rest: &[u8]) -> Option<RegistryId> {
+    let (registry, rest) = key::take_registry(rest)?;
+    rest.is_empty().then_some(registry)
+}
+
+fn named(rest: &[u8]) -> Option<Named> {
+    let (place, rest) = place(rest)?;
+    Some((place, digest(rest)?))
+}
+
+fn tagged(rest: &[u8]) -> Option<(Place, TagName)> {
+    let (place, tag) = place(rest)?;
+    Some((place, key::parse(tag)?))
+}
+
+fn two_digests(rest: &[u8]) -> Option<(Named, Digest)> {
+    let (place, rest) = place(rest)?;
+    let (first, rest) = key::take_digest(rest)?;
+    Some(((place, first), digest(rest)?))
+}
+
+fn digest_of_registry(rest: &[u8]) -> Option<(RegistryId, Digest)> {
+    let (registry, rest) = key::take_registry(rest)?;
+    Some((registry, digest(rest)?))
+}
+
+fn digest(rest: &[u8]) -> Option<Digest> {
+    let (digest, rest) = key::take_digest(rest)?;
+    rest.is_empty().then_some(digest)
+}
+
+fn object(rest: &[u8]) -> Option<ObjectKey> {
+    let (epoch, rest) = key::take_u64(rest)?;
+    let (generation, rest) = key::take_u64(rest)?;
+    rest.is_empty().then_some(ObjectKey { epoch, generation })
+}

@@ -1,0 +1,81 @@
+//! One mutation, one event: versions rise, and each shard's events are dense.
+
+use std::collections::BTreeSet;
+
+use meridian_clock::Version;
+use meridian_event::{SHARDS, shard_of};
+
+use super::Findings;
+use super::census::Census;
+
+pub(super) fn check(census: &Census, findings: &mut Findings) {
+    let Some(system) = &census.system else {
+        let is_empty = census.streams.is_empty() && census.usage.is_empty();
+        findings.demand("what is not initialized is empty", is_empty, &"system");
+        return;
+    };
+    for version in versions(census) {
+        findings.demand(
+            "no version is ahead of the last one",
+            version <= system.last,
+            &version,
+        );
+    }
+    let all = (0..SHARDS).collect::<BTreeSet<_>>();
+    let found = census.streams.keys().copied().collect::<BTreeSet<_>>();
+    findings.demand("every shard has its stream", all == found, &found);
+    for (shard, stream) in &census.streams {
+        let seqs = (*shard, 0)..=(*shard, u64::MAX);
+        let seqs = census.outbox.range(seqs).map(|((_, seq), _)| *seq);
+        findings.demand(
+            "the outbox holds what is not acknowledged, without gaps",
+            seqs.eq(stream.acknowledged + 1..stream.next),
+            &(shard, stream),
+        );
+    }
+    let mut stamped = BTreeSet::new();
+    let mut before = None;
+    for ((shard, seq), envelope) in &census.outbox {
+        let id = envelope.id;
+        findings.demand(
+            "an event is where its id says",
+            (id.region, id.shard, id.seq) == (system.region, *shard, *seq),
+            envelope,
+        );
+        findings.demand(
+            "an event is in the shard of its repository",
+            shard_of(envelope.registry, envelope.event.repository()) == *shard,
+            envelope,
+        );
+        findings.demand(
+            "a version stamps one event",
+            stamped.insert(envelope.version),
+            envelope,
+        );
+        let now = (*shard, envelope.version);
+        findings.demand(
+            "versions rise within a shard",
+            before.is_none_or(|before| before < now),
+            envelope,
+        );
+        before = Some(now);
+    }
+}
+
+fn versions(census: &Census) -> impl Iterator<Item = Version> {
+    let manifests = census.manifests.values();
+    let manifests = manifests.flat_map(|manifest| [Some(manifest.add), manifest.del]).flatten();
+    let tags = census.tag_cells.values().map(|cell| cell.version);
+    let links = census.links.values().map(|link| link.add);
+    let blobs = census.blobs.values();
+    let blobs = blobs.flat_map(|blob| [Some(blob.touched), blob.condemned]).flatten();
+    let events = census.outbox.values().map(|envelope| envelope.version);
+    let registries = census.usage.keys().map(|registry| registry.version());
+    manifests
+        .chain(tags)
+        .chain(links)
+        .chain(blobs)
+        .chain(events)
+        .chain(registries)
+        .chain(census.requests.keys().copied())
+}

@@ -1,0 +1,449 @@
+//! One shared layer, everybody who may touch it, and the disk that holds its bytes.
+//!
+//! Owns what each of them does next, and what must never be. Time moves in steps that are longer
+//! than a lease and its grace together.
+
+use std::collections::BTreeSet;
+
+use meridian_clock::Version;
+use meridian_event::{Leaf, RegistryId};
+use meridian_oci::{Algorithm, Digest, MediaType, RegistryName, RepositoryName};
+
+use crate::row::{Blob, Link, Manifest, Row};
+use crate::{
+    BlobPlace, Collect, Command, Encoding, Entry, MemoryStore, NewManifest, ObjectKey, Refusal,
+    Reply, Settings, apply, invariant, query,
+};
+
+const LEASE: u64 = 10;
+const GRACE: u64 = 5;
+const TICK: u64 = LEASE + GRACE;
+
+/// Who takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Actor {
+    /// Pushes an image of the layer to `a`: asks whether it is there, and uploads it if not.
+    Reuser,
+    /// Pushes another image of it to `a`: uploads it without asking.
+    Uploader,
+    /// Mounts it into `b` and pushes an image there.
+    Mounter,
+    /// Deletes the image that was there from the beginning.
+    Deleter,
+    /// Deletes the layer from `a`.
+    Remover,
+    /// Proposes the uploader's record once more, whenever, as often as it likes; nobody remembers
+    /// the request.
+    Ghost,
+}
+
+/// What happens next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// The next step of an actor.
+    Act(Actor),
+    /// Time passes.
+    Tick,
+    /// The collector wants the layer condemned.
+    Condemn,
+    /// The collector wants it removed.
+    Remove,
+    /// A deleter reads that an object is doomed.
+    Take(u64),
+    /// A deleter deletes an object that it once read about.
+    Erase(u64),
+    /// A deleter reports it gone.
+    Report(u64),
+}
+
+/// How far an actor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Begin,
+    /// Was told that the layer is there, if it touches it.
+    MustTouch,
+    /// Was told that it is not there, or did not ask.
+    MustUpload,
+    /// Wrote the bytes.
+    MustRecord,
+    /// Relies on the layer.
+    MustPut,
+    Done,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct World {
+    store: MemoryStore,
+    registry: RegistryId,
+    actors: Vec<(Actor, Progress)>,
+    now: u64,
+    ticks: u8,
+    /// Generations whose bytes are on the disk.
+    disk: BTreeSet<u64>,
+    /// Generations of which a deleter read that they are doomed.
+    hand: BTreeSet<u64>,
+    /// Repository and author of each image that was acknowledged and not deleted since.
+    images: BTreeSet<(&'static str, u64)>,
+    /// Repository and end of each lease that was acknowledged.
+    leases: BTreeSet<(&'static str, u64)>,
+    /// Whether the last action was a command.
+    is_changed: bool,
+}
+
+impl World {
+    /// The layer is in `a`, with an image that needs it.
+    pub(super) fn new(actors: &[Actor], ticks: u8) -> Self {
+        let region = "eu".parse().unwrap();
+        let placeholder = RegistryId::new(Version::next(None, 0, region));
+        let mut world = Self {
+            store: MemoryStore::default(),
+            registry: placeholder,
+            actors: actors.iter().map(|actor| (*actor, Progress::Begin)).collect(),
+            now: 1,
+            ticks,
+            disk: BTreeSet::new(),
+            hand: BTreeSet::new(),
+            images: BTreeSet::new(),
+            leases: BTreeSet::new(),
+            is_changed: true,
+        };
+        world.say(Command::Initialize {
+            region,
+            epoch: 1,
+            settings: Settings {
+                lease_millis: LEASE,
+                grace_millis: GRACE,
+                request_millis: 0,
+                request_count: 0,
+            },
+        });
+        world.say(Command::CreateRegistry { name: registry() });
+        world.registry = query::registry(&world.store, &registry()).unwrap().unwrap();
+        world.disk.insert(1);
+        world.record("a", 1);
+        world.put("a", 0);
+        world
+    }
+
+    pub(super) fn actions(&self) -> Vec<Action> {
+        let actors = self.actors.iter();
+        let busy = actors.filter(|(_, progress)| *progress != Progress::Done);
+        let mut actions: Vec<_> = busy
+            .filter(|(actor, _)| *actor != Actor::Ghost || self.has_recorded(Actor::Uploader))
+            .map(|(actor, _)| Action::Act(*actor))
+            .collect();
+        actions.extend([Action::Condemn, Action::Remove]);
+        if self.ticks > 0 {
+            actions.push(Action::Tick);
+        }
+        for (_, object) in query::doomed(&self.store, 100).unwrap() {
+            actions.push(Action::Take(object.generation));
+        }
+        for generation in &self.hand {
+            let is_there = self.disk.contains(generation);
+            actions.push(if is_there {
+                Action::Erase(*generation)
+            } else {
+                Action::Report(*generation)
+            });
+        }
+        actions
+    }
+
+    pub(super) fn after(&self, action: Action) -> Self {
+        let mut world = self.clone();
+        world.is_changed = false;
+        let candidates = vec![(world.registry, layer().digest)];
+        match action {
+            Action::Act(actor) => world.act(actor),
+            Action::Tick => {
+                world.ticks -= 1;
+                world.now += TICK;
+            }
+            Action::Condemn => {
+                world.say(Command::Collect(Collect::Condemn(candidates)));
+            }
+            Action::Remove => {
+                world.say(Command::Collect(Collect::Remove(candidates)));
+            }
+            Action::Take(generation) => {
+                world.hand.insert(generation);
+            }
+            Action::Erase(generation) => {
+                world.disk.remove(&generation);
+            }
+            Action::Report(generation) => {
+                world.say(Command::Collect(Collect::Deleted(vec![object(generation)])));
+            }
+        }
+        let now = world.now;
+        world.leases.retain(|(_, end)| *end > now);
+        world
+    }
+
+    /// What must not be, if it is.
+    pub(super) fn wrong(&self) -> Option<String> {
+        for (repository, author) in &self.images {
+            let digest = image(repository, *author).digest;
+            let name = name(repository);
+            let is_there =
+                query::manifest_stat(&self.store, self.registry, &name, &digest.into()).unwrap();
+            if is_there.is_none() || !self.has_bytes(repository) {
+                return Some(format!("the acknowledged image {author} of {repository} is lost"));
+            }
+        }
+        for (repository, _) in &self.leases {
+            if !self.has_bytes(repository) {
+                return Some(format!("the layer is lost in {repository} before its lease is over"));
+            }
+        }
+        for generation in self.named() {
+            if !self.disk.contains(&generation) {
+                return Some(format!("the object {generation} was deleted while a blob names it"));
+            }
+        }
+        if !self.is_changed {
+            return None;
+        }
+        let violations = invariant::check(&self.store).unwrap();
+        violations.first().map(ToString::to_string)
+    }
+
+    /// Everything on which the future depends. Versions are left out but for the time in them: the
+    /// rules compare them within one row only, and what comes of that is here.
+    pub(super) fn fingerprint(&self) -> Digest {
+        let mut state = Vec::new();
+        for (key, value) in self.store.pairs() {
+            let row = match key[0] {
+                b'M' => {
+                    let manifest = Manifest::decode::<()>(value).unwrap();
+                    vec![u8::from(manifest.is_present())]
+                }
+                b'L' => Link::decode::<()>(value).unwrap().lease.to_be_bytes().to_vec(),
+                b'B' => {
+                    let blob = Blob::decode::<()>(value).unwrap();
+                    let is_condemned = blob.condemned.is_some();
+                    let (touched, place) = (blob.touched.millis, blob.place);
+                    format!("{touched} {is_condemned} {:?} {place:?}", blob.due).into_bytes()
+                }
+                b'k' | b'h' | b'n' | b'p' | b'x' | b'g' | b'c' | b'w' => value.to_vec(),
+                _ => continue,
+            };
+            state.extend_from_slice(key);
+            state.extend_from_slice(&row);
+        }
+        let Self {
+            store: _,
+            registry: _,
+            actors,
+            now,
+            ticks,
+            disk,
+            hand,
+            images,
+            leases,
+            is_changed: _,
+        } = self;
+        let rest = format!("{actors:?} {now} {ticks} {disk:?} {hand:?} {images:?} {leases:?}");
+        state.extend_from_slice(rest.as_bytes());
+        Digest::of(Algorithm::Sha256, &state)
+    }
+
+    fn act(&mut self, actor: Actor) {
+        let place = self.actors.iter().position(|(other, _)| *other == actor).unwrap();
+        let author = place as u64 + 2;
+        let next = match (actor, self.actors[place].1) {
+            (Actor::Deleter, _) => self.delete_image(),
+            (Actor::Remover, _) => self.remove_layer(),
+            (Actor::Ghost, _) => {
+                let uploader = self.actors.iter().position(|(it, _)| *it == Actor::Uploader);
+                self.record("a", uploader.unwrap() as u64 + 2);
+                Progress::Begin
+            }
+            (Actor::Reuser, Progress::Begin) => self.ask(),
+            (Actor::Mounter, Progress::Begin) => self.mount(),
+            (Actor::Uploader, Progress::Begin) => Progress::MustUpload,
+            (_, Progress::MustTouch) => self.touch(),
+            (_, Progress::MustUpload) => {
+                self.disk.insert(author);
+                Progress::MustRecord
+            }
+            (_, Progress::MustRecord) => self.record("a", author),
+            (Actor::Mounter, Progress::MustPut) => self.put("b", author),
+            (_, Progress::MustPut) => self.put("a", author),
+            (_, Progress::Done) => Progress::Done,
+        };
+        self.actors[place].1 = next;
+    }
+
+    fn ask(&self) -> Progress {
+        let found = query::blob(&self.store, self.registry, &name("a"), layer().digest, self.now);
+        match found.unwrap() {
+            None => Progress::MustUpload,
+            Some(view) if view.wants_touch => Progress::MustTouch,
+            Some(_) => Progress::MustPut,
+        }
+    }
+
+    fn touch(&mut self) -> Progress {
+        let reply = self.say(Command::TouchBlob {
+            registry: registry(),
+            repository: name("a"),
+            digest: layer().digest,
+        });
+        match reply {
+            Reply::Done { .. } => self.leased("a"),
+            Reply::Refused(Refusal::BlobUnknown) => Progress::MustUpload,
+            other => panic!("a touch was answered {other:?}"),
+        }
+    }
+
+    fn mount(&mut self) -> Progress {
+        let reply = self.say(Command::MountBlob {
+            registry: registry(),
+            repository: name("b"),
+            from: Some(name("a")),
+            digest: layer().digest,
+        });
+        match reply {
+            Reply::Done { .. } => self.leased("b"),
+            Reply::Nothing => Progress::Done,
+            other => panic!("a mount was answered {other:?}"),
+        }
+    }
+
+    fn record(&mut self, repository: &'static str, generation: u64) -> Progress {
+        let reply = self.say(Command::PutBlob {
+            registry: registry(),
+            repository: name(repository),
+            blob: layer(),
+            encoding: Encoding::Plain,
+            place: BlobPlace::Stored(object(generation)),
+        });
+        match reply {
+            Reply::Done { .. } => self.leased(repository),
+            // The ghost came first, and what it recorded is gone again.
+            Reply::Refused(Refusal::BlobUnknown) => Progress::Done,
+            other => panic!("a record was answered {other:?}"),
+        }
+    }
+
+    fn leased(&mut self, repository: &'static str) -> Progress {
+        self.leases.insert((repository, self.now + LEASE));
+        Progress::MustPut
+    }
+
+    fn put(&mut self, repository: &'static str, author: u64) -> Progress {
+        let reply = self.say(Command::PutManifest(Box::new(image(repository, author))));
+        match reply {
+            Reply::Done { .. } => drop(self.images.insert((repository, author))),
+            Reply::Refused(Refusal::LeavesUnknown(_)) => {}
+            other => panic!("an image was answered {other:?}"),
+        }
+        Progress::Done
+    }
+
+    fn delete_image(&mut self) -> Progress {
+        self.say(Command::DeleteManifest {
+            registry: registry(),
+            repository: name("a"),
+            digest: image("a", 0).digest,
+            condition: None,
+        });
+        self.images.remove(&("a", 0));
+        Progress::Done
+    }
+
+    fn remove_layer(&mut self) -> Progress {
+        let reply = self.say(Command::DeleteBlob {
+            registry: registry(),
+            repository: name("a"),
+            digest: layer().digest,
+        });
+        match reply {
+            Reply::Done { .. } => self.leases.retain(|(repository, _)| *repository != "a"),
+            Reply::Refused(_) => {}
+            other => panic!("a deletion was answered {other:?}"),
+        }
+        Progress::Done
+    }
+
+    fn say(&mut self, command: Command) -> Reply {
+        let entry = Entry {
+            millis: self.now,
+            request: None,
+            command,
+        };
+        self.is_changed = true;
+        apply(&mut self.store, &entry).unwrap()
+    }
+
+    fn has_recorded(&self, actor: Actor) -> bool {
+        let mut actors = self.actors.iter();
+        actors.any(|(it, progress)| {
+            *it == actor && matches!(progress, Progress::MustPut | Progress::Done)
+        })
+    }
+
+    /// Whether the layer can be pulled from a repository.
+    fn has_bytes(&self, repository: &str) -> bool {
+        let name = name(repository);
+        let view = query::blob(&self.store, self.registry, &name, layer().digest, self.now);
+        view.unwrap().is_some_and(|view| match view.place {
+            BlobPlace::Inline(_) => true,
+            BlobPlace::Stored(object) => self.disk.contains(&object.generation),
+        })
+    }
+
+    /// The generations that blob records name.
+    fn named(&self) -> Vec<u64> {
+        let rows = self.store.pairs().filter(|(key, _)| key[0] == b'B');
+        let places = rows.map(|(_, row)| Blob::decode::<()>(row).unwrap().place);
+        let generations = places.filter_map(|place| match place {
+            BlobPlace::Inline(_) => None,
+            BlobPlace::Stored(object) => Some(object.generation),
+        });
+        generations.collect()
+    }
+}
+
+fn registry() -> RegistryName {
+    "default".parse().unwrap()
+}
+
+fn name(repository: &str) -> RepositoryName {
+    repository.parse().unwrap()
+}
+
+fn object(generation: u64) -> ObjectKey {
+    ObjectKey {
+        epoch: 1,
+        generation,
+    }
+}
+
+fn layer() -> Leaf {
+    Leaf {
+        digest: Digest::of(Algorithm::Sha256, b"a layer"),
+        size: 7,
+    }
+}
+
+/// An author's image of the layer.
+fn image(repository: &str, author: u64) -> NewManifest {
+    let bytes = author.to_be_bytes().to_vec();
+    NewManifest {
+        registry: registry(),
+        repository: name(repository),
+        digest: Digest::of(Algorithm::Sha256, &bytes),
+        media_type: MediaType::OCI_IMAGE_MANIFEST,
+        bytes,
+        blobs: vec![layer()],
+        foreign: Vec::new(),
+        children: Vec::new(),
+        subject: None,
+        referrer: None,
+        tags: Vec::new(),
+        condition: None,
+    }
+}

@@ -1,0 +1,127 @@
+//! How often each command touches the map. Pinned from above, with a little room: a change that
+//! needs more is seen here before it is seen as load.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::ops::Bound;
+
+use meridian_catalog::{
+    BlobPlace, Collect, Command, Entry, MemoryStore, Read, Reply, RequestId, Visit, Write, apply,
+};
+
+use crate::stage::{
+    Manifested, SETTINGS, Stage, blob, delete_manifest, delete_tag, image, index, object,
+    put_blob, registry, repository,
+};
+
+/// A map that counts.
+struct Counting {
+    store: MemoryStore,
+    reads: Cell<usize>,
+    writes: usize,
+}
+
+impl Read for Counting {
+    type Error = Infallible;
+
+    fn get<T>(&self, key: &[u8], look: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Infallible> {
+        self.reads.update(|reads| reads + 1);
+        self.store.get(key, look)
+    }
+
+    fn scan(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        visit: Visit<'_>,
+    ) -> Result<(), Infallible> {
+        self.reads.update(|reads| reads + 1);
+        self.store.scan(range, visit)
+    }
+}
+
+impl Write for Counting {
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Infallible> {
+        self.writes += 1;
+        self.store.put(key, value)
+    }
+
+    fn remove(&mut self, key: &[u8]) -> Result<(), Infallible> {
+        self.writes += 1;
+        self.store.remove(key)
+    }
+}
+
+/// Reads and writes of a command that takes effect, under a request id.
+fn cost(stage: &mut Stage, command: Command) -> (usize, usize) {
+    let mut counting = Counting {
+        store: stage.store.clone(),
+        reads: Cell::new(0),
+        writes: 0,
+    };
+    let entry = Entry {
+        millis: stage.now,
+        request: Some(RequestId([255; 16])),
+        command: command.clone(),
+    };
+    let reply = apply(&mut counting, &entry).unwrap();
+    assert!(!matches!(reply, Reply::Refused(_) | Reply::Nothing));
+    stage.say(command);
+    (counting.reads.get(), counting.writes)
+}
+
+#[test]
+fn a_command_costs_a_few_dozen_operations_at_most() {
+    let mut stage = Stage::new(SETTINGS);
+    for number in 1..=4 {
+        stage.upload("a", number);
+    }
+    let leaves = [1, 2, 3, 4].map(blob);
+    let image = image(&leaves);
+    let top = index(&[image.leaf()]);
+    let upload = |number| put_blob("a", blob(number), BlobPlace::Stored(object(number)));
+    let put = |new| Command::PutManifest(Box::new(new));
+    let id = stage.id();
+    let candidate = vec![(id, blob(9).digest)];
+
+    let mut too_much = Vec::new();
+    let mut pin = |name: &str, (reads, writes): (usize, usize), most: (usize, usize)| {
+        if reads > most.0 || writes > most.1 {
+            too_much.push(format!("{name}: {reads} reads, {writes} writes, not {most:?}"));
+        }
+    };
+    pin("put blob", cost(&mut stage, upload(5)), (14, 16));
+    pin("put blob again", cost(&mut stage, upload(5)), (10, 9));
+    let touch = Command::TouchBlob {
+        registry: registry(),
+        repository: repository("a"),
+        digest: blob(5).digest,
+    };
+    pin("touch blob", cost(&mut stage, touch), (8, 6));
+    let mount = Command::MountBlob {
+        registry: registry(),
+        repository: repository("b"),
+        from: Some(repository("a")),
+        digest: blob(5).digest,
+    };
+    pin("mount blob", cost(&mut stage, mount), (12, 12));
+    let tagged = image.clone().tagged(&["v"]);
+    pin("put image of 4", cost(&mut stage, put(tagged.clone())), (30, 25));
+    pin("put image of 4 again", cost(&mut stage, put(tagged)), (28, 15));
+    pin("put index of 1", cost(&mut stage, put(top.clone())), (16, 14));
+    let delete = delete_manifest("a", top.digest, None);
+    pin("delete index of 1", cost(&mut stage, delete), (16, 12));
+    pin("delete tag", cost(&mut stage, delete_tag("a", "v", None)), (11, 12));
+    let delete = delete_manifest("a", image.digest, None);
+    pin("delete image of 4", cost(&mut stage, delete), (32, 28));
+    let reserve = Command::ReserveGenerations { count: 1 << 20 };
+    pin("reserve", cost(&mut stage, reserve), (4, 3));
+    stage.upload("a", 9);
+    stage.now += 1_000;
+    let condemn = Command::Collect(Collect::Condemn(candidate.clone()));
+    pin("condemn", cost(&mut stage, condemn), (8, 6));
+    let remove = Command::Collect(Collect::Remove(candidate));
+    pin("remove", cost(&mut stage, remove), (14, 14));
+    let deleted = Command::Collect(Collect::Deleted(vec![object(9)]));
+    pin("deleted", cost(&mut stage, deleted), (5, 4));
+    assert!(too_much.is_empty(), "{too_much:#?}");
+}

@@ -1,0 +1,276 @@
+//! What happens next, from a seed.
+
+use meridian_catalog::{
+    BlobPlace, Collect, Command, Condition, Encoding, Entry, MemoryStore, NewManifest, ObjectKey,
+    RequestId, Settings, query,
+};
+use meridian_event::{RegistryId, SHARDS};
+use meridian_oci::{Digest, RegistryName, RepositoryName};
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::content::Content;
+use crate::stage::DAWN;
+
+/// What happens.
+pub(crate) enum Step {
+    /// An entry is applied.
+    Apply(Entry),
+    /// The state is dumped and loaded into an empty store.
+    Snapshot,
+    /// The state falls back to an earlier one, and the log is applied from there.
+    Crash,
+}
+
+pub(crate) struct Script {
+    random: ChaCha8Rng,
+    content: Content,
+    now: u64,
+    entries: Vec<Entry>,
+    requests: u64,
+    /// Generations that were reserved, or might have been.
+    generation: u64,
+    /// With manifests of so many tags that deleting them takes several entries.
+    pub(crate) crowded: bool,
+}
+
+impl Script {
+    pub(crate) fn new(seed: u64, crowded: bool) -> Self {
+        Self {
+            random: ChaCha8Rng::seed_from_u64(seed),
+            content: Content::new(),
+            now: DAWN,
+            entries: Vec::new(),
+            requests: 0,
+            generation: 1,
+            crowded,
+        }
+    }
+
+    /// Where the counters of this history begin.
+    pub(crate) fn counters(&mut self) -> (u64, u64) {
+        let near = *[1, 1 << 31, 1 << 32, 1 << 63].choose(&mut self.random).unwrap();
+        self.generation = u64::max(near, 6) - 5;
+        (self.generation, self.generation)
+    }
+
+    pub(crate) fn next(&mut self, store: &MemoryStore) -> Step {
+        self.pass_time();
+        match self.random.random_range(0..100) {
+            0..3 => return Step::Snapshot,
+            3..6 => return Step::Crash,
+            6..14 if !self.entries.is_empty() => {
+                // A retry: the leader that takes it has a time of its own.
+                let again = self.entries.choose(&mut self.random).unwrap();
+                return Step::Apply(Entry {
+                    millis: self.now,
+                    ..again.clone()
+                });
+            }
+            _ => {}
+        }
+        let command = self.command(store);
+        self.requests += 1;
+        let request = self.random.random_bool(0.8).then(|| {
+            let id = u128::from(self.requests).to_le_bytes();
+            RequestId(id)
+        });
+        let entry = Entry {
+            millis: self.now,
+            request,
+            command,
+        };
+        if self.entries.len() == 64 {
+            self.entries.remove(0);
+        }
+        self.entries.push(entry.clone());
+        Step::Apply(entry)
+    }
+
+    fn pass_time(&mut self) {
+        let step = match self.random.random_range(0..20) {
+            0..10 => 0,
+            10..16 => self.random.random_range(1..100),
+            16..19 => self.random.random_range(100..1_500),
+            _ => -self.random.random_range(1..2_000),
+        };
+        self.now = self.now.strict_add_signed(step);
+    }
+
+    fn command(&mut self, store: &MemoryStore) -> Command {
+        let (registry, repository) = self.place();
+        match self.random.random_range(0..100) {
+            0..22 => Command::PutManifest(Box::new(self.manifest())),
+            22..28 => Command::DeleteManifest {
+                registry,
+                repository,
+                digest: self.digest(),
+                condition: self.condition(),
+            },
+            28..33 => Command::DeleteTag {
+                registry,
+                repository,
+                tag: self.content.tags.choose(&mut self.random).unwrap().clone(),
+                condition: self.condition(),
+            },
+            33..53 => self.put_blob(registry, repository),
+            53..59 => Command::MountBlob {
+                registry,
+                repository,
+                from: self.random.random_bool(0.6).then(|| self.place().1),
+                digest: self.digest(),
+            },
+            59..63 => Command::TouchBlob {
+                registry,
+                repository,
+                digest: self.digest(),
+            },
+            63..68 => Command::DeleteBlob {
+                registry,
+                repository,
+                digest: self.digest(),
+            },
+            68..70 => Command::ReserveGenerations {
+                count: self.random.random_range(0..3),
+            },
+            70..88 => Command::Collect(self.collect(store)),
+            88..91 => Command::Sweep,
+            91..96 => self.acknowledge(store),
+            96..98 => Command::Configure(self.settings()),
+            98 => Command::CreateRegistry {
+                name: self.content.registries.choose(&mut self.random).unwrap().clone(),
+            },
+            _ => Command::Initialize {
+                region: if self.random.random() { "eu" } else { "us" }.parse().unwrap(),
+                epoch: 7,
+                settings: self.settings(),
+            },
+        }
+    }
+
+    pub(crate) fn settings(&mut self) -> Settings {
+        Settings {
+            lease_millis: *[0, 50, 500, 2_000].choose(&mut self.random).unwrap(),
+            grace_millis: *[0, 50, 300, 2_000].choose(&mut self.random).unwrap(),
+            request_millis: *[0, 200, 3_000].choose(&mut self.random).unwrap(),
+            request_count: self.random.random_range(0..9),
+        }
+    }
+
+    fn place(&mut self) -> (RegistryName, RepositoryName) {
+        // One registry and one repository see most of the traffic.
+        let registry = usize::from(self.random.random_bool(0.1));
+        let repository = match self.random.random_range(0..10) {
+            0..6 => 0,
+            6..9 => 1,
+            _ => 2,
+        };
+        (
+            self.content.registries[registry].clone(),
+            self.content.repositories[repository].clone(),
+        )
+    }
+
+    fn digest(&mut self) -> Digest {
+        let digests = self.content.digests();
+        *digests.choose(&mut self.random).unwrap()
+    }
+
+    fn condition(&mut self) -> Option<Condition> {
+        match self.random.random_range(0..10) {
+            0 => Some(Condition::Absent),
+            1 | 2 => Some(Condition::PointsAt(self.digest())),
+            _ => None,
+        }
+    }
+
+    fn manifest(&mut self) -> NewManifest {
+        let (registry, repository) = self.place();
+        let template = self.content.manifests.choose(&mut self.random).unwrap();
+        let mut new = NewManifest {
+            registry,
+            repository,
+            ..template.clone()
+        };
+        if self.random.random_bool(0.05) {
+            new.media_type = "application/json".parse().unwrap();
+        }
+        let tags = self.content.tags.sample(&mut self.random, 2).cloned();
+        new.tags = tags.collect();
+        new.tags.truncate(self.random.random_range(0..3));
+        if self.crowded && self.random.random_bool(0.05) {
+            let count = self.random.random_range(900..2_200);
+            new.tags = (0..count).map(|n| format!("t{n}").parse().unwrap()).collect();
+        }
+        new.condition = self.condition();
+        new
+    }
+
+    fn put_blob(&mut self, registry: RegistryName, repository: RepositoryName) -> Command {
+        let blob = *self.content.blobs.choose(&mut self.random).unwrap();
+        let place = if self.random.random_bool(0.1) {
+            BlobPlace::Inline(vec![1, 2, 3])
+        } else {
+            // Now and then one that was named before, by a session that came back to life.
+            let back = u64::from(self.random.random_bool(0.15)) * self.random.random_range(1..20);
+            let generation = self.generation.saturating_sub(back);
+            self.generation += u64::from(back == 0);
+            BlobPlace::Stored(ObjectKey {
+                epoch: 1,
+                generation,
+            })
+        };
+        Command::PutBlob {
+            registry,
+            repository,
+            blob,
+            encoding: Encoding::Plain,
+            place,
+        }
+    }
+
+    fn collect(&mut self, store: &MemoryStore) -> Collect {
+        let mut candidates = self.due(store);
+        if self.random.random_bool(0.2) {
+            let (registry, _) = self.place();
+            if let Some(id) = query::registry(store, &registry).unwrap() {
+                candidates.push((id, self.digest()));
+            }
+        }
+        match self.random.random_range(0..10) {
+            0..4 => Collect::Condemn(candidates),
+            4..8 => Collect::Remove(candidates),
+            _ => {
+                let doomed = query::doomed(store, 5).unwrap();
+                let mut keys: Vec<_> = doomed.into_iter().map(|(_, object)| object).collect();
+                keys.truncate(self.random.random_range(0..6));
+                let generation = self.generation.saturating_sub(3);
+                keys.push(ObjectKey {
+                    epoch: 1,
+                    generation,
+                });
+                Collect::Deleted(keys)
+            }
+        }
+    }
+
+    fn due(&mut self, store: &MemoryStore) -> Vec<(RegistryId, Digest)> {
+        let due = query::due(store, self.now, 8).unwrap();
+        due.iter().map(|due| (due.registry, due.digest)).collect()
+    }
+
+    fn acknowledge(&mut self, store: &MemoryStore) -> Command {
+        let mut through = Vec::new();
+        for (shard, stream) in (0..SHARDS).zip(query::streams(store).unwrap()) {
+            if self.random.random_bool(0.5) {
+                let ahead = self.random.random_range(0..6);
+                through.push((shard, stream.acknowledged + ahead));
+            }
+        }
+        Command::Acknowledge {
+            epoch: u64::from(!self.random.random_bool(0.1)),
+            through,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Each command's rules, by example. What must hold whatever happens is the histories'.
+
+mod blob;
+mod collect;
+mod manifest;
+mod outbox;
+mod region;
+mod request;
+mod tag;

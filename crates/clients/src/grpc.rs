@@ -1,0 +1,37 @@
+//! The same traits over a network.
+//!
+//! Owns how a call of ours travels: its deadline, when it is repeated, how bodies are cut into
+//! messages, how failures come back. Keeps two invariants: a caller holds the same error as if it
+//! had called in its own process; and a body that broke off never looks like one that ended, on
+//! either side. Leaves to the services the adapters that stand at the other end, which are made of
+//! [`convert`], [`failure`], [`deadline`] and [`body`].
+//!
+//! ```text
+//! MetadataApi ── GrpcMetadata ──┐                               ┌── adapter ── MetadataApi
+//!                               ├── Caller ── Channel ══ HTTP/2 ══┤
+//! BlobApi ────── GrpcBlobs ─────┘   deadline, retries           └── adapter ── BlobApi
+//! ```
+
+mod blob;
+pub mod body;
+mod call;
+mod channel;
+pub mod convert;
+pub mod deadline;
+pub mod failure;
+mod metadata;
+mod upload;
+
+pub use blob::GrpcBlobs;
+pub use channel::{EndpointError, GrpcConfig, channel, configure};
+pub use metadata::GrpcMetadata;
+
+/// The greatest message of the metadata service, in either direction: a manifest of 4 MiB, or a
+/// page of a list, and what stands around it.
+pub const MAX_METADATA_MESSAGE: usize = 8 * 1024 * 1024;
+
+/// The greatest message of the blob service, in either direction.
+pub const MAX_BLOB_MESSAGE: usize = 1024 * 1024;
+
+/// The greatest piece of a body in one message.
+pub const MAX_CHUNK: usize = 256 * 1024;

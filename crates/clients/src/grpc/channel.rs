@@ -1,0 +1,119 @@
+//! How a service of ours is reached.
+//!
+//! Owns the settings of a connection and of the calls over it. A channel connects when it is first
+//! used, and again after its peer was away. It is watched by pings, so that a peer that is gone
+//! without a word fails calls within seconds, not at their deadline.
+
+use std::time::Duration;
+
+use meridian_error::{Classify, Code};
+use serde::{Deserialize, Serialize};
+use tonic::transport::{Channel, Endpoint};
+
+/// Bytes of a body that may be under way unread, for each call.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+
+/// The same for all calls of a connection: many times more than one call's, because a client that
+/// reads slowly fills its own window and then takes from this one, until nobody gets anything.
+const CONNECTION_WINDOW: u32 = 256 * STREAM_WINDOW;
+
+/// The greatest head of an answer. A refusal names every absent leaf of a manifest, and there may be
+/// [`MAX_DESCRIPTORS`](meridian_oci::MAX_DESCRIPTORS) of them, each of 70 bytes before base64.
+const MAX_HEADERS: u32 = 2 * 1024 * 1024;
+
+/// How a service of ours is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GrpcConfig {
+    /// How long a connection may take to be made.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// How long a call may take, repetitions included. The peer is told, and stops then. Should
+    /// exceed the peer's own deadline, whose answer says more. Of calls that carry a body it
+    /// governs what comes before the body only.
+    #[serde(with = "humantime_serde")]
+    pub deadline: Duration,
+    /// How long the peer may leave a body where it is, and how long it may take to answer after the
+    /// last byte.
+    #[serde(with = "humantime_serde")]
+    pub stall_timeout: Duration,
+    /// How often a peer is asked whether it still lives.
+    #[serde(with = "humantime_serde")]
+    pub ping_every: Duration,
+    /// How long it may take to say so; then its connection is given up, with all calls over it.
+    #[serde(with = "humantime_serde")]
+    pub ping_timeout: Duration,
+}
+
+/// Why a text does not say where a service is.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not an endpoint; it reads `http://<host>:<port>`")]
+pub struct EndpointError(String);
+
+/// A channel to the service at `endpoint`, such as `http://127.0.0.1:7401`. Does no I/O yet.
+///
+/// # Errors
+///
+/// When `endpoint` says something else.
+pub fn channel(endpoint: &str, config: &GrpcConfig) -> Result<Channel, EndpointError> {
+    let refused = || EndpointError(endpoint.to_owned());
+    let parsed = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| refused())?;
+    let uri = parsed.uri();
+    if uri.scheme_str() != Some("http") || uri.port().is_none() || uri.path() != "/" {
+        return Err(refused());
+    }
+    Ok(configure(parsed, config).connect_lazy())
+}
+
+/// `endpoint` with the settings that [`channel`] gives it, for a transport of another kind.
+#[must_use]
+pub fn configure(endpoint: Endpoint, config: &GrpcConfig) -> Endpoint {
+    endpoint
+        .connect_timeout(config.connect_timeout)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(config.ping_every)
+        .keep_alive_timeout(config.ping_timeout)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_max_header_list_size(MAX_HEADERS)
+}
+
+// === impl GrpcConfig ===
+
+impl Default for GrpcConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(1),
+            deadline: Duration::from_secs(15),
+            stall_timeout: Duration::from_secs(60),
+            ping_every: Duration::from_secs(1),
+            ping_timeout: Duration::from_secs(4),
+        }
+    }
+}
+
+// === impl EndpointError ===
+
+impl Classify for EndpointError {
+    fn code(&self) -> Code {
+        Code::InvalidArgument
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_endpoint_is_a_host_and_a_port() {
+        let config = GrpcConfig::default();
+        for good in ["http://127.0.0.1:7401", "http://[::1]:7401/", "http://blob.svc:1"] {
+            assert!(channel(good, &config).is_ok(), "{good}");
+        }
+        for bad in ["", "127.0.0.1:7401", "http://host", "https://host:1", "http://host:1/x", "::"] {
+            let refused = channel(bad, &config).unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument, "{bad}");
+        }
+    }
+}

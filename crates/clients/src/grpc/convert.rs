@@ -1,0 +1,151 @@
+//! Messages and what they mean, in both directions.
+//!
+//! Keeps the invariant that what was decoded is valid: names and digests are parsed, a manifest is
+//! read again and hashed again, whoever read it before. A message that means nothing is a
+//! [`DecodeError`] that names the field. Leaves what only touches the kernel's types to
+//! `meridian-proto`, and which message belongs to which call to both ends.
+
+mod collection;
+mod metadata;
+mod upload;
+
+pub use collection::{doomed, due, storage_keys, take_doomed, take_due};
+pub use meridian_proto::DecodeError;
+pub use metadata::{mounted, take_mounted};
+pub use upload::transfer_head;
+
+use meridian_oci::{Reference, RegistryName, RepositoryName};
+use meridian_proto::meridian::metadata::v1 as pb;
+use meridian_proto::{digest, required, text};
+
+use crate::{Condition, RepositoryPath, RequestId};
+
+pub(super) type Result<T> = std::result::Result<T, DecodeError>;
+
+/// The greatest page of a list that an adapter asks its service for; a greater limit counts as this.
+/// The longest page then fits a message.
+const LONGEST_PAGE: usize = 10_000;
+
+/// The greatest total of descriptors that an adapter asks its service for.
+const MOST_DESCRIPTOR_BYTES: usize = 4 * 1024 * 1024;
+
+/// A registry's name.
+///
+/// # Errors
+///
+/// When it is none.
+pub fn registry_name(value: &str) -> Result<RegistryName> {
+    text(value, "registry")
+}
+
+/// A repository of a registry.
+///
+/// # Errors
+///
+/// When it is missing, or a name is none.
+pub fn repository(value: Option<pb::Repository>) -> Result<RepositoryPath> {
+    let value = required(value, "repository")?;
+    Ok(RepositoryPath {
+        registry: text(&value.registry, "repository.registry")?,
+        name: text(&value.name, "repository.name")?,
+    })
+}
+
+/// A name that may be left out.
+///
+/// # Errors
+///
+/// When it is there, but is none.
+pub fn optional_name(value: &str, field: &'static str) -> Result<Option<RepositoryName>> {
+    match value {
+        "" => Ok(None),
+        name => text(name, field).map(Some),
+    }
+}
+
+/// A tag or a digest.
+///
+/// # Errors
+///
+/// When it is neither.
+pub fn reference(value: &str) -> Result<Reference> {
+    text(value, "reference")
+}
+
+/// The id of a request.
+///
+/// # Errors
+///
+/// When it is missing or has another length.
+pub fn request_id(value: Option<pb::RequestId>) -> Result<RequestId> {
+    let id = required(value, "request")?.id;
+    let id = <[u8; 16]>::try_from(&*id);
+    id.map(RequestId).map_err(|_| DecodeError::Invalid("request"))
+}
+
+/// A condition, if there is one.
+///
+/// # Errors
+///
+/// When there is one that this build does not know: it must not be taken for none.
+pub fn condition(value: Option<pb::Condition>) -> Result<Option<Condition>> {
+    use pb::condition::Condition as Wire;
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    match required(value.condition, "condition")? {
+        Wire::PointsAt(at) => digest(Some(at), "condition").map(Condition::PointsAt).map(Some),
+        Wire::Absent(true) => Ok(Some(Condition::Absent)),
+        Wire::Absent(false) => Err(DecodeError::Invalid("condition")),
+    }
+}
+
+/// How many items are wanted.
+#[must_use]
+pub fn page_limit(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX).min(LONGEST_PAGE)
+}
+
+/// How many bytes of descriptors are wanted.
+#[must_use]
+pub fn descriptor_bytes(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX).min(MOST_DESCRIPTOR_BYTES)
+}
+
+impl From<RepositoryPath> for pb::Repository {
+    fn from(path: RepositoryPath) -> Self {
+        (&path).into()
+    }
+}
+
+impl From<&RepositoryPath> for pb::Repository {
+    fn from(path: &RepositoryPath) -> Self {
+        Self {
+            registry: path.registry.to_string(),
+            name: path.name.to_string(),
+        }
+    }
+}
+
+impl From<RequestId> for pb::RequestId {
+    fn from(request: RequestId) -> Self {
+        Self {
+            id: bytes::Bytes::copy_from_slice(&request.0),
+        }
+    }
+}
+
+impl From<Condition> for pb::Condition {
+    fn from(condition: Condition) -> Self {
+        use pb::condition::Condition as Wire;
+        Self {
+            condition: Some(match condition {
+                Condition::PointsAt(digest) => Wire::PointsAt(digest.into()),
+                Condition::Absent => Wire::Absent(true),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,310 @@
+//! The metadata service over gRPC.
+
+use async_trait::async_trait;
+use meridian_event::RegistryId;
+use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
+use meridian_proto::meridian::metadata::v1 as pb;
+use pb::metadata_client::MetadataClient;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+use super::call::{Caller, Repeat};
+use super::convert::{self, DecodeError};
+use super::failure::WireError;
+use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE};
+use crate::{
+    BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed, Due,
+    Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest,
+    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoredManifest, Usage, WriteError,
+};
+
+/// A [`MetadataApi`] in another process. Cheap to clone; clones share their connection.
+#[derive(Debug, Clone)]
+pub struct GrpcMetadata {
+    client: MetadataClient<Channel>,
+    caller: Caller,
+}
+
+type Client = MetadataClient<Channel>;
+
+// === impl GrpcMetadata ===
+
+impl GrpcMetadata {
+    /// The service at `endpoint`, such as `http://127.0.0.1:7401`. Does no I/O yet.
+    ///
+    /// # Errors
+    ///
+    /// When `endpoint` says something else.
+    pub fn at(endpoint: &str, config: &GrpcConfig) -> Result<Self, EndpointError> {
+        Ok(Self::over(super::channel(endpoint, config)?, config))
+    }
+
+    /// The service at the other end of `channel`.
+    #[must_use]
+    pub fn over(channel: Channel, config: &GrpcConfig) -> Self {
+        let client = MetadataClient::new(channel)
+            .max_decoding_message_size(MAX_METADATA_MESSAGE)
+            .max_encoding_message_size(MAX_METADATA_MESSAGE);
+        Self {
+            client,
+            caller: Caller::new(config.deadline),
+        }
+    }
+
+    /// Makes a call. Any of this service may be repeated: it reads, or carries a request id.
+    async fn call<Q, R, T, E, F>(
+        &self,
+        message: Q,
+        send: impl Fn(Client, Request<Q>) -> F,
+        read: impl Fn(R) -> Result<T, DecodeError>,
+    ) -> Result<T, E>
+    where
+        Q: Clone,
+        E: WireError,
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
+        let send = |request| send(self.client.clone(), request);
+        self.caller.unary(Repeat::Yes, message, send, read).await
+    }
+}
+
+fn get_manifest(
+    repository: &RepositoryPath,
+    reference: &Reference,
+    stat_only: bool,
+) -> pb::GetManifestRequest {
+    pb::GetManifestRequest {
+        repository: Some(repository.into()),
+        reference: reference.to_string(),
+        stat_only,
+    }
+}
+
+/// For answers that cannot mean nothing.
+fn always<R, T: From<R>>(answer: R) -> Result<T, DecodeError> {
+    Ok(answer.into())
+}
+
+#[async_trait]
+impl MetadataApi for GrpcMetadata {
+    async fn manifest(
+        &self,
+        repository: &RepositoryPath,
+        reference: &Reference,
+    ) -> Result<StoredManifest, ReadError> {
+        let message = get_manifest(repository, reference, false);
+        let send = |mut to: Client, request| async move { to.get_manifest(request).await };
+        self.call(message, send, TryInto::try_into).await
+    }
+
+    async fn manifest_stat(
+        &self,
+        repository: &RepositoryPath,
+        reference: &Reference,
+    ) -> Result<ManifestStat, ReadError> {
+        let message = get_manifest(repository, reference, true);
+        let send = |mut to: Client, request| async move { to.get_manifest(request).await };
+        self.call(message, send, TryInto::try_into).await
+    }
+
+    async fn tags(
+        &self,
+        repository: &RepositoryPath,
+        page: PageRequest<Tag>,
+    ) -> Result<Page<Tag>, ReadError> {
+        let message = pb::ListTagsRequest {
+            repository: Some(repository.into()),
+            after: page.after.map(Into::into).unwrap_or_default(),
+            limit: page.limit as u64,
+        };
+        let send = |mut to: Client, request| async move { to.list_tags(request).await };
+        self.call(message, send, TryInto::try_into).await
+    }
+
+    async fn repositories(
+        &self,
+        registry: &RegistryName,
+        page: PageRequest<RepositoryName>,
+    ) -> Result<Page<RepositoryName>, ReadError> {
+        let message = pb::ListRepositoriesRequest {
+            registry: registry.to_string(),
+            after: page.after.map(Into::into).unwrap_or_default(),
+            limit: page.limit as u64,
+        };
+        let send = |mut to: Client, request| async move { to.list_repositories(request).await };
+        self.call(message, send, TryInto::try_into).await
+    }
+
+    async fn referrers(
+        &self,
+        repository: &RepositoryPath,
+        subject: Digest,
+        artifact_types: &[String],
+        after: Option<Digest>,
+        max_bytes: usize,
+    ) -> Result<Referrers, ReadError> {
+        let message = pb::ListReferrersRequest {
+            repository: Some(repository.into()),
+            subject: Some(subject.into()),
+            artifact_types: artifact_types.to_vec(),
+            after: after.map(Into::into),
+            max_bytes: max_bytes as u64,
+        };
+        let send = |mut to: Client, request| async move { to.list_referrers(request).await };
+        self.call(message, send, TryInto::try_into).await
+    }
+
+    async fn blob(
+        &self,
+        repository: &RepositoryPath,
+        digest: Digest,
+    ) -> Result<BlobRecord, ReadError> {
+        let message = pb::GetBlobRequest {
+            repository: Some(repository.into()),
+            digest: Some(digest.into()),
+        };
+        let send = |mut to: Client, request| async move { to.get_blob(request).await };
+        self.call(message, send, TryInto::try_into).await
+    }
+
+    async fn put_manifest(&self, request: PutManifest) -> Result<ManifestPut, WriteError> {
+        let message = pb::PutManifestRequest::from(request);
+        let send = |mut to: Client, request| async move { to.put_manifest(request).await };
+        self.call(message, send, TryInto::try_into).await
+    }
+
+    async fn delete_manifest(&self, request: DeleteManifest) -> Result<Deleted, WriteError> {
+        let message = pb::DeleteManifestRequest::from(request);
+        let send = |mut to: Client, request| async move { to.delete_manifest(request).await };
+        self.call(message, send, TryInto::try_into).await
+    }
+
+    async fn put_blob(&self, request: PutBlob) -> Result<BlobPut, WriteError> {
+        let message = pb::PutBlobRequest::from(request);
+        let send = |mut to: Client, request| async move { to.put_blob(request).await };
+        self.call(message, send, TryInto::try_into).await
+    }
+
+    async fn mount_blob(
+        &self,
+        repository: &RepositoryPath,
+        from: Option<&RepositoryName>,
+        digest: Digest,
+        request: RequestId,
+    ) -> Result<Option<BlobPut>, WriteError> {
+        let message = pb::MountBlobRequest {
+            repository: Some(repository.into()),
+            from: from.map(ToString::to_string).unwrap_or_default(),
+            digest: Some(digest.into()),
+            request: Some(request.into()),
+        };
+        let send = |mut to: Client, request| async move { to.mount_blob(request).await };
+        self.call(message, send, convert::take_mounted).await
+    }
+
+    async fn touch_blob(
+        &self,
+        repository: &RepositoryPath,
+        digest: Digest,
+        request: RequestId,
+    ) -> Result<(), WriteError> {
+        let message = pb::TouchBlobRequest {
+            repository: Some(repository.into()),
+            digest: Some(digest.into()),
+            request: Some(request.into()),
+        };
+        let send = |mut to: Client, request| async move { to.touch_blob(request).await };
+        self.call(message, send, |pb::TouchBlobResponse {}| Ok(())).await
+    }
+
+    async fn delete_blob(
+        &self,
+        repository: &RepositoryPath,
+        digest: Digest,
+        request: RequestId,
+    ) -> Result<Deleted, WriteError> {
+        let message = pb::DeleteBlobRequest {
+            repository: Some(repository.into()),
+            digest: Some(digest.into()),
+            request: Some(request.into()),
+        };
+        let send = |mut to: Client, request| async move { to.delete_blob(request).await };
+        self.call(message, send, TryInto::try_into).await
+    }
+
+    async fn reserve_generations(
+        &self,
+        count: u64,
+        request: RequestId,
+    ) -> Result<Generations, WriteError> {
+        let message = pb::ReserveGenerationsRequest {
+            count,
+            request: Some(request.into()),
+        };
+        let send = |mut to: Client, request| async move { to.reserve_generations(request).await };
+        self.call(message, send, always).await
+    }
+
+    async fn registry(&self, name: &RegistryName) -> Result<RegistryId, ReadError> {
+        let message = pb::GetRegistryRequest {
+            name: name.to_string(),
+        };
+        let send = |mut to: Client, request| async move { to.get_registry(request).await };
+        let read = |answer: pb::GetRegistryResponse| {
+            meridian_proto::registry(answer.registry, "registry")
+        };
+        self.call(message, send, read).await
+    }
+
+    async fn due(&self, limit: usize) -> Result<Vec<Due>, ReadError> {
+        let message = pb::ListDueRequest {
+            limit: limit as u64,
+        };
+        let send = |mut to: Client, request| async move { to.list_due(request).await };
+        self.call(message, send, convert::take_due).await
+    }
+
+    async fn collect(
+        &self,
+        step: Collect,
+        request: RequestId,
+    ) -> Result<CollectOutcome, WriteError> {
+        let message = pb::CollectRequest {
+            step: Some(step.into()),
+            request: Some(request.into()),
+        };
+        let send = |mut to: Client, request| async move { to.collect(request).await };
+        self.call(message, send, always).await
+    }
+
+    async fn doomed(&self, limit: usize) -> Result<Vec<Doomed>, ReadError> {
+        let message = pb::ListDoomedRequest {
+            limit: limit as u64,
+        };
+        let send = |mut to: Client, request| async move { to.list_doomed(request).await };
+        self.call(message, send, convert::take_doomed).await
+    }
+
+    async fn known(&self, keys: &[StorageKey]) -> Result<Vec<bool>, ReadError> {
+        let message = pb::KnownRequest {
+            keys: keys.iter().map(|key| (*key).into()).collect(),
+        };
+        let send = |mut to: Client, request| async move { to.known(request).await };
+        let read = |answer: pb::KnownResponse| {
+            if answer.known.len() == keys.len() {
+                Ok(answer.known)
+            } else {
+                Err(DecodeError::Invalid("known"))
+            }
+        };
+        self.call(message, send, read).await
+    }
+
+    async fn usage(&self, registry: &RegistryName) -> Result<Usage, ReadError> {
+        let message = pb::GetUsageRequest {
+            registry: registry.to_string(),
+        };
+        let send = |mut to: Client, request| async move { to.get_usage(request).await };
+        self.call(message, send, always).await
+    }
+}
