@@ -1,12 +1,13 @@
 //! The server under test, and what a table needs to fill it.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Instant;
 
 use harness::{Dev, DevBuilder, Image, digest};
 use meridian_oci::Digest;
 use tempfile::TempDir;
 
-use crate::wire::{Reply, Wire};
+use crate::wire::{DEADLINE, Reply, Wire};
 
 pub(crate) const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -55,10 +56,20 @@ impl Target {
             (DevBuilder::new(folder.path()).start(), folder)
         });
         let host = given.unwrap_or_else(|| own.as_ref().unwrap().0.host().to_owned());
-        Self {
+        let target = Self {
             address: host.to_socket_addrs().unwrap().next().unwrap(),
             names: format!("hostile/{:032x}", rand::random::<u128>()),
             _own: own,
+        };
+        target.wait_until_ready();
+        target
+    }
+
+    /// A server that listens may still be starting, and says so.
+    fn wait_until_ready(&self) {
+        let began = Instant::now();
+        while self.ask("GET /v2/", &[], b"").status == 503 {
+            assert!(began.elapsed() < DEADLINE, "it does not become ready");
         }
     }
 
@@ -136,7 +147,8 @@ pub(crate) fn request(line: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<
         .iter()
         .any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let reads = line.starts_with("GET ") || line.starts_with("HEAD ");
-    if !announced && !(reads && body.is_empty()) {
+    let bodiless = reads && body.is_empty();
+    if !announced && !bodiless {
         head.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
     head.push_str("\r\n");

@@ -65,7 +65,12 @@ fn main() {
         Some(folder) => {
             let runtime = tokio::runtime::Builder::new_multi_thread();
             let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
-            let measure = measure(Path::new(folder), number(1, 512), number(2, 7), number(3, 1));
+            let measure = measure(
+                Path::new(folder),
+                number(1, 512),
+                number(2, 7),
+                number(3, 1),
+            );
             runtime.block_on(measure);
         }
         None => println!("usage: ingest <folder> [MiB] [runs] [uploads at once]"),
@@ -86,7 +91,9 @@ fn send(address: &str, total: u64) {
 }
 
 async fn measure(folder: &Path, mib: u64, runs: u64, uploads: u64) {
-    let store = DiskBlobStore::open(DiskConfig::new(folder.join("ingest"))).await.unwrap();
+    let store = DiskBlobStore::open(DiskConfig::new(folder.join("ingest")))
+        .await
+        .unwrap();
     let mut samples = vec![Vec::new(); PLACES.len()];
     let mut generation = 0;
     for run in 0..=runs {
@@ -189,7 +196,10 @@ async fn thread(pieces: &mut Pieces, writer: &mut dyn BlobWriter) -> Option<Dige
 fn start_sender(address: &str, total: u64) -> Child {
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new(program);
-    command.args(["send", address, &total.to_string()]).spawn().unwrap()
+    command
+        .args(["send", address, &total.to_string()])
+        .spawn()
+        .unwrap()
 }
 
 fn cpu_time() -> Duration {

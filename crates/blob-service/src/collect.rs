@@ -29,8 +29,8 @@ pub use self::report::{
     CollectionPhase, CollectionReport, CollectionStatus, Tally, WouldCollect, WouldRemove,
 };
 use crate::propose::Proposer;
-use crate::{CollectionConfig, Ports};
 use crate::upload::Uploads;
+use crate::{CollectionConfig, Ports};
 
 /// Collects the garbage of this region's store.
 pub(crate) struct Collector {
@@ -118,7 +118,10 @@ impl Collector {
         let _running = self.running.lock().await;
         self.status().begin(self.clock.now_millis());
         let outcome = self.steps(sweep).await;
-        let failure = outcome.as_ref().err().map(|error| meridian_error::chain(error));
+        let failure = outcome
+            .as_ref()
+            .err()
+            .map(|error| meridian_error::chain(error));
         let report = self.status().end(self.clock.now_millis(), sweep, failure);
         outcome.map(|()| {
             if report.did_something() {

@@ -1,4 +1,7 @@
 //! The settings of the service.
+//!
+//! Owns their defaults and bounds; each is told with what to change. Leaves reading them, and the
+//! file of the upload key, to the chassis.
 
 use std::time::Duration;
 
@@ -99,7 +102,10 @@ impl Config {
             ("uploads.idle_expiry", uploads.idle_expiry.is_zero()),
             ("uploads.commit_deadline", uploads.commit_deadline.is_zero()),
             ("collection.interval", collection.interval.is_zero()),
-            ("collection.sweep_interval", collection.sweep_interval.is_zero()),
+            (
+                "collection.sweep_interval",
+                collection.sweep_interval.is_zero(),
+            ),
             ("collection.batch", collection.batch == 0),
         ];
         let zero = zero.iter().filter(|(_, is_zero)| *is_zero);

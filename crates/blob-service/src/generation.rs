@@ -94,7 +94,9 @@ impl Generations {
 
     fn take(&self) -> Option<(u64, u64)> {
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        let block = blocks.back_mut().filter(|block| block.taken < block.count)?;
+        let block = blocks
+            .back_mut()
+            .filter(|block| block.taken < block.count)?;
         let generation = block.first + block.taken;
         block.taken += 1;
         Some((block.epoch, generation))
@@ -140,5 +142,44 @@ impl Block {
             self.used.resize(word + 1, 0);
         }
         self.used[word] |= bit;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(first: u64, taken: u64) -> Block {
+        Block {
+            epoch: 1,
+            first,
+            count: BLOCK,
+            taken,
+            used: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_generation_is_used_once() {
+        for first in [0, (1 << 31) - 5, (1 << 63) - 5, u64::MAX - BLOCK] {
+            let mut block = block(first, BLOCK);
+            for offset in [0, 63, 64, 4096, BLOCK - 1] {
+                let generation = first + offset;
+                assert!(!block.is_used(generation));
+                block.mark_used(generation);
+                assert!(block.is_used(generation));
+            }
+            let bytes = block.used.len() * 8;
+            assert!(bytes <= 1 << 17, "{bytes} bytes for a block");
+        }
+    }
+
+    #[test]
+    fn what_was_not_given_out_is_foreign() {
+        let block = block(100, 10);
+        assert!(block.holds(1, 100) && block.holds(1, 109));
+        for (epoch, generation) in [(1, 99), (1, 110), (1, 0), (1, u64::MAX), (2, 100)] {
+            assert!(!block.holds(epoch, generation), "{epoch} {generation}");
+        }
     }
 }

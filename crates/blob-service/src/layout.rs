@@ -16,7 +16,9 @@ use meridian_event::RegistryId;
 pub(crate) fn object(key: StorageKey) -> BlobKey {
     let registry = key.registry.to_string();
     BlobKey {
-        registry: registry.parse().expect("the text of a registry id is a registry key"),
+        registry: registry
+            .parse()
+            .expect("the text of a registry id is a registry key"),
         epoch: key.epoch,
         generation: key.generation,
     }

@@ -4,6 +4,7 @@
 mod collect;
 mod config;
 mod generation;
+mod grpc;
 mod ingest;
 mod layout;
 mod propose;
@@ -18,5 +19,6 @@ pub use collect::{
     WouldRemove,
 };
 pub use config::{CollectionConfig, Config, ConfigError, UploadConfig};
+pub use grpc::{GRPC_SERVICE, GrpcAdapter, blob_server};
 pub use service::BlobService;
 pub use start::{Ports, StartError, start};

@@ -91,7 +91,11 @@ impl Reads {
     }
 
     /// Renews the lease on which a push relies.
-    async fn touch(&self, repository: &RepositoryPath, digest: Digest) -> Result<(), ReadBlobError> {
+    async fn touch(
+        &self,
+        repository: &RepositoryPath,
+        digest: Digest,
+    ) -> Result<(), ReadBlobError> {
         let touch = |metadata: Arc<dyn MetadataApi>, request| {
             let repository = repository.clone();
             async move { metadata.touch_blob(&repository, digest, request).await }

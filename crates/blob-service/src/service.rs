@@ -1,4 +1,7 @@
 //! The service as others see it.
+//!
+//! Owns the door: each call goes to the part that keeps its rules, with the span that names it.
+//! Mounts and deletions are the metadata's alone, and are only proposed here.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,9 +13,7 @@ use meridian_clients::{
 };
 use meridian_oci::{Algorithm, Digest, RepositoryName, UploadId};
 
-use crate::collect::{
-    CollectError, CollectionReport, CollectionStatus, Collector, WouldCollect,
-};
+use crate::collect::{CollectError, CollectionReport, CollectionStatus, Collector, WouldCollect};
 use crate::propose::Proposer;
 use crate::read::Reads;
 use crate::upload::Uploads;
@@ -77,6 +78,7 @@ impl fmt::Debug for BlobService {
 
 #[async_trait]
 impl BlobApi for BlobService {
+    #[tracing::instrument(level = "debug", name = "blob.stat", skip_all, fields(repository.name = %repository.name, blob.digest = %digest))]
     async fn stat(
         &self,
         repository: &RepositoryPath,
@@ -86,6 +88,7 @@ impl BlobApi for BlobService {
         self.reads.stat(repository, digest, for_push).await
     }
 
+    #[tracing::instrument(level = "debug", name = "blob.read", skip_all, fields(repository.name = %repository.name, blob.digest = %digest))]
     async fn read(
         &self,
         repository: &RepositoryPath,
@@ -95,6 +98,7 @@ impl BlobApi for BlobService {
         self.reads.open(repository, digest, range).await
     }
 
+    #[tracing::instrument(level = "debug", name = "blob.start", skip_all, fields(repository.name = %repository.name))]
     async fn start(
         &self,
         repository: &RepositoryPath,
@@ -103,6 +107,7 @@ impl BlobApi for BlobService {
         self.uploads.start(repository, algorithm).await
     }
 
+    #[tracing::instrument(level = "debug", name = "blob.append", skip_all, fields(repository.name = %repository.name))]
     async fn append(
         &self,
         repository: &RepositoryPath,
@@ -112,6 +117,7 @@ impl BlobApi for BlobService {
         self.uploads.append(repository, upload, chunk).await
     }
 
+    #[tracing::instrument(level = "debug", name = "blob.finish", skip_all, fields(repository.name = %repository.name, blob.digest = %digest))]
     async fn finish(
         &self,
         repository: &RepositoryPath,
@@ -122,6 +128,7 @@ impl BlobApi for BlobService {
         self.uploads.finish(repository, upload, digest, chunk).await
     }
 
+    #[tracing::instrument(level = "debug", name = "blob.upload", skip_all, fields(repository.name = %repository.name, blob.digest = %digest))]
     async fn upload(
         &self,
         repository: &RepositoryPath,
@@ -131,6 +138,7 @@ impl BlobApi for BlobService {
         self.uploads.whole(repository, digest, body).await
     }
 
+    #[tracing::instrument(level = "debug", name = "blob.status", skip_all, fields(repository.name = %repository.name))]
     async fn status(
         &self,
         repository: &RepositoryPath,
@@ -139,6 +147,7 @@ impl BlobApi for BlobService {
         self.uploads.status(repository, upload).await
     }
 
+    #[tracing::instrument(level = "debug", name = "blob.cancel", skip_all, fields(repository.name = %repository.name))]
     async fn cancel(
         &self,
         repository: &RepositoryPath,
@@ -147,6 +156,7 @@ impl BlobApi for BlobService {
         self.uploads.cancel(repository, upload).await
     }
 
+    #[tracing::instrument(level = "debug", name = "blob.mount", skip_all, fields(repository.name = %repository.name, blob.digest = %digest))]
     async fn mount(
         &self,
         repository: &RepositoryPath,
@@ -157,7 +167,9 @@ impl BlobApi for BlobService {
         let mount = |metadata: Arc<dyn MetadataApi>, request| {
             let (repository, from) = (repository.clone(), from.cloned());
             async move {
-                metadata.mount_blob(&repository, from.as_ref(), digest, request).await
+                metadata
+                    .mount_blob(&repository, from.as_ref(), digest, request)
+                    .await
             }
         };
         let mounted = self.proposer.run(mount).await?;
@@ -169,6 +181,7 @@ impl BlobApi for BlobService {
         Ok(MountOutcome::Session(session))
     }
 
+    #[tracing::instrument(level = "debug", name = "blob.delete", skip_all, fields(repository.name = %repository.name, blob.digest = %digest))]
     async fn delete(
         &self,
         repository: &RepositoryPath,

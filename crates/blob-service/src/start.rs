@@ -1,4 +1,7 @@
 //! How the service comes to life.
+//!
+//! Owns the order: settings are judged whole before anything starts, and the two tasks that run by
+//! themselves are the supervisor's. Leaves the ports to whoever composes the process.
 
 use std::sync::Arc;
 
@@ -57,7 +60,8 @@ pub async fn start(
     let proposer = Proposer::new(Arc::clone(&ports.metadata), config.commit_deadline);
     let lifetimes = Lifetimes {
         unfinished: config.idle_expiry,
-        finished: config.max_lifetime,
+        // A record may be proposed for the first time at the end of a session's life.
+        finished: config.max_lifetime + config.commit_deadline * 2,
     };
     let uploads = Arc::new(Uploads::new(config, ports.clone(), supervisor.spawner()));
     let collector = Arc::new(Collector::new(

@@ -105,7 +105,9 @@ impl Stamp {
         if tag.len() != TAG {
             return None;
         }
-        self.over(repository, body).verify_truncated_left(tag).ok()?;
+        self.over(repository, body)
+            .verify_truncated_left(tag)
+            .ok()?;
         Ticket::from_bytes(body)
     }
 
@@ -196,7 +198,12 @@ mod tests {
         let here = repository("default", "a/b");
         let id = stamp().seal(&here, ticket(1));
         assert!(stamp().open(&here, &id).is_some());
-        for other in [("default", "a"), ("default", "a/b/c"), ("other", "a/b"), ("defaulta", "b")] {
+        for other in [
+            ("default", "a"),
+            ("default", "a/b/c"),
+            ("other", "a/b"),
+            ("defaulta", "b"),
+        ] {
             assert_eq!(stamp().open(&repository(other.0, other.1), &id), None);
         }
         let other = Stamp::new(&[8; 32]);
@@ -209,6 +216,9 @@ mod tests {
         let id = stamp().request(ticket(1), digest);
         assert_eq!(stamp().request(ticket(1), digest), id);
         assert_ne!(stamp().request(ticket(2), digest), id);
-        assert_ne!(stamp().request(ticket(1), Digest::of(Algorithm::Sha256, b"y")), id);
+        assert_ne!(
+            stamp().request(ticket(1), Digest::of(Algorithm::Sha256, b"y")),
+            id
+        );
     }
 }

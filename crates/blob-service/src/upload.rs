@@ -11,9 +11,10 @@ mod body;
 mod draft;
 mod expire;
 mod failure;
-mod finish;
 mod find;
+mod finish;
 mod over;
+mod record;
 mod session;
 mod table;
 mod write;
@@ -29,17 +30,17 @@ use meridian_clients::{
 use meridian_clock::Clock;
 use meridian_oci::{Algorithm, Digest, UploadId};
 use tokio::sync::{Semaphore, oneshot};
-use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use self::over::{Ending, Endings};
 use self::session::{Progress, Session};
 pub(crate) use self::table::SweepClaim;
 use self::table::Table;
-use crate::{Ports, UploadConfig};
 use crate::generation::Generations;
 use crate::layout;
 use crate::propose::Proposer;
 use crate::ticket::{Stamp, Ticket};
+use crate::{Ports, UploadConfig};
 
 /// How many sessions keep their object open while no request is at it. Each costs a descriptor;
 /// the others take their object up again, which costs a sync.
@@ -125,12 +126,14 @@ impl Uploads {
         let _tells = gone.clone().drop_guard();
         let uploads = Arc::clone(self);
         self.detach("blob.finish", async move {
-            uploads.finish_session(&session, progress, digest, chunk, gone).await
+            uploads
+                .finish_session(&session, progress, digest, chunk, gone)
+                .await
         })
         .await
     }
 
-    /// Takes a whole blob. There is a session, but nobody knows its id.
+    /// Takes a whole blob, in a session whose id nobody is told: it ends with the request.
     pub(crate) async fn whole(
         self: &Arc<Self>,
         repository: &RepositoryPath,
@@ -138,12 +141,20 @@ impl Uploads {
         body: Transfer,
     ) -> Result<(), UploadError> {
         let ticket = self.new_ticket(digest.algorithm()).await?;
-        let gone = CancellationToken::new();
+        let session = self.find(repository, &self.stamp.seal(repository, ticket))?;
+        let progress = session.try_take()?;
+        let gone = session.request_token();
         let _tells = gone.clone().drop_guard();
         let uploads = Arc::clone(self);
-        let repository = repository.clone();
         self.detach("blob.upload", async move {
-            uploads.finish_unnamed(&repository, ticket, digest, body, gone).await
+            let finished = uploads
+                .finish_session(&session, progress, digest, body, gone)
+                .await;
+            if finished.is_err() {
+                let mut progress = session.take().await;
+                uploads.end(&session, &mut progress, Ending::Lost).await;
+            }
+            finished
         })
         .await
     }
@@ -227,6 +238,7 @@ impl Uploads {
         work: impl Future<Output = Result<T, UploadError>> + Send + 'static,
     ) -> Result<T, UploadError> {
         let (done, outcome) = oneshot::channel();
+        let work = work.in_current_span();
         self.spawner.spawn_child(name, async move {
             let _nobody_waits = done.send(work.await);
         });
@@ -238,7 +250,9 @@ impl Uploads {
     async fn end(&self, session: &Session, progress: &mut Progress, ending: Ending) {
         self.dispose(progress.end()).await;
         for id in session.ids() {
-            self.endings.remember(id, ending, self.config.max_lifetime).await;
+            self.endings
+                .remember(id, ending, self.config.max_lifetime)
+                .await;
         }
         self.table.remove(session);
     }

@@ -33,7 +33,10 @@ pub(crate) fn suffixes<S: Read>(
     }
     let begin = [prefix, after].concat();
     let end = end_of(prefix);
-    let range = (Bound::Excluded(begin.as_slice()), Bound::Excluded(end.as_slice()));
+    let range = (
+        Bound::Excluded(begin.as_slice()),
+        Bound::Excluded(end.as_slice()),
+    );
     store
         .scan(range, &mut |key, _| {
             found.push(key[prefix.len()..].to_vec());

@@ -28,9 +28,10 @@ pub(crate) trait Row: Serialize + DeserializeOwned {
 
     fn decode<E>(bytes: &[u8]) -> Result<Self, CatalogError<E>> {
         match bytes.split_first() {
-            Some((&FORMAT, row)) => {
-                postcard::from_bytes(row).map_err(|_| CatalogError::Damaged(Self::NAME))
-            }
+            Some((&FORMAT, row)) => match postcard::take_from_bytes(row) {
+                Ok((row, [])) => Ok(row),
+                _ => Err(CatalogError::Damaged(Self::NAME)),
+            },
             _ => Err(CatalogError::Damaged(Self::NAME)),
         }
     }

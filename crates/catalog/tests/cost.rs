@@ -10,8 +10,8 @@ use meridian_catalog::{
 };
 
 use crate::stage::{
-    Manifested, SETTINGS, Stage, blob, delete_manifest, delete_tag, image, index, object,
-    put_blob, registry, repository,
+    Manifested, SETTINGS, Stage, blob, delete_manifest, delete_tag, image, index, object, put_blob,
+    registry, repository,
 };
 
 /// A map that counts.
@@ -86,7 +86,9 @@ fn a_command_costs_a_few_dozen_operations_at_most() {
     let mut too_much = Vec::new();
     let mut pin = |name: &str, (reads, writes): (usize, usize), most: (usize, usize)| {
         if reads > most.0 || writes > most.1 {
-            too_much.push(format!("{name}: {reads} reads, {writes} writes, not {most:?}"));
+            too_much.push(format!(
+                "{name}: {reads} reads, {writes} writes, not {most:?}"
+            ));
         }
     };
     pin("put blob", cost(&mut stage, upload(5)), (14, 16));
@@ -105,12 +107,28 @@ fn a_command_costs_a_few_dozen_operations_at_most() {
     };
     pin("mount blob", cost(&mut stage, mount), (12, 12));
     let tagged = image.clone().tagged(&["v"]);
-    pin("put image of 4", cost(&mut stage, put(tagged.clone())), (30, 25));
-    pin("put image of 4 again", cost(&mut stage, put(tagged)), (28, 15));
-    pin("put index of 1", cost(&mut stage, put(top.clone())), (16, 14));
+    pin(
+        "put image of 4",
+        cost(&mut stage, put(tagged.clone())),
+        (30, 25),
+    );
+    pin(
+        "put image of 4 again",
+        cost(&mut stage, put(tagged)),
+        (28, 15),
+    );
+    pin(
+        "put index of 1",
+        cost(&mut stage, put(top.clone())),
+        (16, 14),
+    );
     let delete = delete_manifest("a", top.digest, None);
     pin("delete index of 1", cost(&mut stage, delete), (16, 12));
-    pin("delete tag", cost(&mut stage, delete_tag("a", "v", None)), (11, 12));
+    pin(
+        "delete tag",
+        cost(&mut stage, delete_tag("a", "v", None)),
+        (11, 12),
+    );
     let delete = delete_manifest("a", image.digest, None);
     pin("delete image of 4", cost(&mut stage, delete), (32, 28));
     let reserve = Command::ReserveGenerations { count: 1 << 20 };

@@ -78,7 +78,7 @@ pub(crate) struct Blob {
 /// What an accepted command amounts to.
 enum Effect {
     /// Something that everybody learns of.
-    Event(RegistryId, Event),
+    Event(RegistryId, Box<Event>),
     /// Something of this region only.
     Regional,
     /// An answer that says more than that it is done.
@@ -104,7 +104,7 @@ impl Model {
             Ok(Effect::Answer(reply)) => reply,
             Ok(Effect::Regional) => Reply::Done { version },
             Ok(Effect::Event(registry, event)) => {
-                draft.emit(version, registry, event);
+                draft.emit(version, registry, *event);
                 Reply::Done { version }
             }
         };
@@ -166,7 +166,9 @@ impl Model {
     }
 
     fn registry(&mut self, name: &RegistryName) -> Result<&mut Registry, Refusal> {
-        self.registries.get_mut(name).ok_or(Refusal::RegistryUnknown)
+        self.registries
+            .get_mut(name)
+            .ok_or(Refusal::RegistryUnknown)
     }
 
     /// A repository that holds nothing does not exist.

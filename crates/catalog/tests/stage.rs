@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use meridian_catalog::{
-    BlobPlace, Collect, Command, Condition, Encoding, Entry, MemoryStore,
-    NewManifest, ObjectKey, Reply, RequestId, Settings, Write, apply, invariant, key, query,
+    BlobPlace, Collect, Command, Condition, Encoding, Entry, MemoryStore, NewManifest, ObjectKey,
+    Reply, RequestId, Settings, Write, apply, invariant, key, query,
 };
 use meridian_clock::{Region, Version};
 use meridian_event::{Envelope, Leaf, RegistryId, SHARDS};
@@ -312,11 +312,7 @@ pub(crate) fn put_blob(name: &str, blob: Leaf, place: BlobPlace) -> Command {
     }
 }
 
-pub(crate) fn delete_manifest(
-    name: &str,
-    digest: Digest,
-    condition: Option<Condition>,
-) -> Command {
+pub(crate) fn delete_manifest(name: &str, digest: Digest, condition: Option<Condition>) -> Command {
     Command::DeleteManifest {
         registry: registry(),
         repository: repository(name),

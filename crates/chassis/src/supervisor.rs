@@ -29,6 +29,9 @@ use roster::{Roster, Stage};
 pub use roster::TaskFailed;
 pub use spawner::{Spawner, TaskName};
 
+/// As good as for ever.
+const LONGEST_GRACE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// What a supervised service returns.
 pub type TaskResult = Result<(), Box<dyn Error + Send + Sync>>;
 
@@ -133,7 +136,7 @@ impl Supervisor {
         if !token.is_cancelled() {
             tokio::time::sleep(self.notice).await;
         }
-        let now = Instant::now();
+        let (now, grace) = (Instant::now(), grace.min(LONGEST_GRACE));
         self.wind_down(now + grace / 4 * 3, now + grace).await
     }
 

@@ -19,10 +19,13 @@ use futures::Stream;
 use http::header::EXPECT;
 use http::{HeaderMap, Method};
 use meridian_clients::ByteStream;
+use tokio::time::timeout;
 
 /// So many bytes of an unwanted body are read away, for so long.
 const DISCARD_BYTES: u64 = 16 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(5);
+/// A client from which nothing comes for so long is not in the middle of sending.
+const STALL: Duration = Duration::from_millis(200);
 
 /// The body of a request.
 #[derive(Debug)]
@@ -89,9 +92,9 @@ impl Inbound {
         if http_body::Body::size_hint(&body).lower() > DISCARD_BYTES {
             return;
         }
-        let mut left = DISCARD_BYTES;
         let read_away = async {
-            while let Some(Ok(frame)) = next_frame(&mut body).await {
+            let mut left = DISCARD_BYTES;
+            while let Ok(Some(Ok(frame))) = timeout(STALL, next_frame(&mut body)).await {
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 let Some(rest) = left.checked_sub(length as u64) else {
                     return;
@@ -99,8 +102,8 @@ impl Inbound {
                 left = rest;
             }
         };
-        // Too slow a client loses the connection, like one that sends too much.
-        let _elapsed = tokio::time::timeout(DISCARD_TIME, read_away).await;
+        // Who is slow or sends too much loses the connection.
+        let _elapsed = timeout(DISCARD_TIME, read_away).await;
     }
 }
 

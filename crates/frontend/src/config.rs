@@ -14,16 +14,16 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Where to listen.
     pub listen: Vec<ListenAddress>,
-    /// The certificate of every TCP listener. Without one, they are plain HTTP.
-    pub tls: Option<TlsConfig>,
     /// Allows plain HTTP on addresses that other machines can reach.
     pub allow_plain_http: bool,
+    /// The registry that is served, whatever host a request is for.
+    pub registry: RegistryName,
+    /// The certificate of every TCP listener. Without one, they are plain HTTP.
+    pub tls: Option<TlsConfig>,
     /// What clients may do with their connections.
     pub http: HttpConfig,
     /// What requests may cost.
     pub limits: LimitsConfig,
-    /// The registry that is served, whatever host a request is for.
-    pub registry: RegistryName,
 }
 
 /// What requests may cost.
@@ -48,11 +48,11 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 5000).into())],
-            tls: None,
             allow_plain_http: false,
+            registry: "default".parse().expect("it follows the grammar"),
+            tls: None,
             http: HttpConfig::default(),
             limits: LimitsConfig::default(),
-            registry: "default".parse().expect("it follows the grammar"),
         }
     }
 }

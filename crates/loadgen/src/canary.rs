@@ -2,8 +2,9 @@
 //!
 //! SHA-256 of 64 MiB and 20 times 4 KiB with fdatasync, run between blocks while the servers are
 //! idle, on the servers' CPU. If its cost moves between the blocks of a pair, the pair compares
-//! two machines. It waits for a CPU only if somebody outside the benchmark runs, so the pressure
-//! that is seen meanwhile is theirs.
+//! two machines. While it runs, a task waits for a CPU only if somebody else runs as well; what the
+//! servers used meanwhile, to finish what they began, is taken off, and the rest is pressure from
+//! outside.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -34,7 +35,8 @@ pub(crate) struct Song {
     pub(crate) hash_ms: f64,
     /// One fdatasync after 4 KiB, ms, the median.
     pub(crate) sync_ms: f64,
-    /// Share of the time in which some task waited for a CPU; nothing if the kernel cannot tell.
+    /// Share of the time in which some task waited for a CPU, less what the servers used; nothing
+    /// if the kernel cannot tell.
     pub(crate) pressure: Option<f64>,
 }
 
@@ -50,14 +52,16 @@ impl Canary {
         })
     }
 
-    pub(crate) fn sing(&mut self) -> io::Result<Song> {
+    /// `servers` tells the CPU time that the servers have used so far.
+    pub(crate) fn sing(&mut self, servers: impl Fn() -> Duration) -> io::Result<Song> {
         match self.pinning {
-            Some(pinning) => pinning.on_servers_cpu(|| self.sing_here()),
-            None => self.sing_here(),
+            Some(pinning) => pinning.on_servers_cpu(|| self.sing_here(servers)),
+            None => self.sing_here(servers),
         }
     }
 
-    fn sing_here(&mut self) -> io::Result<Song> {
+    fn sing_here(&mut self, servers: impl Fn() -> Duration) -> io::Result<Song> {
+        let used = servers();
         let (start, pressure) = (Instant::now(), Pressure::now());
         let digest = Digest::of(self.noise.bytes());
         let hash = start.elapsed();
@@ -70,10 +74,13 @@ impl Canary {
         let waited = Pressure::now()
             .zip(pressure)
             .map(|(now, then)| now.since(then));
+        let elapsed = start.elapsed();
+        let used = servers().saturating_sub(used);
+        let outside = |it: Duration| it.saturating_sub(used).as_secs_f64() / elapsed.as_secs_f64();
         Ok(Song {
             hash_ms: millis(hash),
             sync_ms: median(&mut syncs).unwrap_or(0.0),
-            pressure: waited.map(|it| it.as_secs_f64() / start.elapsed().as_secs_f64()),
+            pressure: waited.map(outside),
         })
     }
 
@@ -114,7 +121,7 @@ mod tests {
     fn the_canary_sings_and_leaves_an_empty_file() {
         let folder = tempfile::tempdir().unwrap();
         let mut canary = Canary::new(&Noise::new(), folder.path(), None).unwrap();
-        let song = canary.sing().unwrap();
+        let song = canary.sing(|| Duration::ZERO).unwrap();
         assert!(song.hash_ms > 0.0 && song.sync_ms > 0.0 && song.cost_ms() > song.hash_ms);
         assert_eq!(folder.path().join("canary").metadata().unwrap().len(), 0);
     }

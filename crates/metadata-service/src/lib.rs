@@ -2,6 +2,7 @@
 
 mod config;
 mod group;
+mod grpc;
 mod identity;
 mod outbox;
 mod raft;
@@ -23,6 +24,7 @@ use meridian_eventlog::EventLog;
 use meridian_oci::RegistryName;
 
 pub use config::{Config, Retention};
+pub use grpc::{GRPC_SERVICE, GrpcAdapter, metadata_server};
 pub use identity::ClaimError;
 pub use outbox::PublishError;
 pub use service::MetadataService;

@@ -18,8 +18,8 @@ use crate::upload::SweepClaim;
 /// How many objects are listed at once.
 const PAGE: usize = 1000;
 
-/// How much older than its life's end an object must be: the store's clock may differ from ours,
-/// and an upload that began in time may end later.
+/// How much older than its life's end an object must be, at most: the store's clock may differ from
+/// ours.
 const MARGIN: Duration = Duration::from_secs(3600);
 
 /// How many blobs and doomed objects a dry run counts.
@@ -45,8 +45,10 @@ impl Collector {
             };
             after = Some(last.key.clone());
             let (strays, _claim) = self.strays(page).await?;
-            self.sweep_out(strays.orphans, |current| &mut current.orphans).await?;
-            self.sweep_out(strays.abandoned, |current| &mut current.abandoned).await?;
+            self.sweep_out(strays.orphans, |current| &mut current.orphans)
+                .await?;
+            self.sweep_out(strays.abandoned, |current| &mut current.abandoned)
+                .await?;
         }
     }
 
@@ -96,7 +98,9 @@ impl Collector {
         let old: Vec<_> = old.filter_map(ours).collect();
         let objects = old.iter().map(|(key, _)| (key.epoch, key.generation));
         let claim = self.uploads.claim_for_sweep(objects.collect());
-        let claimed = old.into_iter().filter(|(key, _)| claim.has(key.epoch, key.generation));
+        let claimed = old
+            .into_iter()
+            .filter(|(key, _)| claim.has(key.epoch, key.generation));
         let (finished, abandoned): (Vec<_>, Vec<_>) =
             claimed.partition(|(_, listed)| listed.finished);
         let sized = |(key, listed): (StorageKey, Listed)| (key, listed.size);
@@ -124,7 +128,7 @@ impl Collector {
         };
         let now = self.clock.now_millis();
         listed.modified_millis.is_some_and(|modified| {
-            Duration::from_millis(now.saturating_sub(modified)) > life + MARGIN
+            Duration::from_millis(now.saturating_sub(modified)) > life + MARGIN.min(life / 24)
         })
     }
 

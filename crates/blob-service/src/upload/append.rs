@@ -67,7 +67,7 @@ impl Uploads {
         chunk: Transfer,
         gone: CancellationToken,
     ) -> Result<(), Stop> {
-        let body = self.admit(draft, chunk, gone, |offset| session.status_at(offset))?;
+        let body = self.admit(session, draft, chunk, gone)?;
         // The object begins with the first byte: a body without any leaves no trace.
         let gathered = Self::gather(body, 0).await;
         if let (true, Rest::None) = (gathered.pieces.is_empty(), &gathered.rest) {
@@ -80,14 +80,15 @@ impl Uploads {
     /// The body of a chunk whose headers fit the session.
     pub(super) fn admit(
         &self,
+        session: &Session,
         draft: &Draft,
         chunk: Transfer,
         gone: CancellationToken,
-        status_at: impl FnOnce(u64) -> UploadStatus,
     ) -> Result<Body, Stop> {
         let offset = draft.offset();
         if chunk.range.is_some_and(|range| range.start() != offset) {
-            return Err(Stop::Kept(UploadError::OutOfOrder(status_at(offset))));
+            let status = session.status_at(offset);
+            return Err(Stop::Kept(UploadError::OutOfOrder(status)));
         }
         let limit = self.config.max_blob_bytes.as_u64();
         Body::new(chunk, offset, limit, gone).map_err(Stop::Kept)

@@ -99,7 +99,10 @@ impl Body {
 
     fn admit(&mut self, bytes: Bytes) -> Result<Bytes, Fault> {
         self.received = self.received.saturating_add(bytes.len() as u64);
-        if self.announced.is_some_and(|announced| self.received > announced) {
+        if self
+            .announced
+            .is_some_and(|announced| self.received > announced)
+        {
             return Err(self.length_differs());
         }
         if self.received > self.room {
@@ -180,7 +183,10 @@ mod tests {
         let chunk = chunk(Some(4), Some((0, 4)), &[]);
         assert!(matches!(
             Body::new(chunk, 0, 9, CancellationToken::new()).err(),
-            Some(UploadError::LengthDiffers { expected: 5, actual: 4 })
+            Some(UploadError::LengthDiffers {
+                expected: 5,
+                actual: 4
+            })
         ));
     }
 
@@ -188,7 +194,10 @@ mod tests {
     async fn too_much_is_refused_before_reading_if_it_is_announced() {
         let announced = chunk(Some(u64::MAX), None, &[]);
         let refused = Body::new(announced, 1, 9, CancellationToken::new());
-        assert!(matches!(refused.err(), Some(UploadError::TooLarge { limit: 9 })));
+        assert!(matches!(
+            refused.err(),
+            Some(UploadError::TooLarge { limit: 9 })
+        ));
         let read = read(chunk(None, None, &["ab", "cde"]), 4).await;
         assert!(matches!(read, Err(UploadError::TooLarge { limit: 4 })));
     }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::Uploads;
 use super::over::Ending;
 use super::session::{Progress, Session};
-use super::Uploads;
 
 /// After this, a session lets go of its open file.
 const REST: Duration = Duration::from_secs(60);
@@ -34,9 +34,15 @@ impl Uploads {
     /// Looks at every session once.
     pub(crate) async fn expire(&self) {
         for session in self.table.all() {
-            let idle = self.clock.now_millis().saturating_sub(session.used_millis());
+            let idle = self
+                .clock
+                .now_millis()
+                .saturating_sub(session.used_millis());
             let idle = Duration::from_millis(idle);
-            let age = self.clock.now_millis().saturating_sub(session.ticket.created);
+            let age = self
+                .clock
+                .now_millis()
+                .saturating_sub(session.ticket.created);
             let is_old = Duration::from_millis(age) > self.config.max_lifetime;
             // Who has the session uses it.
             let Ok(mut progress) = session.try_take() else {

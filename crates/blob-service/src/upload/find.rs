@@ -27,7 +27,9 @@ impl Uploads {
     ) -> Result<Option<UploadStatus>, UploadError> {
         let ticket = self.read(repository, id)?;
         let is_resident = self.table.get(id).is_some();
-        let claim = self.generations.claim(ticket.epoch, ticket.generation, false);
+        let claim = self
+            .generations
+            .claim(ticket.epoch, ticket.generation, false);
         if is_resident || claim != Claim::Unused {
             return Ok(None);
         }
@@ -50,7 +52,9 @@ impl Uploads {
         let ticket = self.read(repository, id)?;
         let now = self.clock.now_millis();
         let session = self.table.get_or_insert(id, ticket, || {
-            let mut claim = self.generations.claim(ticket.epoch, ticket.generation, true);
+            let mut claim = self
+                .generations
+                .claim(ticket.epoch, ticket.generation, true);
             if claim == Claim::Unused && self.is_older(ticket, self.config.idle_expiry) {
                 claim = Claim::Used;
             }
@@ -99,7 +103,11 @@ impl Uploads {
             return Ok(Progress::open(draft));
         }
         let size = self.store.stat(&object).await.map_err(failure::of_store)?;
-        let known = self.metadata.known(&[key]).await.map_err(WriteError::Read)?;
+        let known = self
+            .metadata
+            .known(&[key])
+            .await
+            .map_err(WriteError::Read)?;
         if known.contains(&true) {
             return Ok(Progress::Over);
         }
@@ -125,7 +133,8 @@ impl Uploads {
             created: session.ticket.created,
             ..self.new_ticket(algorithm).await?
         };
-        self.generations.claim(ticket.epoch, ticket.generation, true);
+        self.generations
+            .claim(ticket.epoch, ticket.generation, true);
         session.reissue(ticket, self.stamp.seal(&session.repository, ticket));
         self.table.alias(session);
         Ok(Progress::open(Draft::new(ticket, algorithm)))
@@ -133,7 +142,10 @@ impl Uploads {
 
     /// What an id says, if it was made for this repository and is not too old.
     fn read(&self, repository: &RepositoryPath, id: &UploadId) -> Result<Ticket, UploadError> {
-        let ticket = self.stamp.open(repository, id).ok_or(UploadError::Unknown)?;
+        let ticket = self
+            .stamp
+            .open(repository, id)
+            .ok_or(UploadError::Unknown)?;
         if self.is_older(ticket, self.config.max_lifetime) {
             return Err(UploadError::Unknown);
         }

@@ -1,19 +1,14 @@
 //! The end of an upload that goes well: verified, durable, recorded, in this order.
 //!
 //! Keeps the invariant that a record is proposed only for bytes that are durable and were seen to
-//! hash to the digest. A proposal whose outcome stays unknown leaves the session sealed: the same
-//! PUT again proposes the same request. Nothing is deleted that might be recorded; what turns out
-//! not to be is the sweep's.
+//! hash to the digest. Nothing is deleted that might be recorded; what turns out not to be is the
+//! sweep's.
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use meridian_clients::{
-    BlobLocation, Encoding, MetadataApi, PutBlob, RepositoryPath, StorageKey, Transfer,
-    UploadError, WriteError,
-};
-use meridian_error::{Classify, Code};
+use meridian_clients::{BlobLocation, StorageKey, Transfer, UploadError};
 use meridian_oci::{Algorithm, Digest, Hasher};
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::coop::consume_budget;
@@ -22,22 +17,16 @@ use tokio_util::sync::CancellationToken;
 use super::body::Body;
 use super::draft::Draft;
 use super::over::Ending;
+use super::record::Target;
 use super::session::{Progress, Sealed, Session};
 use super::write::{Rest, Stop};
 use super::{Uploads, failure};
 use crate::layout;
-use crate::ticket::Ticket;
 
 /// A whole blob, where it waits to be recorded.
 enum Whole {
     Small(Bytes),
     Stored(Sealed),
-}
-
-/// Where a finished upload belongs.
-struct Target<'r> {
-    repository: &'r RepositoryPath,
-    digest: Digest,
 }
 
 impl Uploads {
@@ -60,43 +49,28 @@ impl Uploads {
         // An id of an earlier life, without bytes: perhaps they went into a record long ago.
         let is_repeated = session.is_reissued() && progress.offset() == 0;
         if !(is_repeated && self.is_present(&target).await?) {
-            let status_at = |offset| session.status_at(offset);
-            let body = |draft: &Draft| self.admit(draft, chunk, gone, status_at);
-            let outcome = self.complete(&mut progress, &target, body).await;
-            self.settle(session, &mut progress, outcome).await?;
+            let completed = self
+                .complete(session, &mut progress, &target, chunk, gone)
+                .await;
+            self.settle(session, &mut progress, completed).await?;
         }
-        self.end(session, &mut progress, Ending::Finished(digest)).await;
+        self.end(session, &mut progress, Ending::Finished(digest))
+            .await;
         Ok(())
     }
 
-    /// Finishes an upload that has no session.
-    pub(super) async fn finish_unnamed(
-        &self,
-        repository: &RepositoryPath,
-        ticket: Ticket,
-        digest: Digest,
-        body: Transfer,
-        gone: CancellationToken,
-    ) -> Result<(), UploadError> {
-        self.generations.claim(ticket.epoch, ticket.generation, true);
-        let mut progress = Progress::open(Draft::new(ticket, digest.algorithm()));
-        let limit = self.config.max_blob_bytes.as_u64();
-        let body = |_: &Draft| Body::new(body, 0, limit, gone).map_err(Stop::Kept);
-        let target = Target { repository, digest };
-        let outcome = self.complete(&mut progress, &target, body).await;
-        self.dispose(progress).await;
-        outcome.map_err(|(Stop::Kept(error) | Stop::Lost(error))| error)
-    }
-
+    /// Takes what is missing, and records the blob.
     async fn complete(
         &self,
+        session: &Session,
         progress: &mut Progress,
         target: &Target<'_>,
-        body: impl FnOnce(&Draft) -> Result<Body, Stop>,
+        chunk: Transfer,
+        gone: CancellationToken,
     ) -> Result<(), Stop> {
         if let Progress::Open(draft) = progress {
             draft.expect(target.digest.algorithm());
-            let body = body(draft)?;
+            let body = self.admit(session, draft, chunk, gone)?;
             match self.take_last(target, draft, body).await? {
                 Whole::Small(bytes) => {
                     let size = bytes.len() as u64;
@@ -112,7 +86,8 @@ impl Uploads {
         self.verify(sealed, target.digest).await?;
         sealed.proposed = true;
         let location = BlobLocation::Stored(sealed.key);
-        self.record(target, sealed.ticket, sealed.size, location).await
+        self.record(target, sealed.ticket, sealed.size, location)
+            .await
     }
 
     /// Holds a finished object against the digest.
@@ -165,7 +140,9 @@ impl Uploads {
         let committed = writer.commit().await;
         let size = committed.map_err(|error| Stop::Lost(failure::of_store(error)))?;
         if size != draft.offset() {
-            return Err(Stop::Lost(failure::lost("the store committed another length")));
+            return Err(Stop::Lost(failure::lost(
+                "the store committed another length",
+            )));
         }
         Ok(Whole::Stored(Sealed {
             ticket: draft.ticket,
@@ -187,56 +164,6 @@ impl Uploads {
             consume_budget().await;
         }
         Ok(hasher.finish())
-    }
-
-    async fn record(
-        &self,
-        target: &Target<'_>,
-        ticket: Ticket,
-        size: u64,
-        location: BlobLocation,
-    ) -> Result<(), Stop> {
-        fail::fail_point!("fe.put.before_commit");
-        let request = self.stamp.request(ticket, target.digest);
-        let put = |metadata: Arc<dyn MetadataApi>, request| {
-            let blob = PutBlob {
-                repository: target.repository.clone(),
-                digest: target.digest,
-                size,
-                encoding: Encoding::Plain,
-                location: location.clone(),
-                request,
-            };
-            async move { metadata.put_blob(blob).await }
-        };
-        let recorded = self.proposer.run_as(request, put).await;
-        recorded.map_err(|error| Stop::Kept(error.into()))?;
-        fail::fail_point!("fe.put.after_commit_before_reply");
-        Ok(())
-    }
-
-    /// A session that is over is finished once more.
-    async fn repeat(&self, session: &Session, target: &Target<'_>) -> Result<(), UploadError> {
-        for id in session.ids() {
-            match self.endings.recall(id).await {
-                None => {}
-                Some(Ending::Finished(digest)) if digest == target.digest => {}
-                Some(_) => return Err(UploadError::Unknown),
-            }
-        }
-        if self.is_present(target).await? {
-            Ok(())
-        } else {
-            Err(UploadError::Unknown)
-        }
-    }
-
-    async fn is_present(&self, target: &Target<'_>) -> Result<bool, UploadError> {
-        match self.metadata.blob(target.repository, target.digest).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.code() == Code::NotFound => Ok(false),
-            Err(error) => Err(WriteError::Read(error).into()),
-        }
     }
 }
 

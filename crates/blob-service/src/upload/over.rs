@@ -62,7 +62,11 @@ impl Endings {
             b"cancelled" => Some(Ending::Cancelled),
             b"expired" => Some(Ending::Expired),
             b"lost" => Some(Ending::Lost),
-            digest => std::str::from_utf8(digest).ok()?.parse().ok().map(Ending::Finished),
+            digest => std::str::from_utf8(digest)
+                .ok()?
+                .parse()
+                .ok()
+                .map(Ending::Finished),
         }
     }
 }

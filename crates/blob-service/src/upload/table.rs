@@ -127,3 +127,70 @@ impl Drop for SweepClaim<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use meridian_clients::RepositoryPath;
+    use meridian_oci::Algorithm;
+
+    use super::*;
+    use crate::generation::Claim;
+
+    fn ticket(generation: u64) -> Ticket {
+        Ticket {
+            algorithm: Algorithm::Sha256,
+            epoch: 1,
+            generation,
+            created: 0,
+            nonce: [0; 16],
+        }
+    }
+
+    fn id(generation: u64) -> UploadId {
+        format!("{generation:016}").parse().unwrap()
+    }
+
+    fn insert(table: &Table, generation: u64) -> Result<Arc<Session>, UploadError> {
+        let (id, ticket) = (id(generation), ticket(generation));
+        let repository = RepositoryPath {
+            registry: "default".parse().unwrap(),
+            name: "a".parse().unwrap(),
+        };
+        table.get_or_insert(&id, ticket, || {
+            Session::new(repository, id.clone(), ticket, Claim::Unused, 0)
+        })
+    }
+
+    #[test]
+    fn an_object_is_a_sessions_or_the_sweeps() {
+        let table = Table::new(10);
+        let held = insert(&table, 1).unwrap();
+        let claim = table.claim_for_sweep(HashSet::from([(1, 1), (1, 2)]));
+        assert!(!claim.has(1, 1), "a session has it");
+        assert!(claim.has(1, 2));
+        assert!(matches!(insert(&table, 2), Err(UploadError::Unknown)));
+        let second = table.claim_for_sweep(HashSet::from([(1, 2)]));
+        assert!(!second.has(1, 2), "another sweep has it");
+        drop(second);
+        assert!(matches!(insert(&table, 2), Err(UploadError::Unknown)));
+        drop(claim);
+        assert!(insert(&table, 2).is_ok());
+        table.remove(&held);
+        assert!(table.claim_for_sweep(HashSet::from([(1, 1)])).has(1, 1));
+    }
+
+    #[test]
+    fn a_session_is_there_once_under_all_its_ids() {
+        let table = Table::new(10);
+        let session = insert(&table, 1).unwrap();
+        session.reissue(ticket(7), id(7));
+        table.alias(&session);
+        for generation in [1, 7] {
+            assert!(Arc::ptr_eq(&insert(&table, generation).unwrap(), &session));
+            let claim = table.claim_for_sweep(HashSet::from([(1, generation)]));
+            assert!(!claim.has(1, generation));
+        }
+        table.remove(&session);
+        assert_eq!(table.len(), 0);
+    }
+}

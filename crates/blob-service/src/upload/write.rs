@@ -85,7 +85,10 @@ impl Uploads {
         let gathered = gathered.worth_writing().map_err(Stop::Kept)?;
         let key = match draft.key() {
             Some(key) => key,
-            None => self.key_of(repository, draft.ticket).await.map_err(Stop::Kept)?,
+            None => self
+                .key_of(repository, draft.ticket)
+                .await
+                .map_err(Stop::Kept)?,
         };
         let mark = draft.mark();
         let mut writer = draft.writer(&*self.store, key).await?;

@@ -51,11 +51,17 @@ async fn what_a_manifest_needs_stays() {
     let (service, here) = (&life.service, repository("a"));
     let bytes = content(2, 5000);
     let digest = push(service, &here, &bytes).await.unwrap();
-    assert!(world.metadata.manifest(&here.name, sha256(b"manifest"), &[digest]));
+    assert!(
+        world
+            .metadata
+            .manifest(&here.name, sha256(b"manifest"), &[digest])
+    );
     world.pass(DAY);
     service.collect().await.unwrap();
     assert_eq!(pull(service, &here, digest, None).await.unwrap(), bytes);
-    world.metadata.forget_manifest(&here.name, sha256(b"manifest"));
+    world
+        .metadata
+        .forget_manifest(&here.name, sha256(b"manifest"));
     service.collect().await.unwrap();
     assert!(pull(service, &here, digest, None).await.is_err());
 }
@@ -71,11 +77,19 @@ async fn a_condemned_blob_that_a_push_relies_on_is_revived() {
     let condemn = || Collect::Condemn(vec![(registry_id(), digest)]);
     for revival in 0..3_u8 {
         world.pass(Duration::from_secs(2));
-        let step = world.metadata.collect(condemn(), RequestId([revival; 16])).await;
+        let step = world
+            .metadata
+            .collect(condemn(), RequestId([revival; 16]))
+            .await;
         assert_eq!(step.unwrap().blobs, 1);
         match revival {
             0 => drop(service.stat(&here, digest, true).await.unwrap()),
-            1 => drop(service.mount(&here, Some(&here.name), digest).await.unwrap()),
+            1 => drop(
+                service
+                    .mount(&here, Some(&here.name), digest)
+                    .await
+                    .unwrap(),
+            ),
             _ => drop(push(service, &here, &bytes).await.unwrap()),
         }
         let report = service.collect().await.unwrap();
@@ -148,7 +162,9 @@ async fn it_runs_by_itself() {
 
 /// A world on a real disk, whose files have real times.
 async fn disk_world(folder: &tempfile::TempDir) -> World {
-    let store = DiskBlobStore::open(DiskConfig::new(folder.path())).await.unwrap();
+    let store = DiskBlobStore::open(DiskConfig::new(folder.path()))
+        .await
+        .unwrap();
     let world = World::with(Arc::new(store), Turns::default(), None);
     world.clock.set(SystemClock.now_millis());
     world
@@ -179,7 +195,10 @@ async fn a_stranded_object_goes_when_no_upload_can_want_it_any_more() {
     let kept = push(service, &here, &bytes).await.unwrap();
     world.pass(DAY * 7);
     let report = service.collect().await.unwrap();
-    assert!(report.swept && report.orphans.count == 0, "too young: {report}");
+    assert!(
+        report.swept && report.orphans.count == 0,
+        "too young: {report}"
+    );
     world.pass(Duration::from_secs(3700));
     let would = service.would_collect().await.unwrap();
     assert_eq!((would.orphans.count, would.orphans.bytes), (1, 3000));
@@ -198,7 +217,10 @@ async fn an_abandoned_upload_goes_also_after_a_restart() {
     let life = world.start().await;
     let session = open(&life.service, &here).await;
     let chunk = streamed(&content(6, 5000));
-    life.service.append(&here, &session.upload, chunk).await.unwrap();
+    life.service
+        .append(&here, &session.upload, chunk)
+        .await
+        .unwrap();
     life.stop().await;
     let life = world.start().await;
     world.pass(DAY);
@@ -219,7 +241,10 @@ async fn what_a_session_holds_is_not_swept_however_old_it_is() {
     let (service, here) = (&life.service, repository("a"));
     let session = open(service, &here).await;
     let bytes = content(7, 5000);
-    service.append(&here, &session.upload, streamed(&bytes)).await.unwrap();
+    service
+        .append(&here, &session.upload, streamed(&bytes))
+        .await
+        .unwrap();
     world.pass(DAY * 2);
     let chunk = Transfer {
         range: None,
@@ -242,8 +267,17 @@ async fn strangers_in_the_store_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let world = disk_world(&folder).await;
     let life = world.start().await;
-    let key: BlobKey = "lost-found/2a/0000000000000001-000000000000002a".parse().unwrap();
-    world.store.create(&key).await.unwrap().commit().await.unwrap();
+    let key: BlobKey = "lost-found/2a/0000000000000001-000000000000002a"
+        .parse()
+        .unwrap();
+    world
+        .store
+        .create(&key)
+        .await
+        .unwrap()
+        .commit()
+        .await
+        .unwrap();
     world.pass(DAY * 100);
     let report = life.service.collect().await.unwrap();
     assert!(!report.did_something());
@@ -259,7 +293,12 @@ async fn an_object_whose_record_got_lost_is_swept_in_the_end() {
     let bytes = content(9, 5000);
     let requests = &world.metadata.lost_requests;
     requests.store(u64::MAX, std::sync::atomic::Ordering::SeqCst);
-    assert!(service.upload(&here, sha256(&bytes), sized(&bytes)).await.is_err());
+    assert!(
+        service
+            .upload(&here, sha256(&bytes), sized(&bytes))
+            .await
+            .is_err()
+    );
     requests.store(0, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(objects(&world).await, 1);
     world.pass(DAY * 8);

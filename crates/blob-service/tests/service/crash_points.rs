@@ -39,19 +39,33 @@ async fn every_crash_point_is_passed() {
     let (service, here) = (&life.service, repository("a"));
     let bytes = content(1, 5000);
     let session = open(service, &here).await;
-    service.append(&here, &session.upload, streamed(&bytes)).await.unwrap();
-    let wrong = service.finish(&here, &session.upload, sha256(b"else"), Transfer::empty()).await;
+    service
+        .append(&here, &session.upload, streamed(&bytes))
+        .await
+        .unwrap();
+    let wrong = service
+        .finish(&here, &session.upload, sha256(b"else"), Transfer::empty())
+        .await;
     assert!(matches!(wrong, Err(UploadError::DigestDiffers)));
     let digest = push(service, &here, &bytes).await.unwrap();
-    service.mount(&repository("b"), Some(&here.name), digest).await.unwrap();
+    service
+        .mount(&repository("b"), Some(&here.name), digest)
+        .await
+        .unwrap();
     let session = open(service, &here).await;
     let small = content(2, 10);
-    service.finish(&here, &session.upload, sha256(&small), sized(&small)).await.unwrap();
+    service
+        .finish(&here, &session.upload, sha256(&small), sized(&small))
+        .await
+        .unwrap();
     service.collect().await.unwrap();
     for point in POINTS {
         fail::remove(point);
     }
     let passed = passed.lock().unwrap();
-    let missed: Vec<_> = POINTS.iter().filter(|point| !passed.contains(*point)).collect();
+    let missed: Vec<_> = POINTS
+        .iter()
+        .filter(|point| !passed.contains(*point))
+        .collect();
     assert!(missed.is_empty(), "never passed: {missed:?}");
 }

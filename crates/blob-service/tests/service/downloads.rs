@@ -39,9 +39,15 @@ async fn ranges_select_what_they_say() {
         for range in ["bytes=5-1", "bytes=-0", "bytes=999999999-"] {
             let read = service.read(&here, digest, Some(range)).await.unwrap();
             let size = len as u64;
-            assert!(matches!(read, BlobRead::Unsatisfiable { size: s } if s == size), "{range}");
+            assert!(
+                matches!(read, BlobRead::Unsatisfiable { size: s } if s == size),
+                "{range}"
+            );
         }
-        let part = service.read(&here, digest, Some("bytes=3-7")).await.unwrap();
+        let part = service
+            .read(&here, digest, Some("bytes=3-7"))
+            .await
+            .unwrap();
         let BlobRead::Part {
             size,
             start,
@@ -60,14 +66,22 @@ async fn a_blob_of_another_repository_is_unknown() {
     let world = World::new();
     let life = world.start().await;
     let service = &life.service;
-    let digest = push(service, &repository("a"), &content(2, 500)).await.unwrap();
+    let digest = push(service, &repository("a"), &content(2, 500))
+        .await
+        .unwrap();
     let there = repository("b");
     for error in [
         service.read(&there, digest, None).await.err().unwrap(),
         service.stat(&there, digest, true).await.unwrap_err(),
-        service.stat(&there, sha256(b"never seen"), true).await.unwrap_err(),
+        service
+            .stat(&there, sha256(b"never seen"), true)
+            .await
+            .unwrap_err(),
     ] {
-        assert!(matches!(error, ReadBlobError::Metadata(ReadError::BlobUnknown)));
+        assert!(matches!(
+            error,
+            ReadBlobError::Metadata(ReadError::BlobUnknown)
+        ));
     }
 }
 
@@ -116,7 +130,10 @@ async fn an_object_of_another_size_is_not_served() {
     writer.commit().await.unwrap();
     for range in [None, Some("bytes=0-9"), Some("bytes=450-")] {
         let error = service.read(&here, digest, range).await.err().unwrap();
-        assert!(matches!(error, ReadBlobError::Unreadable { .. }), "{range:?}");
+        assert!(
+            matches!(error, ReadBlobError::Unreadable { .. }),
+            "{range:?}"
+        );
     }
 }
 
@@ -154,13 +171,20 @@ async fn a_blob_that_is_removed_while_it_is_opened_is_absent() {
             tokio::task::yield_now().await;
         }
         let request = RequestId([9; 16]);
-        world.metadata.delete_blob(&here, digest, request).await.unwrap();
+        world
+            .metadata
+            .delete_blob(&here, digest, request)
+            .await
+            .unwrap();
         service.collect().await.unwrap()
     };
     let (read, report) = tokio::join!(read, collect);
     assert_eq!(report.removed.count, 1);
     let error = read.err().unwrap();
-    assert!(matches!(error, ReadBlobError::Metadata(ReadError::BlobUnknown)), "{error}");
+    assert!(
+        matches!(error, ReadBlobError::Metadata(ReadError::BlobUnknown)),
+        "{error}"
+    );
     assert_eq!(service.unreadable_blobs(), 0);
     assert_eq!(world.metadata.location(digest), None::<BlobLocation>);
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-
 use meridian_blobstore::{BlobStore, Fault, Faulty, MemoryBlobStore, Operation};
 use meridian_clients::{BlobApi, ReadError, Transfer, UploadError, WriteError};
 use meridian_error::Code;
@@ -26,7 +25,9 @@ async fn a_failed_sync_fails_the_upload_and_is_not_tried_again() {
         let bytes = content(1, 5000);
         let session = open(service, &here).await;
         store.script(Operation::Sync, 0, fault);
-        let append = service.append(&here, &session.upload, streamed(&bytes)).await;
+        let append = service
+            .append(&here, &session.upload, streamed(&bytes))
+            .await;
         assert!(matches!(append, Err(UploadError::Store(_))));
         assert_eq!(store.calls(Operation::Sync), 1);
         for _ in 0..2 {
@@ -35,7 +36,11 @@ async fn a_failed_sync_fails_the_upload_and_is_not_tried_again() {
                 .await;
             assert!(matches!(finish, Err(UploadError::Unknown)));
         }
-        assert_eq!(store.calls(Operation::Sync), 1, "an fsync that failed lies from then on");
+        assert_eq!(
+            store.calls(Operation::Sync),
+            1,
+            "an fsync that failed lies from then on"
+        );
         assert!(world.store.list(None, 10).await.unwrap().is_empty());
         assert_eq!(service.open_sessions(), 0);
     }
@@ -60,7 +65,10 @@ async fn a_failed_write_or_commit_fails_the_upload() {
             .await;
         assert!(matches!(again, Err(UploadError::Unknown)));
         push(service, &here, &bytes).await.unwrap();
-        assert_eq!(pull(service, &here, sha256(&bytes), None).await.unwrap(), bytes);
+        assert_eq!(
+            pull(service, &here, sha256(&bytes), None).await.unwrap(),
+            bytes
+        );
     }
 }
 
@@ -73,8 +81,13 @@ async fn a_full_store_is_told_from_a_broken_one() {
     for operation in [Operation::Create, Operation::Append, Operation::Sync] {
         let session = open(service, &here).await;
         store.script(operation, 0, Fault::Before(Code::ResourceExhausted));
-        let append = service.append(&here, &session.upload, streamed(&bytes)).await;
-        assert!(matches!(append, Err(UploadError::StoreFull)), "{operation:?}");
+        let append = service
+            .append(&here, &session.upload, streamed(&bytes))
+            .await;
+        assert!(
+            matches!(append, Err(UploadError::StoreFull)),
+            "{operation:?}"
+        );
     }
     // Space returned.
     push(service, &here, &bytes).await.unwrap();
@@ -86,16 +99,30 @@ async fn an_object_that_could_not_be_begun_is_begun_later() {
     let life = world.start().await;
     let (service, here) = (&life.service, repository("a"));
     let bytes = content(4, 5000);
-    for fault in [Fault::Before(Code::Unavailable), Fault::After(Code::Unavailable)] {
+    for fault in [
+        Fault::Before(Code::Unavailable),
+        Fault::After(Code::Unavailable),
+    ] {
         let session = open(service, &here).await;
         store.script(Operation::Create, 0, fault);
-        let append = service.append(&here, &session.upload, streamed(&bytes)).await;
+        let append = service
+            .append(&here, &session.upload, streamed(&bytes))
+            .await;
         assert!(append.is_err());
-        assert_eq!(service.status(&here, &session.upload).await.unwrap().offset, 0);
-        service.append(&here, &session.upload, streamed(&bytes)).await.unwrap();
+        assert_eq!(
+            service.status(&here, &session.upload).await.unwrap().offset,
+            0
+        );
+        service
+            .append(&here, &session.upload, streamed(&bytes))
+            .await
+            .unwrap();
         let finish = service.finish(&here, &session.upload, sha256(&bytes), Transfer::empty());
         finish.await.unwrap();
-        assert_eq!(pull(service, &here, sha256(&bytes), None).await.unwrap(), bytes);
+        assert_eq!(
+            pull(service, &here, sha256(&bytes), None).await.unwrap(),
+            bytes
+        );
     }
 }
 
@@ -107,10 +134,19 @@ async fn a_record_whose_acknowledgement_was_lost_is_asked_for_again() {
     for len in [10, 5000] {
         for (answers, requests) in [(3, 0), (0, 3), (2, 2)] {
             world.metadata.lost_answers.store(answers, Ordering::SeqCst);
-            world.metadata.lost_requests.store(requests, Ordering::SeqCst);
-            let bytes = content(answers * 10 + requests + len, 70 * usize::try_from(len).unwrap());
+            world
+                .metadata
+                .lost_requests
+                .store(requests, Ordering::SeqCst);
+            let bytes = content(
+                answers * 10 + requests + len,
+                70 * usize::try_from(len).unwrap(),
+            );
             push(service, &here, &bytes).await.unwrap();
-            assert_eq!(pull(service, &here, sha256(&bytes), None).await.unwrap(), bytes);
+            assert_eq!(
+                pull(service, &here, sha256(&bytes), None).await.unwrap(),
+                bytes
+            );
         }
     }
 }
@@ -127,14 +163,20 @@ async fn an_outcome_that_stays_unknown_is_settled_by_the_same_put() {
                 let digest = sha256(&bytes);
                 let session = open(service, &here).await;
                 if streams {
-                    service.append(&here, &session.upload, streamed(&bytes)).await.unwrap();
+                    service
+                        .append(&here, &session.upload, streamed(&bytes))
+                        .await
+                        .unwrap();
                 }
                 let last = || match streams {
                     true => Transfer::empty(),
                     false => sized(&bytes),
                 };
                 world.metadata.lost_answers.store(answers, Ordering::SeqCst);
-                world.metadata.lost_requests.store(requests, Ordering::SeqCst);
+                world
+                    .metadata
+                    .lost_requests
+                    .store(requests, Ordering::SeqCst);
                 let put = service.finish(&here, &session.upload, digest, last()).await;
                 let Err(UploadError::Metadata(WriteError::Read(error))) = put else {
                     panic!("{put:?}");
@@ -142,10 +184,17 @@ async fn an_outcome_that_stays_unknown_is_settled_by_the_same_put() {
                 assert!(matches!(error, ReadError::Unavailable { .. }));
                 world.metadata.lost_answers.store(0, Ordering::SeqCst);
                 world.metadata.lost_requests.store(0, Ordering::SeqCst);
-                service.finish(&here, &session.upload, digest, last()).await.unwrap();
+                service
+                    .finish(&here, &session.upload, digest, last())
+                    .await
+                    .unwrap();
                 assert_eq!(pull(service, &here, digest, None).await.unwrap(), bytes);
                 let objects = world.store.list(None, 10).await.unwrap();
-                assert_eq!(objects.len(), usize::from(len > 64), "no object is left behind");
+                assert_eq!(
+                    objects.len(),
+                    usize::from(len > 64),
+                    "no object is left behind"
+                );
             }
         }
     }
@@ -160,8 +209,13 @@ async fn nothing_that_may_be_recorded_is_deleted() {
     let digest = sha256(&bytes);
     let session = open(service, &here).await;
     // It is recorded, but nobody is told.
-    world.metadata.lost_answers.store(u64::MAX, Ordering::SeqCst);
-    let put = service.finish(&here, &session.upload, digest, sized(&bytes)).await;
+    world
+        .metadata
+        .lost_answers
+        .store(u64::MAX, Ordering::SeqCst);
+    let put = service
+        .finish(&here, &session.upload, digest, sized(&bytes))
+        .await;
     assert!(matches!(put, Err(UploadError::Metadata(_))));
     world.metadata.lost_answers.store(0, Ordering::SeqCst);
     let wrong = service
@@ -185,15 +239,23 @@ async fn a_store_that_fails_at_random_never_shows_wrong_bytes() {
             let session = open(service, &here).await;
             let mut acknowledged = true;
             for half in [bytes.slice(..1500), bytes.slice(1500..)] {
-                let append = service.append(&here, &session.upload, streamed(&half)).await;
+                let append = service
+                    .append(&here, &session.upload, streamed(&half))
+                    .await;
                 acknowledged &= append.is_ok();
             }
-            let finish = service.finish(&here, &session.upload, digest, Transfer::empty()).await;
+            let finish = service
+                .finish(&here, &session.upload, digest, Transfer::empty())
+                .await;
             if !acknowledged {
                 assert!(finish.is_err());
             }
             let stat = service.stat(&here, digest, false).await;
-            assert_eq!(stat.is_ok(), finish.is_ok(), "seed {seed} round {round}: {finish:?}");
+            assert_eq!(
+                stat.is_ok(),
+                finish.is_ok(),
+                "seed {seed} round {round}: {finish:?}"
+            );
         }
     }
 }

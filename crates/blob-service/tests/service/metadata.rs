@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use meridian_clients::{
     BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed,
-    Due, Encoding, Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest,
-    PutBlob, PutManifest, ReadError, Referrers, RepositoryPath, RequestId, StorageKey,
-    StoredManifest, Usage, WriteError,
+    Due, Encoding, Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob,
+    PutManifest, ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoredManifest,
+    Usage, WriteError,
 };
 use meridian_clock::{Clock, Version};
 use meridian_event::RegistryId;
@@ -119,10 +119,18 @@ impl MemoryMetadata {
 
     /// Where the bytes of a blob are recorded to be.
     pub(crate) fn location(&self, digest: Digest) -> Option<BlobLocation> {
-        self.state().blobs.get(&digest).map(|row| row.location.clone())
+        self.state()
+            .blobs
+            .get(&digest)
+            .map(|row| row.location.clone())
     }
 
-    pub(crate) fn manifest(&self, repository: &RepositoryName, digest: Digest, blobs: &[Digest]) -> bool {
+    pub(crate) fn manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: Digest,
+        blobs: &[Digest],
+    ) -> bool {
         let mut state = self.state();
         let here = |blob| state.links.contains_key(&(repository.clone(), blob));
         if self.mutant != Some(Mutant::AdmitsDangling) && !blobs.iter().all(|blob| here(*blob)) {
@@ -200,7 +208,12 @@ impl State {
 
     /// Until when something keeps a blob; for ever if a manifest does.
     fn held_until(&self, digest: Digest, row: &Row) -> u64 {
-        if self.manifests.values().flatten().any(|blob| *blob == digest) {
+        if self
+            .manifests
+            .values()
+            .flatten()
+            .any(|blob| *blob == digest)
+        {
             return u64::MAX;
         }
         let links = self.links.iter().filter(|((_, blob), _)| *blob == digest);
@@ -209,7 +222,10 @@ impl State {
     }
 
     fn is_referenced(&self, digest: Digest) -> bool {
-        self.manifests.values().flatten().any(|blob| *blob == digest)
+        self.manifests
+            .values()
+            .flatten()
+            .any(|blob| *blob == digest)
     }
 }
 
@@ -220,7 +236,9 @@ fn away() -> ReadError {
 }
 
 fn take_one(counter: &AtomicU64) -> bool {
-    counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok()
+    counter
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+        .is_ok()
 }
 
 #[async_trait]
@@ -296,9 +314,8 @@ impl MetadataApi for MemoryMetadata {
         let now = self.clock.now_millis();
         let answer = self.write(request, |state| {
             let mut links = state.links.keys();
-            let is_there = links.any(|(name, blob)| {
-                *blob == digest && from.is_none_or(|from| from == name)
-            });
+            let is_there =
+                links.any(|(name, blob)| *blob == digest && from.is_none_or(|from| from == name));
             if !is_there {
                 return Ok(Answer::Nothing);
             }
@@ -338,9 +355,10 @@ impl MetadataApi for MemoryMetadata {
     ) -> Result<Deleted, WriteError> {
         let now = self.clock.now_millis();
         let answer = self.write(request, |state| {
-            let holders = state.manifests.iter().filter(|((name, _), blobs)| {
-                *name == repository.name && blobs.contains(&digest)
-            });
+            let holders = state
+                .manifests
+                .iter()
+                .filter(|((name, _), blobs)| *name == repository.name && blobs.contains(&digest));
             let holders: Vec<_> = holders.map(|((_, manifest), _)| *manifest).collect();
             if !holders.is_empty() {
                 return Err(WriteError::InUse(holders));
@@ -395,9 +413,10 @@ impl MetadataApi for MemoryMetadata {
         let due = {
             let state = self.state();
             let now = self.clock.now_millis();
-            let due = state.blobs.iter().filter(|(digest, row)| {
-                row.condemned || state.held_until(**digest, row) <= now
-            });
+            let due = state
+                .blobs
+                .iter()
+                .filter(|(digest, row)| row.condemned || state.held_until(**digest, row) <= now);
             let due = due.take(limit).map(|(digest, row)| Due {
                 registry: registry_id(),
                 digest: *digest,
@@ -467,7 +486,11 @@ impl MetadataApi for MemoryMetadata {
         self.turns.wait().await;
         let doomed = {
             let state = self.state();
-            let doomed = state.doomed.iter().take(limit).map(|key| Doomed { key: *key });
+            let doomed = state
+                .doomed
+                .iter()
+                .take(limit)
+                .map(|key| Doomed { key: *key });
             doomed.collect()
         };
         self.turns.wait_long().await;

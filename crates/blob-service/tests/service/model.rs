@@ -98,7 +98,10 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap()
 }
 
 impl Bench {
@@ -151,11 +154,23 @@ impl Bench {
             Form::Long => (announced(len - 1), None),
             Form::Broken => {
                 let body = broken(&half);
-                (Transfer { body, ..sized(&bytes) }, Some(len / 2))
+                (
+                    Transfer {
+                        body,
+                        ..sized(&bytes)
+                    },
+                    Some(len / 2),
+                )
             }
             Form::BrokenRanged => {
                 let body = broken(&half);
-                (Transfer { body, ..ranged(&bytes, start) }, None)
+                (
+                    Transfer {
+                        body,
+                        ..ranged(&bytes, start)
+                    },
+                    None,
+                )
             }
         };
         (bytes, transfer, counts)
@@ -178,7 +193,9 @@ impl Bench {
     fn patch(&mut self, len: usize, form: Form) {
         let (bytes, transfer, counts) = self.request(len, form);
         let service = &self.life.as_ref().unwrap().service;
-        let outcome = self.runtime.block_on(service.append(&self.here, &self.id, transfer));
+        let outcome = self
+            .runtime
+            .block_on(service.append(&self.here, &self.id, transfer));
         let Model::Open(model) = &mut self.model else {
             assert!(matches!(outcome, Err(UploadError::Unknown)), "{outcome:?}");
             return;
@@ -240,7 +257,10 @@ impl Bench {
         let finish = service.finish(&self.here, &self.id, digest, sized(&bytes));
         let outcome = self.runtime.block_on(finish);
         if let Model::Open(_) = self.model {
-            assert!(matches!(outcome, Err(UploadError::DigestDiffers)), "{outcome:?}");
+            assert!(
+                matches!(outcome, Err(UploadError::DigestDiffers)),
+                "{outcome:?}"
+            );
             self.model = Model::Over;
         } else {
             assert!(matches!(outcome, Err(UploadError::Unknown)), "{outcome:?}");
@@ -323,7 +343,9 @@ impl Bench {
                 let pull = pull(service, &self.here, sha256(all), None);
                 assert_eq!(self.runtime.block_on(pull).unwrap(), all);
                 // The bytes of such a session may lie where only its newest id leads.
-                if self.reborn && let Ok(status) = status {
+                if self.reborn
+                    && let Ok(status) = status
+                {
                     assert_eq!(status.offset, 0);
                     self.model = Model::Open(Vec::new());
                     self.follow(status.upload);

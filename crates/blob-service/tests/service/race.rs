@@ -188,7 +188,9 @@ async fn run(seed: u64, mutant: Option<Mutant>) -> Result<(), Violation> {
         for number in 1..=3 {
             let manifest = sha256(format!("{number} {round}").as_bytes());
             for repository in ["r0", "r1", "r2"] {
-                world.metadata.forget_manifest(&repository.parse().unwrap(), manifest);
+                world
+                    .metadata
+                    .forget_manifest(&repository.parse().unwrap(), manifest);
             }
         }
     }

@@ -19,13 +19,25 @@ async fn a_streamed_push_can_be_pulled() {
     let bytes = content(1, 300_000);
     let session = open(service, &here).await;
     assert_eq!(session.offset, 0);
-    let status = service.append(&here, &session.upload, streamed(&bytes)).await.unwrap();
+    let status = service
+        .append(&here, &session.upload, streamed(&bytes))
+        .await
+        .unwrap();
     assert_eq!(status.offset, 300_000);
     let digest = sha256(&bytes);
-    assert!(pull(service, &here, digest, None).await.is_err(), "visible before the end");
-    service.finish(&here, &session.upload, digest, Transfer::empty()).await.unwrap();
+    assert!(
+        pull(service, &here, digest, None).await.is_err(),
+        "visible before the end"
+    );
+    service
+        .finish(&here, &session.upload, digest, Transfer::empty())
+        .await
+        .unwrap();
     assert_eq!(pull(service, &here, digest, None).await.unwrap(), bytes);
-    assert_eq!(service.stat(&here, digest, false).await.unwrap().size, 300_000);
+    assert_eq!(
+        service.stat(&here, digest, false).await.unwrap().size,
+        300_000
+    );
     life.stop().await;
 }
 
@@ -45,14 +57,23 @@ async fn chunks_are_taken_in_order_only() {
             other => panic!("start {start}: {other:?}"),
         }
         let chunk = ranged(&bytes.slice(2000..), start);
-        match service.finish(&here, &session.upload, sha256(&bytes), chunk).await {
+        match service
+            .finish(&here, &session.upload, sha256(&bytes), chunk)
+            .await
+        {
             Err(UploadError::OutOfOrder(status)) => assert_eq!(status.offset, 2000),
             other => panic!("start {start}: {other:?}"),
         }
     }
     let last = ranged(&bytes.slice(2000..), 2000);
-    service.finish(&here, &session.upload, sha256(&bytes), last).await.unwrap();
-    assert_eq!(pull(service, &here, sha256(&bytes), None).await.unwrap(), bytes);
+    service
+        .finish(&here, &session.upload, sha256(&bytes), last)
+        .await
+        .unwrap();
+    assert_eq!(
+        pull(service, &here, sha256(&bytes), None).await.unwrap(),
+        bytes
+    );
 }
 
 #[tokio::test]
@@ -80,13 +101,22 @@ async fn a_chunk_of_another_length_is_rolled_back() {
             body: body(),
         };
         let refused = service.append(&here, &session.upload, chunk).await;
-        assert!(matches!(refused, Err(UploadError::LengthDiffers { .. })), "{range:?} {length:?}");
+        assert!(
+            matches!(refused, Err(UploadError::LengthDiffers { .. })),
+            "{range:?} {length:?}"
+        );
         let status = service.status(&here, &session.upload).await.unwrap();
         assert_eq!(status.offset, 3000);
     }
     let rest = sized(&bytes.slice(3000..));
-    service.finish(&here, &session.upload, sha256(&bytes), rest).await.unwrap();
-    assert_eq!(pull(service, &here, sha256(&bytes), None).await.unwrap(), bytes);
+    service
+        .finish(&here, &session.upload, sha256(&bytes), rest)
+        .await
+        .unwrap();
+    assert_eq!(
+        pull(service, &here, sha256(&bytes), None).await.unwrap(),
+        bytes
+    );
 }
 
 #[tokio::test]
@@ -112,7 +142,10 @@ async fn what_arrived_before_a_body_broke_off_is_kept_unless_it_had_a_range() {
         assert_eq!(status.offset, kept, "{length:?} {range:?}");
         let rest = bytes.slice(usize::try_from(kept).unwrap()..);
         let last = ranged(&rest, kept);
-        service.finish(&here, &session.upload, sha256(&bytes), last).await.unwrap();
+        service
+            .finish(&here, &session.upload, sha256(&bytes), last)
+            .await
+            .unwrap();
     }
 }
 
@@ -129,13 +162,21 @@ async fn a_last_chunk_that_breaks_off_is_kept_too() {
             length: Some(len as u64),
             body: broken(&bytes.slice(..kept)),
         };
-        let outcome = service.finish(&here, &session.upload, sha256(&bytes), chunk).await;
+        let outcome = service
+            .finish(&here, &session.upload, sha256(&bytes), chunk)
+            .await;
         assert!(matches!(outcome, Err(UploadError::Body(_))));
         let status = service.status(&here, &session.upload).await.unwrap();
         assert_eq!(status.offset, kept as u64);
         let rest = sized(&bytes.slice(kept..));
-        service.finish(&here, &session.upload, sha256(&bytes), rest).await.unwrap();
-        assert_eq!(pull(service, &here, sha256(&bytes), None).await.unwrap(), bytes);
+        service
+            .finish(&here, &session.upload, sha256(&bytes), rest)
+            .await
+            .unwrap();
+        assert_eq!(
+            pull(service, &here, sha256(&bytes), None).await.unwrap(),
+            bytes
+        );
     }
 }
 
@@ -157,7 +198,9 @@ async fn a_request_that_goes_away_leaves_what_it_sent() {
     let digest = sha256(&bytes);
     let mut outcome = Err(UploadError::Busy);
     for _ in 0..1000 {
-        outcome = service.finish(&here, &session.upload, digest, Transfer::empty()).await;
+        outcome = service
+            .finish(&here, &session.upload, digest, Transfer::empty())
+            .await;
         if !matches!(outcome, Err(UploadError::Busy)) {
             break;
         }
@@ -210,7 +253,10 @@ async fn wrong_content_ends_the_session_and_leaves_nothing() {
             let digest = sha256(b"something else");
             let session = open(service, &here).await;
             let last = if streams {
-                service.append(&here, &session.upload, streamed(&bytes)).await.unwrap();
+                service
+                    .append(&here, &session.upload, streamed(&bytes))
+                    .await
+                    .unwrap();
                 Transfer::empty()
             } else {
                 sized(&bytes)
@@ -236,13 +282,21 @@ async fn a_finished_session_can_be_finished_again_and_nothing_else() {
         let bytes = content(9, len);
         let digest = sha256(&bytes);
         let session = open(service, &here).await;
-        service.finish(&here, &session.upload, digest, sized(&bytes)).await.unwrap();
+        service
+            .finish(&here, &session.upload, digest, sized(&bytes))
+            .await
+            .unwrap();
         for chunk in [sized(&bytes), Transfer::empty()] {
-            service.finish(&here, &session.upload, digest, chunk).await.unwrap();
+            service
+                .finish(&here, &session.upload, digest, chunk)
+                .await
+                .unwrap();
         }
         let other = push(service, &here, &content(10, len)).await.unwrap();
         let unknown = |outcome| matches!(outcome, Err(UploadError::Unknown));
-        let finish = service.finish(&here, &session.upload, other, Transfer::empty()).await;
+        let finish = service
+            .finish(&here, &session.upload, other, Transfer::empty())
+            .await;
         assert!(unknown(finish), "another digest");
         let append = service.append(&here, &session.upload, sized(&bytes)).await;
         assert!(unknown(append.map(|_| ())));
@@ -260,12 +314,17 @@ async fn a_session_is_cancelled_once() {
     let fresh = open(service, &here).await;
     let begun = open(service, &here).await;
     let bytes = content(11, 5000);
-    service.append(&here, &begun.upload, streamed(&bytes)).await.unwrap();
+    service
+        .append(&here, &begun.upload, streamed(&bytes))
+        .await
+        .unwrap();
     for session in [fresh, begun] {
         service.cancel(&here, &session.upload).await.unwrap();
         let again = service.cancel(&here, &session.upload).await;
         assert!(matches!(again, Err(UploadError::Unknown)));
-        let append = service.append(&here, &session.upload, streamed(&bytes)).await;
+        let append = service
+            .append(&here, &session.upload, streamed(&bytes))
+            .await;
         assert!(matches!(append, Err(UploadError::Unknown)));
         let status = service.status(&here, &session.upload).await;
         assert!(matches!(status, Err(UploadError::Unknown)));
@@ -304,7 +363,9 @@ async fn an_id_is_unknown_elsewhere_and_when_altered() {
     let elsewhere = repository("a/b");
     let status = service.status(&elsewhere, &session.upload).await;
     assert!(matches!(status, Err(UploadError::Unknown)));
-    let append = service.append(&elsewhere, &session.upload, sized(&content(1, 9))).await;
+    let append = service
+        .append(&elsewhere, &session.upload, sized(&content(1, 9)))
+        .await;
     assert!(matches!(append, Err(UploadError::Unknown)));
     let text = session.upload.as_str();
     let guess: UploadId = format!("{}AAAA", &text[..text.len() - 4]).parse().unwrap();
@@ -321,13 +382,19 @@ async fn a_blob_that_is_too_large_is_refused_before_and_while_it_is_read() {
     let (service, here) = (&life.service, repository("a"));
     let large = content(13, 9000);
     let announced = service.upload(&here, sha256(&large), sized(&large)).await;
-    assert!(matches!(announced, Err(UploadError::TooLarge { limit: 8192 })));
+    assert!(matches!(
+        announced,
+        Err(UploadError::TooLarge { limit: 8192 })
+    ));
     let session = open(service, &here).await;
     let half = streamed(&large.slice(..5000));
     service.append(&here, &session.upload, half).await.unwrap();
     for chunk in [streamed(&large.slice(..5000)), sized(&large.slice(..5000))] {
         let refused = service.append(&here, &session.upload, chunk).await;
-        assert!(matches!(refused, Err(UploadError::TooLarge { limit: 8192 })));
+        assert!(matches!(
+            refused,
+            Err(UploadError::TooLarge { limit: 8192 })
+        ));
         let status = service.status(&here, &session.upload).await.unwrap();
         assert_eq!(status.offset, 5000);
     }
@@ -351,12 +418,20 @@ async fn sessions_that_hold_bytes_are_bounded() {
         sessions.push(open(service, &here).await);
     }
     for session in &sessions[..3] {
-        service.append(&here, &session.upload, streamed(&bytes)).await.unwrap();
+        service
+            .append(&here, &session.upload, streamed(&bytes))
+            .await
+            .unwrap();
     }
-    let refused = service.append(&here, &sessions[3].upload, streamed(&bytes)).await;
+    let refused = service
+        .append(&here, &sessions[3].upload, streamed(&bytes))
+        .await;
     assert!(matches!(refused, Err(UploadError::TooManySessions)));
     service.cancel(&here, &sessions[0].upload).await.unwrap();
-    service.append(&here, &sessions[3].upload, streamed(&bytes)).await.unwrap();
+    service
+        .append(&here, &sessions[3].upload, streamed(&bytes))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -370,12 +445,18 @@ async fn small_blobs_go_into_the_record_and_large_ones_into_the_store() {
             let digest = sha256(&bytes);
             let session = open(service, &here).await;
             let last = if streams {
-                service.append(&here, &session.upload, streamed(&bytes)).await.unwrap();
+                service
+                    .append(&here, &session.upload, streamed(&bytes))
+                    .await
+                    .unwrap();
                 Transfer::empty()
             } else {
                 streamed(&bytes)
             };
-            service.finish(&here, &session.upload, digest, last).await.unwrap();
+            service
+                .finish(&here, &session.upload, digest, last)
+                .await
+                .unwrap();
             let location = world.metadata.location(digest).unwrap();
             assert_eq!(matches!(location, BlobLocation::Inline(_)), inline, "{len}");
             assert_eq!(pull(service, &here, digest, None).await.unwrap(), bytes);
@@ -394,11 +475,20 @@ async fn a_small_push_is_one_write_and_touches_no_store() {
     let life = world.start().await;
     let (service, here) = (&life.service, repository("a"));
     push(service, &here, &content(15, 10)).await.unwrap();
-    let before = world.metadata.writes.load(std::sync::atomic::Ordering::SeqCst);
+    let before = world
+        .metadata
+        .writes
+        .load(std::sync::atomic::Ordering::SeqCst);
     let session = open(service, &here).await;
     let bytes = content(16, 10);
-    service.finish(&here, &session.upload, sha256(&bytes), sized(&bytes)).await.unwrap();
-    let after = world.metadata.writes.load(std::sync::atomic::Ordering::SeqCst);
+    service
+        .finish(&here, &session.upload, sha256(&bytes), sized(&bytes))
+        .await
+        .unwrap();
+    let after = world
+        .metadata
+        .writes
+        .load(std::sync::atomic::Ordering::SeqCst);
     assert_eq!(after - before, 1);
     assert!(world.store.list(None, 10).await.unwrap().is_empty());
 }
@@ -440,7 +530,10 @@ async fn a_mount_moves_no_bytes_and_falls_back_to_a_session() {
     let (service, here, there) = (&life.service, repository("a"), repository("b"));
     let bytes = content(18, 5000);
     let digest = push(service, &here, &bytes).await.unwrap();
-    let mounted = service.mount(&there, Some(&here.name), digest).await.unwrap();
+    let mounted = service
+        .mount(&there, Some(&here.name), digest)
+        .await
+        .unwrap();
     assert_eq!(mounted, MountOutcome::Mounted);
     assert_eq!(pull(service, &there, digest, None).await.unwrap(), bytes);
     let absent = sha256(b"absent");
@@ -450,7 +543,10 @@ async fn a_mount_moves_no_bytes_and_falls_back_to_a_session() {
             panic!("nothing to mount");
         };
         assert_eq!(session.offset, 0);
-        assert_eq!(service.status(&there, &session.upload).await.unwrap(), session);
+        assert_eq!(
+            service.status(&there, &session.upload).await.unwrap(),
+            session
+        );
     }
 }
 
@@ -466,6 +562,35 @@ async fn a_body_of_no_bytes_changes_nothing() {
     }
     assert!(world.store.list(None, 10).await.unwrap().is_empty());
     let digest = sha256(b"");
-    service.finish(&here, &session.upload, digest, Transfer::empty()).await.unwrap();
-    assert_eq!(pull(service, &here, digest, None).await.unwrap(), Bytes::new());
+    service
+        .finish(&here, &session.upload, digest, Transfer::empty())
+        .await
+        .unwrap();
+    assert_eq!(
+        pull(service, &here, digest, None).await.unwrap(),
+        Bytes::new()
+    );
+}
+
+#[tokio::test]
+async fn an_upload_in_one_step_that_fails_leaves_nothing() {
+    let world = World::new();
+    let life = world.start().await;
+    let (service, here) = (&life.service, repository("a"));
+    let bytes = content(19, 5000);
+    let digest = sha256(&bytes);
+    for body in [
+        broken(&bytes.slice(..4000)),
+        streamed(&bytes.slice(..4000)).body,
+    ] {
+        let body = Transfer {
+            body,
+            ..sized(&bytes)
+        };
+        assert!(service.upload(&here, digest, body).await.is_err());
+    }
+    let wrong = service.upload(&here, sha256(b"else"), sized(&bytes)).await;
+    assert!(matches!(wrong, Err(UploadError::DigestDiffers)));
+    assert!(world.store.list(None, 10).await.unwrap().is_empty());
+    assert_eq!(service.open_sessions(), 0);
 }

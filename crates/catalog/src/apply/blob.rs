@@ -75,7 +75,11 @@ pub(super) fn mount<S: Write>(
     let Some(blob) = blob.filter(|_| is_there) else {
         return Ok(Reply::Nothing);
     };
-    if from.is_none() && turn.suffixes(&key::repositories_of(registry, digest), 1)?.is_empty() {
+    if from.is_none()
+        && turn
+            .suffixes(&key::repositories_of(registry, digest), 1)?
+            .is_empty()
+    {
         return Ok(Reply::Nothing);
     }
     let leaf = Leaf {

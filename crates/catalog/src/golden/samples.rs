@@ -28,13 +28,19 @@ pub(super) fn samples() -> Vec<Sample> {
         row("", &usage()),
         row("", &stream()),
         row("", &referrer("sbom")),
-        row("-untyped", &Referrer {
-            artifact_type: None,
-            ..referrer("")
-        }),
+        row(
+            "-untyped",
+            &Referrer {
+                artifact_type: None,
+                ..referrer("")
+            },
+        ),
         row("", &repository_row()),
         row("", &manifest_cell(MediaType::OCI_IMAGE_INDEX, None)),
-        row("-deleted", &manifest_cell("a/b".parse().unwrap(), Some(version(9)))),
+        row(
+            "-deleted",
+            &manifest_cell("a/b".parse().unwrap(), Some(version(9))),
+        ),
         row("", &needs()),
         row("", &tag_cell(Some(digest(1)))),
         row("-deleted", &tag_cell(None)),
@@ -233,16 +239,27 @@ fn owner() -> Owner {
 
 fn replies() -> impl Iterator<Item = (&'static str, Reply)> {
     [
-        ("-done", Reply::Done { version: version(2) }),
-        ("-reserved", Reply::Reserved {
-            epoch: 3,
-            first: 1 << 31,
-            count: 1 << 20,
-        }),
-        ("-collected", Reply::Collected {
-            objects: 2,
-            bytes: 1 << 40,
-        }),
+        (
+            "-done",
+            Reply::Done {
+                version: version(2),
+            },
+        ),
+        (
+            "-reserved",
+            Reply::Reserved {
+                epoch: 3,
+                first: 1 << 31,
+                count: 1 << 20,
+            },
+        ),
+        (
+            "-collected",
+            Reply::Collected {
+                objects: 2,
+                bytes: 1 << 40,
+            },
+        ),
     ]
     .into_iter()
 }
@@ -264,7 +281,9 @@ fn outgoing(event: Event) -> Outgoing {
 fn events() -> impl Iterator<Item = (&'static str, Event)> {
     let repository: RepositoryName = name("team/app");
     [
-        Event::RegistryCreated { name: "default".into() },
+        Event::RegistryCreated {
+            name: "default".into(),
+        },
         Event::ManifestPut {
             repository: repository.clone(),
             manifest: leaf(9),
@@ -333,7 +352,9 @@ fn commands() -> impl Iterator<Item = (&'static str, Command)> {
             settings: settings(),
         },
         Command::Configure(settings()),
-        Command::CreateRegistry { name: name("default") },
+        Command::CreateRegistry {
+            name: name("default"),
+        },
         Command::PutManifest(Box::new(put)),
         Command::DeleteManifest {
             registry: name("default"),
@@ -409,7 +430,11 @@ const fn command_case(command: &Command) -> &'static str {
 /// Every kind of key, in hexadecimal digits.
 pub(super) fn keys() -> Value {
     let (id, place) = (registry(), name("team/app"));
-    let hex = |key: &[u8]| key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |key: &[u8]| {
+        key.iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
     json!({
         "system": hex(key::SYSTEM),
         "registry name": hex(&key::registry_name("default")),

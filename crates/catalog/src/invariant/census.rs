@@ -78,7 +78,9 @@ impl Census {
 
     /// Whether a manifest is present.
     pub(super) fn is_present(&self, manifest: &Named) -> bool {
-        self.manifests.get(manifest).is_some_and(Manifest::is_present)
+        self.manifests
+            .get(manifest)
+            .is_some_and(Manifest::is_present)
     }
 
     fn count(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
@@ -89,7 +91,8 @@ impl Census {
             b'U' => drop(self.usage.insert(registry(rest)?, row(value)?)),
             b'R' => {
                 let (registry, name) = key::take_registry(rest)?;
-                self.repositories.insert((registry, key::parse(name)?), row(value)?);
+                self.repositories
+                    .insert((registry, key::parse(name)?), row(value)?);
             }
             b'M' => drop(self.manifests.insert(named(rest)?, row(value)?)),
             b'm' => drop(self.bodies.insert(named(rest)?, value.len() as u64)),
@@ -120,7 +123,8 @@ impl Census {
                 let (registry, rest) = key::take_registry(rest)?;
                 let (digest, name) = key::take_digest(rest)?;
                 mark(value)?;
-                self.linked_in.insert(((registry, key::parse(name)?), digest));
+                self.linked_in
+                    .insert(((registry, key::parse(name)?), digest));
             }
             b'B' => drop(self.blobs.insert(digest_of_registry(rest)?, row(value)?)),
             b'c' => {
@@ -136,7 +140,10 @@ impl Census {
                 self.spent.insert((epoch, generation), row(value)?);
             }
             b'w' => drop(self.sweeps.insert(named(rest)?, row(value)?)),
-            b'Q' => drop(self.answers.insert(RequestId(rest.try_into().ok()?), row(value)?)),
+            b'Q' => drop(
+                self.answers
+                    .insert(RequestId(rest.try_into().ok()?), row(value)?),
+            ),
             b'q' => {
                 // A version within a key has no zero byte behind it, unlike a registry.
                 let version = registry(&[rest, &[0]].concat())?.version();
@@ -150,7 +157,8 @@ impl Census {
                 let (shard, seq) = rest.split_first_chunk::<2>()?;
                 let seq = u64::from_be_bytes(seq.try_into().ok()?);
                 let Outgoing(envelope) = row(value)?;
-                self.outbox.insert((u16::from_be_bytes(*shard), seq), envelope);
+                self.outbox
+                    .insert((u16::from_be_bytes(*shard), seq), envelope);
             }
             _ => return None,
         }

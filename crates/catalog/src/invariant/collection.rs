@@ -45,12 +45,14 @@ fn blobs(census: &Census, findings: &mut Findings) {
         );
         findings.demand(
             "a leased blob is not condemned",
-            blob.condemned.is_none_or(|condemned| kept.until <= condemned.millis),
+            blob.condemned
+                .is_none_or(|condemned| kept.until <= condemned.millis),
             name,
         );
         findings.demand(
             "a condemned blob was not touched since",
-            blob.condemned.is_none_or(|condemned| blob.touched < condemned),
+            blob.condemned
+                .is_none_or(|condemned| blob.touched < condemned),
             name,
         );
         findings.demand(

@@ -15,15 +15,15 @@ fn tags(census: &Census, findings: &mut Findings) {
     for ((place, name), tag) in &census.tags {
         findings.demand(
             "a tag is among its manifest's tags",
-            census.tags_of.contains(&((place.clone(), tag.digest), name.clone())),
+            census
+                .tags_of
+                .contains(&((place.clone(), tag.digest), name.clone())),
             &(place, name),
         );
         let cell = census.tag_cells.get(&(place.clone(), name.clone()));
         findings.demand(
             "a tag shows its cell's winner",
-            cell.is_some_and(|cell| {
-                cell.version == tag.version && cell.digest == Some(tag.digest)
-            }),
+            cell.is_some_and(|cell| cell.version == tag.version && cell.digest == Some(tag.digest)),
             &(place, name),
         );
     }
@@ -48,7 +48,10 @@ fn tags(census: &Census, findings: &mut Findings) {
     for named in census.sweeps.keys() {
         findings.demand(
             "what is swept was deleted once",
-            census.manifests.get(named).is_some_and(|cell| cell.del.is_some()),
+            census
+                .manifests
+                .get(named)
+                .is_some_and(|cell| cell.del.is_some()),
             named,
         );
     }
@@ -59,7 +62,9 @@ fn needs(census: &Census, findings: &mut Findings) {
         for leaf in needs.blobs.iter().chain(&needs.children) {
             findings.demand(
                 "a manifest is among the holders of what it needs",
-                census.holders.contains(&((place.clone(), leaf.digest), *digest)),
+                census
+                    .holders
+                    .contains(&((place.clone(), leaf.digest), *digest)),
                 &(place, digest, leaf),
             );
         }
@@ -70,7 +75,11 @@ fn needs(census: &Census, findings: &mut Findings) {
             let mut leaves = needs.blobs.iter().chain(&needs.children);
             leaves.any(|needed| needed.digest == *leaf)
         });
-        findings.demand("a holder needs what it holds", is_needed, &(place, leaf, digest));
+        findings.demand(
+            "a holder needs what it holds",
+            is_needed,
+            &(place, leaf, digest),
+        );
     }
     for ((place, subject), digest) in census.referrers.keys() {
         let needs = census.needs.get(&(place.clone(), *digest));
@@ -150,7 +159,12 @@ fn registries(census: &Census, findings: &mut Findings) {
     for registry in census.usage.keys() {
         findings.demand(
             "a registry with usage bears one name",
-            census.registries.values().filter(|named| *named == registry).count() == 1,
+            census
+                .registries
+                .values()
+                .filter(|named| *named == registry)
+                .count()
+                == 1,
             registry,
         );
     }

@@ -64,11 +64,15 @@ pub(super) fn check(census: &Census, findings: &mut Findings) {
 
 fn versions(census: &Census) -> impl Iterator<Item = Version> {
     let manifests = census.manifests.values();
-    let manifests = manifests.flat_map(|manifest| [Some(manifest.add), manifest.del]).flatten();
+    let manifests = manifests
+        .flat_map(|manifest| [Some(manifest.add), manifest.del])
+        .flatten();
     let tags = census.tag_cells.values().map(|cell| cell.version);
     let links = census.links.values().map(|link| link.add);
     let blobs = census.blobs.values();
-    let blobs = blobs.flat_map(|blob| [Some(blob.touched), blob.condemned]).flatten();
+    let blobs = blobs
+        .flat_map(|blob| [Some(blob.touched), blob.condemned])
+        .flatten();
     let events = census.outbox.values().map(|envelope| envelope.version);
     let registries = census.usage.keys().map(|registry| registry.version());
     manifests

@@ -114,10 +114,7 @@ pub fn doomed<S: Read>(store: &S, limit: usize) -> Result<Vec<(RegistryId, Objec
         let (epoch, rest) = key::take_u64(&suffix).ok_or_else(damaged)?;
         let (generation, _) = key::take_u64(rest).ok_or_else(damaged)?;
         let owner = read::<RegistryId, S>(store, &key::doomed(epoch, generation))?;
-        found.push((
-            owner.ok_or_else(damaged)?,
-            ObjectKey { epoch, generation },
-        ));
+        found.push((owner.ok_or_else(damaged)?, ObjectKey { epoch, generation }));
     }
     Ok(found)
 }

@@ -32,12 +32,10 @@ pub fn manifest_stat<S: Read>(
 ) -> Result<Option<ManifestView>, S> {
     let (digest, tagged) = match reference {
         Reference::Digest(digest) => (*digest, None),
-        Reference::Tag(tag) => {
-            match read::<Tag, S>(store, &key::tag(registry, repository, tag))? {
-                Some(tag) => (tag.digest, Some(tag.version)),
-                None => return Ok(None),
-            }
-        }
+        Reference::Tag(tag) => match read::<Tag, S>(store, &key::tag(registry, repository, tag))? {
+            Some(tag) => (tag.digest, Some(tag.version)),
+            None => return Ok(None),
+        },
     };
     let cell = key::manifests(registry, repository).digest(digest);
     let Some(row) = read::<Manifest, S>(store, &cell)? else {

@@ -98,7 +98,10 @@ impl World {
         let mut world = Self {
             store: MemoryStore::default(),
             registry: placeholder,
-            actors: actors.iter().map(|actor| (*actor, Progress::Begin)).collect(),
+            actors: actors
+                .iter()
+                .map(|actor| (*actor, Progress::Begin))
+                .collect(),
             now: 1,
             ticks,
             disk: BTreeSet::new(),
@@ -189,17 +192,23 @@ impl World {
             let is_there =
                 query::manifest_stat(&self.store, self.registry, &name, &digest.into()).unwrap();
             if is_there.is_none() || !self.has_bytes(repository) {
-                return Some(format!("the acknowledged image {author} of {repository} is lost"));
+                return Some(format!(
+                    "the acknowledged image {author} of {repository} is lost"
+                ));
             }
         }
         for (repository, _) in &self.leases {
             if !self.has_bytes(repository) {
-                return Some(format!("the layer is lost in {repository} before its lease is over"));
+                return Some(format!(
+                    "the layer is lost in {repository} before its lease is over"
+                ));
             }
         }
         for generation in self.named() {
             if !self.disk.contains(&generation) {
-                return Some(format!("the object {generation} was deleted while a blob names it"));
+                return Some(format!(
+                    "the object {generation} was deleted while a blob names it"
+                ));
             }
         }
         if !self.is_changed {
@@ -219,7 +228,11 @@ impl World {
                     let manifest = Manifest::decode::<()>(value).unwrap();
                     vec![u8::from(manifest.is_present())]
                 }
-                b'L' => Link::decode::<()>(value).unwrap().lease.to_be_bytes().to_vec(),
+                b'L' => Link::decode::<()>(value)
+                    .unwrap()
+                    .lease
+                    .to_be_bytes()
+                    .to_vec(),
                 b'B' => {
                     let blob = Blob::decode::<()>(value).unwrap();
                     let is_condemned = blob.condemned.is_some();
@@ -250,13 +263,20 @@ impl World {
     }
 
     fn act(&mut self, actor: Actor) {
-        let place = self.actors.iter().position(|(other, _)| *other == actor).unwrap();
+        let place = self
+            .actors
+            .iter()
+            .position(|(other, _)| *other == actor)
+            .unwrap();
         let author = place as u64 + 2;
         let next = match (actor, self.actors[place].1) {
             (Actor::Deleter, _) => self.delete_image(),
             (Actor::Remover, _) => self.remove_layer(),
             (Actor::Ghost, _) => {
-                let uploader = self.actors.iter().position(|(it, _)| *it == Actor::Uploader);
+                let uploader = self
+                    .actors
+                    .iter()
+                    .position(|(it, _)| *it == Actor::Uploader);
                 self.record("a", uploader.unwrap() as u64 + 2);
                 Progress::Begin
             }
@@ -277,7 +297,13 @@ impl World {
     }
 
     fn ask(&self) -> Progress {
-        let found = query::blob(&self.store, self.registry, &name("a"), layer().digest, self.now);
+        let found = query::blob(
+            &self.store,
+            self.registry,
+            &name("a"),
+            layer().digest,
+            self.now,
+        );
         match found.unwrap() {
             None => Progress::MustUpload,
             Some(view) if view.wants_touch => Progress::MustTouch,

@@ -62,12 +62,16 @@ fn registry(
     let listed = registry.repositories.iter();
     let listed = listed.filter(|(_, repository)| !repository.manifests.is_empty());
     let listed: Vec<_> = listed.map(|(name, _)| name.clone()).collect();
-    pages(&listed, |after, limit| query::repositories(store, id, after, limit).unwrap());
+    pages(&listed, |after, limit| {
+        query::repositories(store, id, after, limit).unwrap()
+    });
     for name in &content.repositories {
         let empty = Repository::default();
         let repository = registry.repositories.get(name).unwrap_or(&empty);
         let tags: Vec<_> = repository.tags.keys().cloned().collect();
-        pages(&tags, |after, limit| query::tags(store, id, name, after, limit).unwrap());
+        pages(&tags, |after, limit| {
+            query::tags(store, id, name, after, limit).unwrap()
+        });
         for tag in &content.tags {
             let shown = repository.tags.get(tag);
             let found = manifest(store, id, name, &tag.clone().into());
@@ -86,12 +90,24 @@ fn registry(
             let found = manifest(store, id, name, &digest.into());
             assert_eq!(found, expected, "{name}@{digest}");
             referrers(repository, store, id, name, digest);
-            blob(registry, model.settings.lease_millis, store, name, digest, now);
+            blob(
+                registry,
+                model.settings.lease_millis,
+                store,
+                name,
+                digest,
+                now,
+            );
         }
     }
 }
 
-type Shown = (Digest, meridian_oci::MediaType, meridian_clock::Version, Vec<u8>);
+type Shown = (
+    Digest,
+    meridian_oci::MediaType,
+    meridian_clock::Version,
+    Vec<u8>,
+);
 
 fn manifest(
     store: &MemoryStore,
@@ -170,14 +186,25 @@ fn blob(
 /// Collection sees everything that nothing keeps, and a hint is never wrong about what is kept.
 fn turns(model: &mut Model, store: &MemoryStore, name: &RegistryName, id: RegistryId, now: u64) {
     let due = query::due(store, now, usize::MAX).unwrap();
-    for digest in model.registries[name].blobs.keys().copied().collect::<Vec<_>>() {
+    for digest in model.registries[name]
+        .blobs
+        .keys()
+        .copied()
+        .collect::<Vec<_>>()
+    {
         let is_kept = model.is_kept(id, digest, now);
-        let hint = due.iter().find(|due| (due.registry, due.digest) == (id, digest));
+        let hint = due
+            .iter()
+            .find(|due| (due.registry, due.digest) == (id, digest));
         let blob = &model.registries[name].blobs[&digest];
         let may_wait = is_kept || blob.grace_end > now;
         assert!(hint.is_some() || may_wait, "{digest} would stay for ever");
         if let Some(hint) = hint {
-            assert_eq!((hint.held, hint.condemned), (is_kept, blob.condemned), "{digest}");
+            assert_eq!(
+                (hint.held, hint.condemned),
+                (is_kept, blob.condemned),
+                "{digest}"
+            );
         }
     }
 }

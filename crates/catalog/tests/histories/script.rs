@@ -32,7 +32,7 @@ pub(crate) struct Script {
     /// Generations that were reserved, or might have been.
     generation: u64,
     /// With manifests of so many tags that deleting them takes several entries.
-    pub(crate) crowded: bool,
+    crowded: bool,
 }
 
 impl Script {
@@ -50,7 +50,9 @@ impl Script {
 
     /// Where the counters of this history begin.
     pub(crate) fn counters(&mut self) -> (u64, u64) {
-        let near = *[1, 1 << 31, 1 << 32, 1 << 63].choose(&mut self.random).unwrap();
+        let near = *[1, 1 << 31, 1 << 32, 1 << 63]
+            .choose(&mut self.random)
+            .unwrap();
         self.generation = u64::max(near, 6) - 5;
         (self.generation, self.generation)
     }
@@ -90,9 +92,9 @@ impl Script {
 
     fn pass_time(&mut self) {
         let step = match self.random.random_range(0..20) {
-            0..10 => 0,
-            10..16 => self.random.random_range(1..100),
-            16..19 => self.random.random_range(100..1_500),
+            0..12 => 0,
+            12..18 => self.random.random_range(1..100),
+            18 => self.random.random_range(100..1_500),
             _ => -self.random.random_range(1..2_000),
         };
         self.now = self.now.strict_add_signed(step);
@@ -100,15 +102,18 @@ impl Script {
 
     fn command(&mut self, store: &MemoryStore) -> Command {
         let (registry, repository) = self.place();
+        if self.crowded && self.random.random_bool(0.25) {
+            return self.crowd(registry, repository);
+        }
         match self.random.random_range(0..100) {
             0..22 => Command::PutManifest(Box::new(self.manifest())),
-            22..28 => Command::DeleteManifest {
+            22..30 => Command::DeleteManifest {
+                digest: self.manifest_in(store, &registry, &repository),
                 registry,
                 repository,
-                digest: self.digest(),
                 condition: self.condition(),
             },
-            28..33 => Command::DeleteTag {
+            30..33 => Command::DeleteTag {
                 registry,
                 repository,
                 tag: self.content.tags.choose(&mut self.random).unwrap().clone(),
@@ -119,17 +124,17 @@ impl Script {
                 registry,
                 repository,
                 from: self.random.random_bool(0.6).then(|| self.place().1),
-                digest: self.digest(),
+                digest: self.blob(),
             },
             59..63 => Command::TouchBlob {
                 registry,
                 repository,
-                digest: self.digest(),
+                digest: self.blob(),
             },
             63..68 => Command::DeleteBlob {
                 registry,
                 repository,
-                digest: self.digest(),
+                digest: self.blob(),
             },
             68..70 => Command::ReserveGenerations {
                 count: self.random.random_range(0..3),
@@ -137,12 +142,19 @@ impl Script {
             70..88 => Command::Collect(self.collect(store)),
             88..91 => Command::Sweep,
             91..96 => self.acknowledge(store),
-            96..98 => Command::Configure(self.settings()),
-            98 => Command::CreateRegistry {
-                name: self.content.registries.choose(&mut self.random).unwrap().clone(),
+            96 => Command::Configure(self.settings()),
+            97 | 98 => Command::CreateRegistry {
+                name: self
+                    .content
+                    .registries
+                    .choose(&mut self.random)
+                    .unwrap()
+                    .clone(),
             },
             _ => Command::Initialize {
-                region: if self.random.random() { "eu" } else { "us" }.parse().unwrap(),
+                region: if self.random.random() { "eu" } else { "us" }
+                    .parse()
+                    .unwrap(),
                 epoch: 7,
                 settings: self.settings(),
             },
@@ -151,8 +163,8 @@ impl Script {
 
     pub(crate) fn settings(&mut self) -> Settings {
         Settings {
-            lease_millis: *[0, 50, 500, 2_000].choose(&mut self.random).unwrap(),
-            grace_millis: *[0, 50, 300, 2_000].choose(&mut self.random).unwrap(),
+            lease_millis: *[0, 300, 1_000, 2_000].choose(&mut self.random).unwrap(),
+            grace_millis: *[0, 50, 500, 2_000].choose(&mut self.random).unwrap(),
             request_millis: *[0, 200, 3_000].choose(&mut self.random).unwrap(),
             request_count: self.random.random_range(0..9),
         }
@@ -177,17 +189,55 @@ impl Script {
         *digests.choose(&mut self.random).unwrap()
     }
 
+    /// A blob, mostly.
+    fn blob(&mut self) -> Digest {
+        if self.random.random_bool(0.1) {
+            return self.digest();
+        }
+        self.content.blobs.choose(&mut self.random).unwrap().digest
+    }
+
+    /// A manifest that is there, mostly.
+    fn manifest_in(
+        &mut self,
+        store: &MemoryStore,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+    ) -> Digest {
+        let is_there = |digest: &Digest| {
+            let id = query::registry(store, registry).unwrap();
+            let reference = (*digest).into();
+            let view =
+                id.and_then(|id| query::manifest_stat(store, id, repository, &reference).unwrap());
+            view.is_some()
+        };
+        let mut digests = self.content.digests();
+        if self.random.random_bool(0.8) && digests.iter().any(is_there) {
+            digests.retain(is_there);
+        }
+        *digests.choose(&mut self.random).unwrap()
+    }
+
     fn condition(&mut self) -> Option<Condition> {
-        match self.random.random_range(0..10) {
+        match self.random.random_range(0..20) {
             0 => Some(Condition::Absent),
-            1 | 2 => Some(Condition::PointsAt(self.digest())),
+            1 | 2 => {
+                let manifest = self.content.manifests.choose(&mut self.random).unwrap();
+                Some(Condition::PointsAt(manifest.digest))
+            }
             _ => None,
         }
     }
 
     fn manifest(&mut self) -> NewManifest {
         let (registry, repository) = self.place();
-        let template = self.content.manifests.choose(&mut self.random).unwrap();
+        // Images come before the indexes that name them.
+        let count = self.content.manifests.len();
+        let which = usize::min(
+            self.random.random_range(0..count),
+            self.random.random_range(0..2 * count),
+        );
+        let template = &self.content.manifests[which];
         let mut new = NewManifest {
             registry,
             repository,
@@ -201,10 +251,41 @@ impl Script {
         new.tags.truncate(self.random.random_range(0..3));
         if self.crowded && self.random.random_bool(0.05) {
             let count = self.random.random_range(900..2_200);
-            new.tags = (0..count).map(|n| format!("t{n}").parse().unwrap()).collect();
+            new.tags = (0..count)
+                .map(|n| format!("t{n}").parse().unwrap())
+                .collect();
         }
         new.condition = self.condition();
         new
+    }
+
+    /// Puts, deletes and sweeps a manifest of very many tags, which needs nothing.
+    fn crowd(&mut self, registry: RegistryName, repository: RepositoryName) -> Command {
+        let template = self
+            .content
+            .manifests
+            .iter()
+            .find(|new| is_bare(new))
+            .unwrap();
+        match self.random.random_range(0..3) {
+            0 => {
+                let count = self.random.random_range(900..2_200);
+                let tags = (0..count).map(|number| format!("t{number}").parse().unwrap());
+                Command::PutManifest(Box::new(NewManifest {
+                    registry,
+                    repository,
+                    tags: tags.collect(),
+                    ..template.clone()
+                }))
+            }
+            1 => Command::DeleteManifest {
+                registry,
+                repository,
+                digest: template.digest,
+                condition: None,
+            },
+            _ => Command::Sweep,
+        }
     }
 
     fn put_blob(&mut self, registry: RegistryName, repository: RepositoryName) -> Command {
@@ -273,4 +354,8 @@ impl Script {
             through,
         }
     }
+}
+
+fn is_bare(new: &NewManifest) -> bool {
+    new.blobs.is_empty() && new.children.is_empty() && new.foreign.is_empty()
 }

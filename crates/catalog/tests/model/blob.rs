@@ -33,7 +33,7 @@ impl Model {
             }
         }
         let registry = self.registry(registry)?;
-        registry.blobs.entry(leaf.digest).or_insert(Blob {
+        registry.blobs.entry(leaf.digest).or_insert_with(|| Blob {
             size: leaf.size,
             place: place.clone(),
             touched: 0,
@@ -46,7 +46,7 @@ impl Model {
             blob: leaf,
             mounted_from: None,
         };
-        Ok(Effect::Event(id, event))
+        Ok(Effect::Event(id, Box::new(event)))
     }
 
     pub(super) fn mount(
@@ -76,7 +76,7 @@ impl Model {
             },
             mounted_from: from.cloned(),
         };
-        Ok(Effect::Event(registry.id, event))
+        Ok(Effect::Event(registry.id, Box::new(event)))
     }
 
     pub(super) fn touch(
@@ -116,7 +116,7 @@ impl Model {
             repository: name.clone(),
             digest,
         };
-        Ok(Effect::Event(registry.id, event))
+        Ok(Effect::Event(registry.id, Box::new(event)))
     }
 
     pub(super) fn collect(&mut self, step: &Collect, version: Version) -> Effect {

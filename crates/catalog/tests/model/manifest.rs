@@ -22,11 +22,17 @@ impl Model {
             decide(new.condition, current.then_some(new.digest))?;
         }
         for tag in &new.tags {
-            decide(new.condition, before.tags.get(tag).map(|(digest, _)| *digest))?;
+            decide(
+                new.condition,
+                before.tags.get(tag).map(|(digest, _)| *digest),
+            )?;
         }
         registry.check_leaves(&before, new)?;
 
-        let repository = registry.repositories.entry(new.repository.clone()).or_default();
+        let repository = registry
+            .repositories
+            .entry(new.repository.clone())
+            .or_default();
         let manifest = Manifest {
             put: new.clone(),
             media_type: new.media_type.clone(),
@@ -65,7 +71,7 @@ impl Model {
             children: new.children.clone(),
             subject: new.subject,
         };
-        Ok(Effect::Event(registry.id, event))
+        Ok(Effect::Event(registry.id, Box::new(event)))
     }
 
     pub(super) fn delete_manifest(
@@ -92,14 +98,18 @@ impl Model {
         for leaf in manifest.needs() {
             // The end of the last reference begins the grace.
             if left.leases.contains_key(&leaf) && left.check_unneeded(leaf).is_ok() {
-                registry.blobs.get_mut(&leaf).unwrap().touch(version, settings);
+                registry
+                    .blobs
+                    .get_mut(&leaf)
+                    .unwrap()
+                    .touch(version, settings);
             }
         }
         let event = Event::ManifestDeleted {
             repository: name.clone(),
             digest,
         };
-        Ok(Effect::Event(registry.id, event))
+        Ok(Effect::Event(registry.id, Box::new(event)))
     }
 
     pub(super) fn delete_tag(
@@ -122,13 +132,15 @@ impl Model {
             tag: tag.clone(),
             digest,
         };
-        Ok(Effect::Event(registry.id, event))
+        Ok(Effect::Event(registry.id, Box::new(event)))
     }
 }
 
 impl Registry {
     fn repository(&mut self, name: &RepositoryName) -> Result<&mut Repository, Refusal> {
-        self.repositories.get_mut(name).ok_or(Refusal::RepositoryUnknown)
+        self.repositories
+            .get_mut(name)
+            .ok_or(Refusal::RepositoryUnknown)
     }
 
     /// Blobs must be present as such; what an index names may be either.
@@ -152,7 +164,9 @@ impl Registry {
         if !absent.is_empty() {
             return Err(Refusal::LeavesUnknown(absent));
         }
-        let other = leaves.iter().filter(|(leaf, size)| *size != Some(leaf.size));
+        let other = leaves
+            .iter()
+            .filter(|(leaf, size)| *size != Some(leaf.size));
         let other: Vec<_> = other.map(|(leaf, _)| leaf.digest).collect();
         if !other.is_empty() {
             return Err(Refusal::SizesDiffer(other));

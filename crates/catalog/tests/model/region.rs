@@ -1,8 +1,6 @@
 //! Registries, requests, generations and events.
 
-use meridian_catalog::{
-    Command, Entry, ObjectKey, Refusal, Reply, RequestId, Settings, Usage,
-};
+use meridian_catalog::{Command, Entry, ObjectKey, Refusal, Reply, RequestId, Settings, Usage};
 use meridian_clock::Version;
 use meridian_event::{Envelope, Event, EventId, RegistryId, SHARDS, shard_of};
 use meridian_oci::RegistryName;
@@ -62,7 +60,10 @@ impl Model {
         }
         self.settings = settings;
         for registry in self.registries.values_mut() {
-            registry.blobs.values_mut().for_each(|blob| blob.hear(settings));
+            registry
+                .blobs
+                .values_mut()
+                .for_each(|blob| blob.hear(settings));
         }
         Ok(Effect::Regional)
     }
@@ -79,7 +80,8 @@ impl Model {
         };
         self.registries.insert(name.clone(), registry);
         let name = name.as_str().into();
-        Ok(Effect::Event(id, Event::RegistryCreated { name }))
+        let event = Event::RegistryCreated { name };
+        Ok(Effect::Event(id, Box::new(event)))
     }
 
     pub(super) fn reserve(&mut self, count: u64) -> Outcome {
@@ -105,7 +107,9 @@ impl Model {
             self.answered.push_back((self.last, request, reply.clone()));
         }
         for _ in 0..FORGOTTEN_AT_ONCE {
-            let Some((version, ..)) = self.answered.front() else { break };
+            let Some((version, ..)) = self.answered.front() else {
+                break;
+            };
             let age = self.last.millis - version.millis;
             let is_old = age > self.settings.request_millis;
             if !is_old && self.answered.len() as u64 <= self.settings.request_count {
@@ -143,7 +147,11 @@ impl Model {
             if epoch != self.epoch || *seq >= stream.next {
                 continue;
             }
-            while stream.waiting.front().is_some_and(|event| event.id.seq <= *seq) {
+            while stream
+                .waiting
+                .front()
+                .is_some_and(|event| event.id.seq <= *seq)
+            {
                 stream.waiting.pop_front();
                 left += 1;
             }
@@ -169,7 +177,10 @@ impl Model {
         for repository in registry.repositories.values() {
             usage.manifests += repository.manifests.len() as u64;
             usage.tags += repository.tags.len() as u64;
-            let bytes = repository.manifests.values().map(|manifest| manifest.put.bytes.len());
+            let bytes = repository
+                .manifests
+                .values()
+                .map(|manifest| manifest.put.bytes.len());
             usage.manifest_bytes += bytes.sum::<usize>() as u64;
         }
         usage
@@ -178,6 +189,8 @@ impl Model {
     /// Objects in order.
     pub(crate) fn doomed(&self) -> Vec<(RegistryId, ObjectKey)> {
         let doomed = self.doomed.iter();
-        doomed.map(|(object, registry)| (*registry, *object)).collect()
+        doomed
+            .map(|(object, registry)| (*registry, *object))
+            .collect()
     }
 }

@@ -1,9 +1,7 @@
 use meridian_catalog::{BlobPlace, Collect, Refusal, Reply, query};
 use meridian_event::{Event, Leaf};
 
-use crate::stage::{
-    SETTINGS, Stage, blob, image, object, put_blob, repository,
-};
+use crate::stage::{SETTINGS, Stage, blob, image, object, put_blob, repository};
 
 fn refused(refusal: Refusal) -> Reply {
     Reply::Refused(refusal)
@@ -44,7 +42,11 @@ fn an_object_that_was_uploaded_in_vain_is_doomed() {
     stage.done(put_blob("b", leaf, BlobPlace::Stored(object(77))));
     assert_eq!(stage.doomed(), [object(77)].into());
     let view = stage.blob("b", leaf.digest).unwrap();
-    assert_eq!(view.place, BlobPlace::Stored(object(5)), "the first one stays");
+    assert_eq!(
+        view.place,
+        BlobPlace::Stored(object(5)),
+        "the first one stays"
+    );
     assert_eq!(stage.usage().blobs, 1);
     stage.done(put_blob("b", leaf, BlobPlace::Inline(vec![0; 5])));
     assert_eq!(stage.doomed(), [object(77)].into());
@@ -55,7 +57,7 @@ fn a_put_that_comes_again_harms_nothing() {
     let mut stage = Stage::new(SETTINGS);
     let leaf = stage.upload("a", 5);
     let again = put_blob("a", leaf, BlobPlace::Stored(object(5)));
-    stage.done(again.clone());
+    stage.done(again);
     assert!(stage.doomed().is_empty(), "its own object is not redundant");
     // It is another blob's object, too, that must not be doomed.
     stage.done(put_blob("a", blob(6), BlobPlace::Stored(object(6))));

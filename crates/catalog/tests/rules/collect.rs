@@ -159,7 +159,10 @@ fn a_longer_grace_holds_for_what_is_condemned() {
     }));
     assert_eq!(due(&stage), [(leaf, true)]);
     assert_eq!(stage.remove(&[leaf]), 0);
-    assert!(due(&stage).is_empty(), "it does not stand in the way of others");
+    assert!(
+        due(&stage).is_empty(),
+        "it does not stand in the way of others"
+    );
     stage.now += 4_000;
     assert!(collect(&mut stage, leaf));
 }

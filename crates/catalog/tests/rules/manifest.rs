@@ -276,7 +276,10 @@ fn referrers_are_listed_with_or_without_their_subject() {
     all.sort();
     assert_eq!(listed(&stage, None, &[], 9), (all.to_vec(), false));
     assert_eq!(listed(&stage, None, &[], 2), (all[..2].to_vec(), true));
-    assert_eq!(listed(&stage, Some(all[1]), &[], 9), (all[2..].to_vec(), false));
+    assert_eq!(
+        listed(&stage, Some(all[1]), &[], 9),
+        (all[2..].to_vec(), false)
+    );
     assert_eq!(
         listed(&stage, None, &[Some("sbom")], 9),
         (vec![first.digest], false)
@@ -297,7 +300,9 @@ fn the_event_of_a_put_names_everything() {
         subject: Some(blob(7).digest),
         ..image(&[layer]).tagged(&["v", "w"])
     };
-    let version = stage.done(meridian_catalog::Command::PutManifest(Box::new(new.clone())));
+    let version = stage.done(meridian_catalog::Command::PutManifest(Box::new(
+        new.clone(),
+    )));
     let envelope = stage.events().pop().unwrap();
     assert_eq!(envelope.version, version);
     assert_eq!(envelope.registry, stage.id());

@@ -58,9 +58,21 @@ fn an_acknowledgement_of_other_events_is_ignored() {
     let mut stage = Stage::new(SETTINGS);
     stage.upload("a", 1);
     let shard = shard(&stage, "a");
-    assert_eq!(acknowledge(&mut stage, 0, &[(shard, 1)]), 0, "of an older epoch");
-    assert_eq!(acknowledge(&mut stage, 2, &[(shard, 1)]), 0, "of a newer one");
-    assert_eq!(acknowledge(&mut stage, 1, &[(shard, 2)]), 0, "from the future");
+    assert_eq!(
+        acknowledge(&mut stage, 0, &[(shard, 1)]),
+        0,
+        "of an older epoch"
+    );
+    assert_eq!(
+        acknowledge(&mut stage, 2, &[(shard, 1)]),
+        0,
+        "of a newer one"
+    );
+    assert_eq!(
+        acknowledge(&mut stage, 1, &[(shard, 2)]),
+        0,
+        "from the future"
+    );
     assert_eq!(acknowledge(&mut stage, 1, &[(SHARDS, 1)]), 0, "of no shard");
     assert_eq!(acknowledge(&mut stage, 1, &[]), 0);
     assert_eq!(seqs(&stage, shard), [1]);
@@ -94,7 +106,11 @@ fn counters_pass_the_powers_of_two() {
             };
             assert_eq!(first, near - 3 + number);
             let place = meridian_catalog::BlobPlace::Stored(crate::stage::object(first));
-            stage.done(crate::stage::put_blob("a", crate::stage::blob(number), place));
+            stage.done(crate::stage::put_blob(
+                "a",
+                crate::stage::blob(number),
+                place,
+            ));
         }
         let shard = shard(&stage, "a");
         let expected: Vec<_> = (near - 2..near + 3).collect();
@@ -104,7 +120,11 @@ fn counters_pass_the_powers_of_two() {
         stage.now += 1_000;
         let all: Vec<_> = (1..=5).map(crate::stage::blob).collect();
         assert_eq!((stage.condemn(&all), stage.remove(&all)), (5, 5));
-        let doomed: Vec<_> = stage.doomed().iter().map(|object| object.generation).collect();
+        let doomed: Vec<_> = stage
+            .doomed()
+            .iter()
+            .map(|object| object.generation)
+            .collect();
         assert_eq!(doomed, expected);
     }
 }

@@ -1,6 +1,4 @@
-use meridian_catalog::{
-    Command, Entry, MemoryStore, Refusal, Reply, Settings, apply, query,
-};
+use meridian_catalog::{Command, Entry, MemoryStore, Refusal, Reply, Settings, apply, query};
 use meridian_event::{Event, SHARDS};
 
 use crate::stage::{DAWN, SETTINGS, Stage, image, region, registry, set_counters};
@@ -46,7 +44,11 @@ fn a_region_begins_once() {
     assert_eq!(store, begun);
     let streams = query::streams(&store).unwrap();
     assert_eq!(streams.len(), usize::from(SHARDS));
-    assert!(streams.iter().all(|stream| (stream.epoch, stream.next) == (3, 1)));
+    assert!(
+        streams
+            .iter()
+            .all(|stream| (stream.epoch, stream.next) == (3, 1))
+    );
 }
 
 #[test]

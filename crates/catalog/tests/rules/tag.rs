@@ -18,7 +18,10 @@ fn sweep(stage: &mut Stage) -> u64 {
 #[test]
 fn a_tag_follows_the_last_put() {
     let mut stage = Stage::new(SETTINGS);
-    let (one, two) = (image(&[stage.upload("a", 1)]), image(&[stage.upload("a", 2)]));
+    let (one, two) = (
+        image(&[stage.upload("a", 1)]),
+        image(&[stage.upload("a", 2)]),
+    );
     let (first, second) = (one.digest, two.digest);
     stage.put(one.clone().tagged(&["v", "w"]));
     stage.put(two.tagged(&["v"]));
@@ -71,7 +74,10 @@ fn a_deleted_tag_leaves_its_manifest() {
 #[test]
 fn a_condition_on_a_tag_decides() {
     let mut stage = Stage::new(SETTINGS);
-    let (one, two) = (image(&[stage.upload("a", 1)]), image(&[stage.upload("a", 2)]));
+    let (one, two) = (
+        image(&[stage.upload("a", 1)]),
+        image(&[stage.upload("a", 2)]),
+    );
     let failed = |current| Reply::Refused(Refusal::ConditionFailed(current));
     let points_at_one = Condition::PointsAt(one.digest);
 
@@ -107,7 +113,10 @@ fn a_condition_holds_for_each_tag_or_nothing_is_put() {
 #[test]
 fn the_tags_of_a_deleted_manifest_are_gone_at_once_and_swept_later() {
     let mut stage = Stage::new(SETTINGS);
-    let (one, two) = (image(&[stage.upload("a", 1)]), image(&[stage.upload("a", 2)]));
+    let (one, two) = (
+        image(&[stage.upload("a", 1)]),
+        image(&[stage.upload("a", 2)]),
+    );
     let names = many(2_300);
     let tags: Vec<_> = names.iter().map(String::as_str).collect();
     stage.put(two.tagged(&["kept"]));
@@ -172,9 +181,8 @@ fn a_repository_lives_until_its_last_tag_is_swept() {
     let tags: Vec<_> = names.iter().map(String::as_str).collect();
     stage.put(one.clone().tagged(&tags));
     stage.delete("a", one.digest);
-    let exists = |stage: &Stage| {
-        query::is_repository(&stage.store, stage.id(), &repository("a")).unwrap()
-    };
+    let exists =
+        |stage: &Stage| query::is_repository(&stage.store, stage.id(), &repository("a")).unwrap();
     assert!(exists(&stage));
     sweep(&mut stage);
     assert!(!exists(&stage));

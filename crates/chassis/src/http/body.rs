@@ -76,10 +76,10 @@ struct RateLimit {
 // === impl RequestBody ===
 
 impl RequestBody {
-    pub(super) fn new(inner: Incoming, rate: Option<BodyRate>, exchange: Arc<Exchange>) -> Self {
+    pub(super) fn new(inner: Incoming, rate: BodyRate, exchange: Arc<Exchange>) -> Self {
         Self {
             inner,
-            rate: rate.map(RateLimit::new),
+            rate: (rate.bytes.as_u64() > 0).then(|| RateLimit::new(rate)),
             exchange,
             failed: false,
         }

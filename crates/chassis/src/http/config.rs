@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::guard::Limits;
 use crate::config::ByteSize;
 
+/// As good as for ever.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The largest window that HTTP/2 has (RFC 9113, section 6.9.1).
+const LARGEST: ByteSize = ByteSize::bytes(i32::MAX as u64);
+
 /// What a listener allows its clients. The defaults suit one that faces the world.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -41,8 +47,8 @@ pub struct HttpConfig {
     /// A response of which the client takes not a byte for so long is given up.
     #[serde(with = "humantime_serde")]
     pub write_stall_timeout: Duration,
-    /// How slowly a request body may come. `None`: as slowly as it likes.
-    pub min_body_rate: Option<BodyRate>,
+    /// How slowly a request body may come.
+    pub min_body_rate: BodyRate,
     /// Bytes of a request's head, its first line included; more answers 431.
     pub max_head: ByteSize,
     /// Bytes of a request's target; more answers 414.
@@ -60,7 +66,7 @@ pub struct HttpConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BodyRate {
-    /// At least so much …
+    /// At least so much … (Zero: as slowly as it likes.)
     pub bytes: ByteSize,
     /// … in each such time of waiting. The time in which nobody waits for the body is not
     /// counted.
@@ -84,9 +90,9 @@ pub struct Http2Config {
     pub stream_window: ByteSize,
     /// Bytes of all bodies of a connection that may be under way unread.
     pub connection_window: ByteSize,
-    /// How often an idle peer is asked whether it still lives. `None`: never.
+    /// How often a peer is asked whether it still lives. Zero: never.
     #[serde(with = "humantime_serde")]
-    pub ping_every: Option<Duration>,
+    pub ping_every: Duration,
 }
 
 // === impl HttpConfig ===
@@ -108,7 +114,7 @@ impl Default for HttpConfig {
             keep_alive: Duration::from_secs(120),
             rest_after: Duration::from_secs(1),
             write_stall_timeout: Duration::from_secs(60),
-            min_body_rate: Some(BodyRate::default()),
+            min_body_rate: BodyRate::default(),
             max_head: ByteSize::kib(64),
             max_target: ByteSize::kib(16),
             max_headers: 100,
@@ -124,9 +130,42 @@ impl HttpConfig {
     #[must_use]
     pub fn internal() -> Self {
         Self {
-            min_body_rate: None,
+            min_body_rate: BodyRate {
+                bytes: ByteSize::bytes(0),
+                ..BodyRate::default()
+            },
             ..Self::default()
         }
+    }
+
+    /// These limits where each is one that the libraries below take, and no sum of a time and a
+    /// limit overflows.
+    #[must_use]
+    pub(super) fn within_reason(mut self) -> Self {
+        for time in [
+            &mut self.tls_handshake_timeout,
+            &mut self.first_byte_timeout,
+            &mut self.head_timeout,
+            &mut self.keep_alive,
+            &mut self.rest_after,
+            &mut self.write_stall_timeout,
+            &mut self.min_body_rate.per,
+            &mut self.http2.ping_every,
+        ] {
+            *time = (*time).min(LONGEST);
+        }
+        let http2 = &mut self.http2;
+        for size in [
+            &mut self.max_head,
+            &mut self.buffer,
+            &mut http2.max_header_list,
+            &mut http2.stream_window,
+            &mut http2.connection_window,
+        ] {
+            *size = (*size).min(LARGEST);
+        }
+        self.buffer = self.buffer.max(self.max_head).max(ByteSize::kib(8));
+        self
     }
 
     pub(super) fn head_limits(&self) -> Limits {
@@ -160,7 +199,32 @@ impl Default for Http2Config {
             max_error_reset_streams: 128,
             stream_window: ByteSize::mib(1),
             connection_window: ByteSize::mib(4),
-            ping_every: Some(Duration::from_secs(60)),
+            ping_every: Duration::from_secs(60),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_setting_is_beyond_what_the_libraries_take() {
+        let mut config = HttpConfig {
+            keep_alive: Duration::MAX,
+            buffer: ByteSize::bytes(0),
+            ..HttpConfig::default()
+        };
+        config.http2.stream_window = ByteSize::bytes(u64::MAX);
+        let config = config.within_reason();
+        assert_eq!(config.keep_alive, LONGEST);
+        assert_eq!(config.buffer, config.max_head);
+        assert_eq!(config.http2.stream_window, LARGEST);
+    }
+
+    #[test]
+    fn the_defaults_are_within_reason() {
+        let config = HttpConfig::default();
+        assert_eq!(config.clone().within_reason(), config);
     }
 }

@@ -188,14 +188,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<T> {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if let Protocol::Http1(_) = this.protocol {
+            return this.poll_http1(cx, into);
+        }
         if this.give(into) {
-            this.pulse.fed();
             return Poll::Ready(Ok(()));
         }
-        match this.protocol {
-            Protocol::Http1(_) => this.poll_http1(cx, into),
-            Protocol::Http2 => Pin::new(&mut this.io).poll_read(cx, into),
-        }
+        Pin::new(&mut this.io).poll_read(cx, into)
     }
 }
 

@@ -109,8 +109,7 @@ async fn rest(
 fn builder(config: &HttpConfig) -> http1::Builder {
     let mut http1 = http1::Builder::new();
     http1.header_read_timeout(None::<Duration>);
-    let head = config.max_head.as_usize();
-    http1.max_buf_size(config.buffer.as_usize().max(head).max(8192));
+    http1.max_buf_size(config.buffer.as_usize());
     if config.max_headers > 100 {
         // Up to its own limit of 100 the library needs no allocation for them.
         http1.max_headers(usize::from(config.max_headers));

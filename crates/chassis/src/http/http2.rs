@@ -63,7 +63,7 @@ fn builder(config: &HttpConfig, streams: Streams) -> http2::Builder<Streams> {
         .initial_stream_window_size(clamp(limits.stream_window.as_u64()))
         .initial_connection_window_size(clamp(limits.connection_window.as_u64()))
         .max_send_buf_size(config.buffer.as_usize())
-        .keep_alive_interval(limits.ping_every);
+        .keep_alive_interval(Some(limits.ping_every).filter(|every| !every.is_zero()));
     http2
 }
 

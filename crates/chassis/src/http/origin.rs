@@ -194,7 +194,7 @@ fn authority(parts: &Parts) -> Result<Option<Authority>, Refusal> {
         (Some(_), Some(_)) => return Err(Refusal::Host),
     };
     let target = parts.uri.authority();
-    if target.is_some_and(|target| target.as_str().contains('@')) {
+    if target.is_some_and(|target| !is_plain(target)) {
         return Err(Refusal::Host);
     }
     match (parts.version, target, host) {
@@ -208,8 +208,15 @@ fn authority(parts: &Parts) -> Result<Option<Authority>, Refusal> {
 }
 
 fn parse_authority(text: &str) -> Option<Authority> {
-    let authority: Authority = text.parse().ok()?;
-    (!authority.host().is_empty() && !text.contains('@')).then_some(authority)
+    text.parse().ok().filter(is_plain)
+}
+
+/// A host, and a port if there is more than a host.
+fn is_plain(authority: &Authority) -> bool {
+    let (host, port) = (authority.host(), authority.port_u16());
+    !host.is_empty()
+        && (port.is_some() || host.len() == authority.as_str().len())
+        && !authority.as_str().contains('@')
 }
 
 /// Whether any endpoint of ours may support this method. `TRACE` and `CONNECT` are none of a

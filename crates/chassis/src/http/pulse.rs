@@ -93,8 +93,7 @@ impl Pulse {
         }
     }
 
-    /// The reader wants bytes and there are none; `in_head` if a head is under way. True if the
-    /// client had its time for that head.
+    /// The reader wants bytes and there are none; `in_head` if a head is under way.
     pub(super) fn starved(&self, in_head: bool, now: Instant) {
         let mut facts = self.facts();
         if in_head {

@@ -15,6 +15,7 @@ use tower::{Service, ServiceExt};
 
 use super::body::{RequestBody, ResponseBody};
 use super::exchange::Exchange;
+use super::guard::Violation;
 use super::listener::Peer;
 use super::origin::{OriginPolicy, is_known};
 use super::pulse::Pulse;
@@ -25,7 +26,7 @@ use super::{BodyRate, HttpConfig};
 #[derive(Debug)]
 pub(super) struct House {
     origins: OriginPolicy,
-    rate: Option<BodyRate>,
+    rate: BodyRate,
 }
 
 pub(super) struct Reception<S> {
@@ -67,6 +68,9 @@ impl<S> Reception<S> {
         let (mut parts, body) = request.into_parts();
         if !is_known(&parts.method) {
             return Err(Refusal::Method);
+        }
+        if !parts.uri.path().starts_with(['/', '*']) {
+            return Err(Refusal::Wire(Violation::Target));
         }
         let origin = self
             .house

@@ -69,6 +69,7 @@ impl Refusal {
     const fn code(self) -> &'static str {
         match self {
             Self::AddressBusy | Self::Busy => "TOOMANYREQUESTS",
+            Self::Wire(Violation::Target | Violation::TargetTooLong) => "NAME_INVALID",
             _ => "UNSUPPORTED",
         }
     }

@@ -70,7 +70,7 @@ where
     ) -> Result<Self, TlsError> {
         Ok(Self {
             listeners: listeners.into_iter().collect(),
-            config,
+            config: config.within_reason(),
             tls: tls.map(Tls::load).transpose()?,
             service,
         })

@@ -4,6 +4,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
@@ -13,6 +14,10 @@ use rustls::sign::CertifiedKey;
 use tokio_util::sync::CancellationToken;
 
 use super::{TlsConfig, TlsError};
+
+/// Between two looks at the files.
+const SHORTEST: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A chain with its key, known to fit.
 #[derive(Debug)]
@@ -127,7 +132,8 @@ impl Renewal {
 
     /// Puts renewed certificates into use until `stop` is cancelled.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(self.config.reload_every);
+        let every = self.config.reload_every.clamp(SHORTEST, LONGEST);
+        let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let looked = tokio::task::spawn_blocking(move || {

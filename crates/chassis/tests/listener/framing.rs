@@ -29,7 +29,7 @@ fn assert_refused(answer: &str, status: u16, request: &str) {
     );
     assert!(answer.contains("connection: close\r\n"), "{answer:?}");
     assert!(
-        answer.contains(r#"{"errors":[{"code":"UNSUPPORTED","message":""#),
+        answer.contains(r#"{"errors":[{"code":""#) && answer.ends_with(r#""}]}"#),
         "{shown:?}: {answer:?}"
     );
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer:?}");
@@ -41,6 +41,14 @@ async fn heads_that_could_be_read_in_two_ways_are_refused_before_any_service() {
     let smuggled = "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: r\r\n\r\n";
     let long = "a".repeat(1_000_000);
     for (request, status) in [
+        // 6, 7
+        (
+            "GET /v2/\u{e9}/manifests/x HTTP/1.1\r\nHost: r\r\n\r\n".to_owned(),
+            400,
+        ),
+        ("GET /v2/a#b HTTP/1.1\r\nHost: r\r\n\r\n".to_owned(), 400),
+        ("GET r:443 HTTP/1.1\r\nHost: r\r\n\r\n".to_owned(), 400),
+        ("GET ?x HTTP/1.1\r\nHost: r\r\n\r\n".to_owned(), 400),
         // 20
         (put("Content-Length: -5\r\n", "hello"), 400),
         (put("Content-Length: +5\r\n", "hello"), 400),
@@ -94,6 +102,7 @@ async fn heads_that_could_be_read_in_two_ways_are_refused_before_any_service() {
         (get("Host: a\r\nHost: b\r\n"), 400),
         (get("Host: a\r\nHost: a\r\n"), 400),
         (get("Host: a/b\r\n"), 400),
+        (get("Host: a:99999\r\n"), 400),
         ("GET / HTTP/1.1\nHost: r\n\n".to_owned(), 400),
         ("GET / HTTP/1.1\r\nHost: r\n\r\n".to_owned(), 400),
         // 28

@@ -55,9 +55,7 @@ pub(crate) fn hasty() -> HttpConfig {
         write_stall_timeout: Duration::from_millis(500),
         ..HttpConfig::default()
     };
-    if let Some(rate) = &mut config.min_body_rate {
-        rate.per = Duration::from_millis(300);
-    }
+    config.min_body_rate.per = Duration::from_millis(300);
     config
 }
 

@@ -204,7 +204,7 @@ async fn no_more_streams_run_at_once_than_agreed() {
 #[tokio::test]
 async fn a_flood_of_empty_data_is_not_a_body_that_arrives() {
     let config = hasty();
-    let limit = config.min_body_rate.unwrap().per;
+    let limit = config.min_body_rate.per;
     let server = Server::start(config);
     let mut client = Client::connect(&server, &[]).await;
     client.send(&frame(HEADERS, END_HEADERS, 1, POST)).await;

@@ -91,7 +91,7 @@ async fn the_second_head_has_its_own_time_and_idleness_has_another() {
 #[tokio::test]
 async fn a_body_that_dribbles_is_answered_and_closed() {
     let config = hasty();
-    let limit = config.min_body_rate.unwrap().per;
+    let limit = config.min_body_rate.per;
     let server = Server::start(config);
     for framing in ["Content-Length: 100000", "Transfer-Encoding: chunked"] {
         let mut client = server.connect().await;
@@ -113,7 +113,7 @@ async fn a_body_that_dribbles_is_answered_and_closed() {
 #[tokio::test]
 async fn a_body_that_keeps_the_minimum_rate_may_take_long() {
     let config = hasty();
-    let limit = config.min_body_rate.unwrap().per;
+    let limit = config.min_body_rate.per;
     let server = Server::start(config);
     let mut client = server.connect().await;
     let length = 40 * 400;

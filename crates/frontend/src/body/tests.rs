@@ -49,9 +49,12 @@ async fn a_body_that_is_held_back_is_not_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn discarding_is_bounded_in_time_and_size() {
     let start = Instant::now();
-    let slow = pieces(1000, 1, Duration::from_secs(1));
+    let slow = pieces(1000, 1, STALL / 2);
     inbound(HeaderMap::new(), slow).discard().await;
     assert_eq!(start.elapsed(), DISCARD_TIME);
+    let silent = Body::from_stream(futures::stream::pending::<io::Result<Bytes>>());
+    inbound(HeaderMap::new(), silent).discard().await;
+    assert_eq!(start.elapsed(), DISCARD_TIME + STALL);
     let endless =
         futures::stream::repeat_with(|| Ok::<_, io::Error>(Bytes::from(vec![0; 1 << 20])));
     inbound(HeaderMap::new(), Body::from_stream(endless))

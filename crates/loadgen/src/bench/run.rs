@@ -43,7 +43,8 @@ impl Run<'_> {
     }
 
     async fn measure(&mut self, rows: &mut Vec<Row>) -> Result<(), StepError> {
-        self.look_for_space()?;
+        // One more for the warm-up.
+        self.space_for(self.wanted() + 1)?;
         self.prepare().await?;
         self.warm_up().await?;
         self.pairs(&mut rows[0], Pacing::Closed).await?;
@@ -64,9 +65,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Refuses a case that could fill the disk.
-    fn look_for_space(&self) -> Result<(), StepError> {
-        let blocks = u64::try_from(2 * (self.attempts() + 1)).unwrap_or(u64::MAX);
+    /// Refuses pairs that could fill the disk.
+    fn space_for(&self, pairs: usize) -> Result<(), StepError> {
+        let blocks = u64::try_from(2 * pairs).unwrap_or(u64::MAX);
         let needed = self.manner.leaves.saturating_mul(blocks);
         let disk = rustix::fs::statvfs(&self.bench.plan.data);
         let disk = disk.map_err(|it| StepError::Disk(it.into()))?;
@@ -77,9 +78,15 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Pairs to keep of this case.
+    fn wanted(&self) -> usize {
+        self.bench.plan.pairs.min(self.manner.pairs)
+    }
+
+    /// Pairs to try at most.
     fn attempts(&self) -> usize {
-        let plan = &self.bench.plan;
-        plan.attempts.min(self.manner.pairs.saturating_mul(2))
+        let attempts = self.manner.pairs.saturating_mul(2);
+        self.bench.plan.attempts.min(attempts)
     }
 
     async fn prepare(&mut self) -> Result<(), StepError> {
@@ -115,10 +122,14 @@ impl Run<'_> {
             length: self.bench.plan.block,
             pacing,
         };
-        let wanted = self.bench.plan.pairs.min(self.manner.pairs);
-        let attempts = self.attempts();
         let mut before = self.sing()?;
-        while row.kept() < wanted && row.pairs.len() < attempts {
+        while row.kept() < self.wanted() && row.pairs.len() < self.attempts() {
+            // One pair in reserve: a full disk disturbs more than this bench.
+            let space = self.space_for(2);
+            if space.is_err() && row.pairs.len() >= self.wanted() {
+                break;
+            }
+            space?;
             let pair = self.pair(row.pairs.len(), &block, before).await?;
             before = pair.canaries[2];
             self.tell(row, &pair);
@@ -162,7 +173,9 @@ impl Run<'_> {
     }
 
     fn sing(&mut self) -> Result<Song, StepError> {
-        self.bench.canary.sing().map_err(StepError::Canary)
+        let servers = || self.stage.cpu();
+        let song = self.bench.canary.sing(servers);
+        song.map_err(StepError::Canary)
     }
 
     /// Half of what the slower side can do, if this case wants latencies at a fixed rate.

@@ -3,14 +3,15 @@
 //! Keeps the invariant that whatever was started is ended: by [`Stage::close`], or when the stage
 //! is dropped, in which case data directories stay behind.
 
+use std::time::Duration;
+
+use super::record::{BlockRecord, Readings};
 use super::step::{StepError, limited};
 use super::{Bench, Side, Sides};
 use crate::content::Noise;
 use crate::drive::Block;
 use crate::server::{Ground, Server, Software};
 use crate::workload::{Case, Manner, Scale, Site, Verified, Workload};
-
-use super::record::{BlockRecord, Readings};
 
 /// Ours and the peer with one workload.
 pub(super) struct Stage {
@@ -65,6 +66,15 @@ impl Stage {
         let ours = self.sides.ours.close().await;
         let peer = self.sides.peer.close().await;
         ours.and(peer)
+    }
+
+    /// CPU time that the servers have used so far, as far as it can be read.
+    pub(super) fn cpu(&self) -> Duration {
+        let of = |side| {
+            let server = self.sides.of(side).server.as_ref();
+            server.and_then(|it| it.gauge.cpu().ok())
+        };
+        Side::BOTH.into_iter().filter_map(of).sum()
     }
 
     pub(super) fn manner(&self, case: usize) -> Option<Manner> {

@@ -117,7 +117,7 @@ impl Head {
         };
         match self.at {
             At::Value => run(is_field),
-            At::Target => {
+            At::Target if self.target > 0 => {
                 let taken = run(is_target).min(self.limits.target - self.target);
                 self.target += taken;
                 taken
@@ -131,7 +131,7 @@ impl Head {
             At::EmptyLines(count) => empty_line(count, byte)?,
             At::EmptyLineEnd(count) => line_feed(byte, At::EmptyLines(count))?,
             At::Method(len) => method(len, byte)?,
-            At::Target => self.after_target(byte)?,
+            At::Target => self.target(byte)?,
             At::Version(read) => self.version(read, byte)?,
             At::LineEnd => line_feed(byte, At::HeaderStart)?,
             At::HeaderStart => self.header(byte)?,
@@ -147,9 +147,15 @@ impl Head {
         Ok(None)
     }
 
-    const fn after_target(&self, byte: u8) -> Result<At, Violation> {
+    /// Takes the first byte of a target, or the one behind it.
+    const fn target(&mut self, byte: u8) -> Result<At, Violation> {
         match byte {
-            b' ' if self.target > 0 => Ok(At::Version(0)),
+            byte if self.target == 0 && begins_target(byte) => {
+                self.target = 1;
+                Ok(At::Target)
+            }
+            _ if self.target == 0 => Err(Violation::Target),
+            b' ' => Ok(At::Version(0)),
             byte if is_target(byte) => Err(Violation::TargetTooLong),
             _ => Err(Violation::Target),
         }
@@ -282,7 +288,14 @@ const fn value_end(byte: u8) -> Result<At, Violation> {
     }
 }
 
-/// Visible bytes, of any charset: which of them a name may have is for its parser to say.
+/// Bytes that the HTTP library takes in a target: the visible ones of ASCII, but none of those
+/// that only ever stand around a URI, and no fragment. Which of them a name may have is for its
+/// parser to say.
 const fn is_target(byte: u8) -> bool {
-    byte > b' ' && byte != 0x7f
+    matches!(byte, b'!'..=b'~') && !matches!(byte, b'#' | b'<' | b'>' | b'`')
+}
+
+/// A path, the asterisk of `OPTIONS`, or a URI that begins with its scheme.
+const fn begins_target(byte: u8) -> bool {
+    matches!(byte, b'/' | b'*') || byte.is_ascii_alphanumeric()
 }

@@ -109,6 +109,9 @@ fn what_two_parsers_could_read_differently_is_refused() {
         ("GET / HTTP/1.1\nHost: r\n\n".to_owned(), V::BareLineFeed),
         ("GET  / HTTP/1.1\r\n\r\n".to_owned(), V::Target),
         ("GET /\r\n\r\n".to_owned(), V::Target),
+        ("GET /\u{e9} HTTP/1.1\r\n\r\n".to_owned(), V::Target),
+        ("GET /a#b HTTP/1.1\r\n\r\n".to_owned(), V::Target),
+        ("GET ?a HTTP/1.1\r\n\r\n".to_owned(), V::Target),
         ("GET /a\0b HTTP/1.1\r\n\r\n".to_owned(), V::Target),
         ("GET / HTTP/1.1 \r\n\r\n".to_owned(), V::Version),
         ("GET / HTTP/1.2\r\n\r\n".to_owned(), V::Version),
@@ -173,7 +176,8 @@ fn what_is_unusual_but_clear_passes() {
         chunked("005 \r\nhello\r\n0\r\n\r\n"),
         chunked("A\r\n0123456789\r\n0\r\nAuthorization: Bearer x\r\n\r\n"),
         "\r\n\r\nGET / HTTP/1.1\r\n\r\n".to_owned(),
-        "GET /\u{e9}%00 HTTP/1.0\r\n\r\n".to_owned(),
+        "GET /%e9%00\\..{} HTTP/1.0\r\n\r\n".to_owned(),
+        "GET http://r/ HTTP/1.1\r\n\r\n".to_owned(),
         "OPTIONS * HTTP/1.1\r\n\r\n".to_owned(),
     ] {
         let (seen, violation, heads) = scan(request.as_bytes(), &[]);
@@ -238,7 +242,7 @@ fn body() -> impl Strategy<Value = (String, Vec<u8>)> {
 prop_compose! {
     fn request()(
         method in "[A-Z]{1,10}",
-        target in "/[!-~]{0,60}",
+        target in "/[!\"$-;=?-_a-~]{0,60}",
         before in prop::collection::vec(header(), 0..3),
         after in prop::collection::vec(header(), 0..3),
         (framing, body) in body(),

@@ -1,9 +1,15 @@
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::super::guard::Violation;
+use super::super::guard::{Scanner, Violation};
 use super::http1::REFUSED;
 use super::*;
 
@@ -143,6 +149,67 @@ proptest! {
         }
         let refused = requests.contains(&BAD).then_some(Refusal::Wire(Violation::BareLineFeed));
         prop_assert_eq!(pulse.begin_exchange(), refused);
+    }
+}
+
+fn damage() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(
+        &[
+            "",
+            " ",
+            "\r",
+            "\n",
+            "\t",
+            "\0",
+            "0",
+            "5",
+            ":",
+            ";",
+            "\r\n",
+            "\r\n\r\n",
+            "\r\n ",
+            "\r\ncontent-length: 5",
+            "\r\ntransfer-encoding: chunked",
+            "\r\nexpect: 100-continue",
+        ][..],
+    )
+}
+
+/// How many requests the HTTP library itself finds in what the guard lets through.
+async fn requests_of(guarded: Guarded<Pieces>) -> u64 {
+    let found = AtomicU64::new(0);
+    let service = hyper::service::service_fn(async |request: Request<Incoming>| {
+        found.fetch_add(1, Ordering::Relaxed);
+        let _body = request.into_body().collect().await;
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    });
+    let io = hyper_util::rt::TokioIo::new(guarded);
+    let connection = hyper::server::conn::http1::Builder::new().serve_connection(io, service);
+    // A malformed body may leave the library waiting for a service that waits for it.
+    let _ended = tokio::time::timeout(Duration::from_secs(5), connection).await;
+    found.load(Ordering::Relaxed)
+}
+
+proptest! {
+    #[test]
+    fn the_library_never_finds_a_request_that_the_guard_did_not(
+        requests in prop::collection::vec(prop::sample::select(&[GET, PUT][..]), 1..4),
+        damages in prop::collection::vec((any::<prop::sample::Index>(), damage()), 0..4),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let mut bytes: String = requests
+            .iter()
+            .map(|request| if *request == PUT { [PUT, BODY].concat() } else { (*request).to_owned() })
+            .collect();
+        for (place, replacement) in damages {
+            let place = place.index(bytes.len());
+            bytes.replace_range(place..=place, replacement);
+        }
+        let mut scanner = Scanner::new(LIMITS);
+        let refused = scanner.feed(bytes.as_bytes()).violation.is_some() && scanner.refused_in_head();
+        let allowed = scanner.heads() + u64::from(refused);
+        let (guarded, _pulse) = guard(Pieces::cut(bytes.as_bytes(), &cuts), b"");
+        prop_assert!(block_on(requests_of(guarded)) <= allowed, "{:?}", bytes);
     }
 }
 

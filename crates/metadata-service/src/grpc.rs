@@ -1,0 +1,84 @@
+//! The service over gRPC.
+//!
+//! Owns the adapter between the messages of `meridian.metadata.v1` and [`MetadataApi`]: decode, call,
+//! encode. Keeps the invariant that the service is handed nothing that was not parsed here. A
+//! message that means nothing is refused by the name of its field; an error of the service goes
+//! back whole, beside a status of its class. Leaves listening, and who may call, to the process.
+
+mod collect;
+mod read;
+mod write;
+
+use std::sync::Arc;
+
+use meridian_chassis::status;
+use meridian_clients::MetadataApi;
+use meridian_clients::grpc::convert::DecodeError;
+use meridian_clients::grpc::failure::{self, WireError};
+use meridian_clients::grpc::{MAX_METADATA_MESSAGE, deadline};
+use meridian_proto::meridian::metadata::v1 as pb;
+use pb::metadata_server::{Metadata, MetadataServer};
+use tonic::{Request, Response, Status};
+
+/// By which name the health service knows this one.
+pub const GRPC_SERVICE: &str = pb::metadata_server::SERVICE_NAME;
+
+/// A [`MetadataApi`] as a gRPC service. Cheap to clone.
+#[derive(Clone)]
+pub struct GrpcAdapter {
+    api: Arc<dyn MetadataApi>,
+}
+
+/// The gRPC service in front of `api`. Compression is off, so that a small message is never a large
+/// one.
+#[must_use]
+pub fn metadata_server(api: Arc<dyn MetadataApi>) -> MetadataServer<GrpcAdapter> {
+    MetadataServer::new(GrpcAdapter { api })
+        .max_decoding_message_size(MAX_METADATA_MESSAGE)
+        .max_encoding_message_size(MAX_METADATA_MESSAGE)
+}
+
+macro_rules! calls {
+    ($($call:ident: $request:ident -> $response:ident = $module:ident;)*) => {
+        #[tonic::async_trait]
+        impl Metadata for GrpcAdapter {
+            $(async fn $call(
+                &self,
+                request: Request<pb::$request>,
+            ) -> Result<Response<pb::$response>, Status> {
+                deadline::within(request, |request| $module::$call(&*self.api, request)).await
+            })*
+        }
+    };
+}
+
+calls! {
+    get_manifest: GetManifestRequest -> GetManifestResponse = read;
+    list_tags: ListTagsRequest -> ListTagsResponse = read;
+    list_repositories: ListRepositoriesRequest -> ListRepositoriesResponse = read;
+    list_referrers: ListReferrersRequest -> ListReferrersResponse = read;
+    get_blob: GetBlobRequest -> GetBlobResponse = read;
+    get_registry: GetRegistryRequest -> GetRegistryResponse = read;
+    get_usage: GetUsageRequest -> GetUsageResponse = read;
+    put_manifest: PutManifestRequest -> PutManifestResponse = write;
+    delete_manifest: DeleteManifestRequest -> DeleteManifestResponse = write;
+    put_blob: PutBlobRequest -> PutBlobResponse = write;
+    mount_blob: MountBlobRequest -> MountBlobResponse = write;
+    touch_blob: TouchBlobRequest -> TouchBlobResponse = write;
+    delete_blob: DeleteBlobRequest -> DeleteBlobResponse = write;
+    reserve_generations: ReserveGenerationsRequest -> ReserveGenerationsResponse = write;
+    list_due: ListDueRequest -> ListDueResponse = collect;
+    collect: CollectRequest -> CollectResponse = collect;
+    list_doomed: ListDoomedRequest -> ListDoomedResponse = collect;
+    known: KnownRequest -> KnownResponse = collect;
+}
+
+/// The status of a message that means nothing.
+fn malformed(error: DecodeError) -> Status {
+    status::to_status(&error)
+}
+
+/// The status of an error of the service.
+fn refused<E: WireError>(error: E) -> Status {
+    failure::attach(status::to_status(&error), &error)
+}

@@ -1,0 +1,99 @@
+//! Any value of the kernel's types.
+
+use meridian_clock::{Region, Version};
+use meridian_event::{Envelope, Event, EventId, Leaf, RegistryId};
+use meridian_oci::{Algorithm, Digest, MediaType, RepositoryName, Tag};
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+
+pub(crate) fn digest() -> impl Strategy<Value = Digest> {
+    let algorithm = prop_oneof![Just(Algorithm::Sha256), Just(Algorithm::Sha512)];
+    (algorithm, any::<[u8; 8]>()).prop_map(|(algorithm, seed)| Digest::of(algorithm, &seed))
+}
+
+pub(crate) fn leaf() -> impl Strategy<Value = Leaf> {
+    (digest(), any::<u64>()).prop_map(|(digest, size)| Leaf { digest, size })
+}
+
+pub(crate) fn region() -> impl Strategy<Value = Region> {
+    "[a-z0-9]([a-z0-9-]{0,22}[a-z0-9])?".prop_map(|name| name.parse().unwrap())
+}
+
+pub(crate) fn version() -> impl Strategy<Value = Version> {
+    (any::<u64>(), any::<u32>(), region()).prop_map(|(millis, counter, region)| Version {
+        millis,
+        counter,
+        region,
+    })
+}
+
+fn repository() -> impl Strategy<Value = RepositoryName> {
+    "[a-z0-9]{1,9}(/[a-z0-9]{1,9}){0,3}".prop_map(|name| name.parse().unwrap())
+}
+
+fn tag() -> impl Strategy<Value = Tag> {
+    "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}".prop_map(|tag| tag.parse().unwrap())
+}
+
+fn media_type() -> impl Strategy<Value = MediaType> {
+    "[a-z]{1,9}/[a-z0-9.+-]{1,40}".prop_filter_map("no media type", |text| text.parse().ok())
+}
+
+pub(crate) fn event() -> impl Strategy<Value = Event> {
+    let put = (
+        repository(),
+        leaf(),
+        media_type(),
+        vec(tag(), 0..4),
+        vec(leaf(), 0..4),
+        vec(leaf(), 0..4),
+        proptest::option::of(digest()),
+    );
+    let put = put.prop_map(
+        |(repository, manifest, media_type, tags, blobs, children, subject)| Event::ManifestPut {
+            repository,
+            manifest,
+            media_type,
+            tags,
+            blobs,
+            children,
+            subject,
+        },
+    );
+    let blob_put = (repository(), leaf(), proptest::option::of(repository()));
+    prop_oneof![
+        "\\PC{0,20}".prop_map(|name| Event::RegistryCreated { name: name.into() }),
+        put,
+        (repository(), digest())
+            .prop_map(|(repository, digest)| Event::ManifestDeleted { repository, digest }),
+        (repository(), tag(), digest()).prop_map(|(repository, tag, digest)| Event::TagDeleted {
+            repository,
+            tag,
+            digest
+        }),
+        blob_put.prop_map(|(repository, blob, mounted_from)| Event::BlobPut {
+            repository,
+            blob,
+            mounted_from
+        }),
+        (repository(), digest())
+            .prop_map(|(repository, digest)| Event::BlobDeleted { repository, digest }),
+    ]
+}
+
+pub(crate) fn envelope() -> impl Strategy<Value = Envelope> {
+    let id = (region(), any::<u64>(), any::<u16>(), any::<u64>());
+    (id, version(), version(), event()).prop_map(
+        |((region, epoch, shard, seq), version, registry, event)| Envelope {
+            id: EventId {
+                region,
+                epoch,
+                shard,
+                seq,
+            },
+            version,
+            registry: RegistryId::new(registry),
+            event,
+        },
+    )
+}
