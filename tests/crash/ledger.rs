@@ -76,6 +76,11 @@ impl Ledger {
         self.tags.insert(key, vec![value]);
     }
 
+    /// The manifests that must be there.
+    pub(crate) fn manifests(&self) -> impl Iterator<Item = (String, Digest)> {
+        self.manifests.keys().cloned()
+    }
+
     /// How much was promised.
     pub(crate) fn promises(&self) -> usize {
         self.blobs.len() + self.manifests.len()

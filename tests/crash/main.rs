@@ -9,6 +9,7 @@
     reason = "a panic is how a test fails, and it says what it does"
 )]
 
+mod events;
 mod kills;
 mod ledger;
 mod points;

@@ -15,6 +15,7 @@ use crate::workload;
 const ATTEMPTS: u64 = 5;
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "kills processes for minutes: `cargo xtask crash` runs it"]
 async fn nothing_acknowledged_is_missing_after_a_power_cut() {
     require_mounts();
     let seed = seed(3);
@@ -25,16 +26,19 @@ async fn nothing_acknowledged_is_missing_after_a_power_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "kills processes for minutes: `cargo xtask crash` runs it"]
 async fn without_the_sync_of_the_log_a_power_cut_loses_something() {
     loses("meta.skip_log_sync").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "kills processes for minutes: `cargo xtask crash` runs it"]
 async fn without_the_sync_of_blobs_a_power_cut_loses_something() {
     loses("blob.skip_file_sync").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "kills processes for minutes: `cargo xtask crash` runs it"]
 async fn without_the_sync_of_folders_a_power_cut_loses_something() {
     loses("blob.skip_dir_sync").await;
 }

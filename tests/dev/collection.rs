@@ -6,17 +6,7 @@ use std::time::Duration;
 
 use harness::{Content, DevBuilder, binary, digest, eventually, seed};
 
-fn verb(data_dir: &Path, arguments: &[&str]) -> serde_json::Value {
-    let output = Command::new(binary())
-        .args(arguments)
-        .arg("--json")
-        .arg("--data-dir")
-        .arg(data_dir)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
+use crate::verb;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nothing_needs_is_freed_by_itself_and_what_is_needed_stays() {

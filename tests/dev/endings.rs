@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use harness::{Content, DevBuilder, digest, seed};
+use harness::{Content, DevBuilder, digest, eventually, seed};
+
+use crate::verb;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_pushed_is_there_after_a_restart() {
@@ -74,6 +76,13 @@ async fn a_request_under_way_is_answered_before_the_end() {
         let body = reqwest::Body::wrap_stream(stream);
         client.send(reqwest::Method::PUT, &path, &[], body).await
     });
+    // Asked to stop only when the first half has arrived.
+    let data_dir = folder.path().to_owned();
+    eventually("the upload is under way", Duration::from_secs(30), || async {
+        let status = verb(&data_dir, &["status"]);
+        (status["open_uploads"] == 1).then_some(())
+    })
+    .await;
     let stopping = tokio::task::spawn_blocking({
         let pid = dev.pid();
         move || {

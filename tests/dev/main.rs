@@ -6,3 +6,19 @@ mod collection;
 mod endings;
 mod faults;
 mod sessions;
+
+use std::path::Path;
+use std::process::Command;
+
+/// What a verb of the command line answers, as JSON.
+fn verb(data_dir: &Path, arguments: &[&str]) -> serde_json::Value {
+    let output = Command::new(harness::binary())
+        .args(arguments)
+        .arg("--json")
+        .arg("--data-dir")
+        .arg(data_dir)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}

@@ -144,7 +144,8 @@ pub struct Settings {
     pub request_count: u64,
 }
 
-/// A manifest, with all that `apply` needs to know of what its bytes say.
+/// A manifest, with all that `apply` needs to know of what its bytes say. What it needs and refers
+/// to is a function of its bytes: it comes with one digest in one way only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewManifest {
     /// In which registry.

@@ -30,7 +30,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// Entries of a page of a list; a greater `n` counts as this.
+    /// Entries of a page of a list, 1 to 10 000; a greater `n` counts as this.
     pub page: usize,
     /// Bytes of manifests that were received and not yet answered, over all connections.
     pub manifests_buffered: ByteSize,

@@ -3,7 +3,6 @@
 //! Header names and fixed values are made once. An entity tag and the digest header share one
 //! allocation. `Content-Length` is left to the connection, which knows the body's length.
 
-use std::fmt::Write;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -73,7 +72,7 @@ pub(crate) fn json(document: String) -> Answer {
 /// The headers that every answer has.
 pub(crate) fn stamp(headers: &mut HeaderMap, id: RequestId) {
     headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
-    headers.insert(REQUEST_ID, value(request_id(id)));
+    headers.insert(REQUEST_ID, request_id(id));
 }
 
 /// `Docker-Content-Digest` and `ETag`.
@@ -118,11 +117,16 @@ pub(crate) fn value(text: impl Into<Bytes>) -> HeaderValue {
         .expect("digests, names, tags, ids, numbers and media types are visible ASCII")
 }
 
-/// The id as it is shown.
-pub(crate) fn request_id(id: RequestId) -> String {
-    let mut text = String::with_capacity(2 * id.0.len());
-    write!(text, "{id}").expect("writing to a string does not fail");
-    text
+/// The id in hexadecimal digits. Every answer has one, so it is not left to `Display`, which
+/// formats each byte like a number that could have a width.
+fn request_id(id: RequestId) -> HeaderValue {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 32];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(id.0) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    HeaderValue::from_bytes(&text).expect("hexadecimal digits are visible ASCII")
 }
 
 /// A body of a known length whose bytes come from elsewhere. One that ends early breaks the
@@ -167,5 +171,16 @@ impl http_body::Body for Outbound {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_shown_in_headers_as_everywhere_else() {
+        let id = RequestId(std::array::from_fn(|i| u8::try_from(i * 17).unwrap()));
+        assert_eq!(request_id(id), id.to_string());
     }
 }

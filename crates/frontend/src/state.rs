@@ -49,7 +49,7 @@ impl State {
                 limits.manifests_buffered.as_usize(),
                 limits.manifests_parsed.as_usize(),
             ),
-            page: limits.page,
+            page: limits.page.clamp(1, 10_000),
             registry,
             deadline: limits.deadline,
         }

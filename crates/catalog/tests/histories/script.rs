@@ -245,6 +245,9 @@ impl Script {
         };
         if self.random.random_bool(0.05) {
             new.media_type = "application/json".parse().unwrap();
+            if let Some((_, descriptor)) = &mut new.referrer {
+                descriptor.push_str(" of another type");
+            }
         }
         let tags = self.content.tags.sample(&mut self.random, 2).cloned();
         new.tags = tags.collect();

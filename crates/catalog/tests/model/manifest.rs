@@ -41,6 +41,7 @@ impl Model {
         };
         let manifest = repository.manifests.entry(new.digest).or_insert(manifest);
         manifest.media_type = new.media_type.clone();
+        manifest.put.referrer = new.referrer.clone();
         manifest.version = version;
         let found = new.foreign.iter().map(|leaf| leaf.digest);
         let found = found.filter(|digest| repository.leases.contains_key(digest));

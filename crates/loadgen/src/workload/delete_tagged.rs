@@ -23,8 +23,8 @@ const ONE: &str = "1 at the manifest";
 const ALL: &str = "all at the manifest";
 
 const TARGETS: &[Target] = &[
-    Target::ratio(ONE, Metric::P50, Bound::AtMost).required(0.001),
-    Target::ours(ONE, Metric::P50, 15.0),
+    Target::ratio("", Metric::P50, Bound::AtMost).required(0.001),
+    Target::ours("", Metric::P50, 15.0),
 ];
 
 pub(super) struct DeleteTagged;

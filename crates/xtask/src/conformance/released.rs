@@ -11,6 +11,13 @@ use crate::process::Program;
 const LIMIT: Duration = Duration::from_mins(5);
 const WORKFLOWS: [&str; 4] = ["Pull", "Push", "Content Discovery", "Content Management"];
 
+/// What this generation asks and later ones do not, and we refuse. Its teardown deletes a layer that
+/// manifests it pushed still name: deleting it would leave an image that cannot be pulled, so the
+/// answer is 409 and names them. The current generation deletes manifests first.
+const EXCEPTIONS: [&str; 1] = [
+    "[It] OCI Distribution Conformance Tests Content Discovery Teardown Delete layer blob created in setup",
+];
+
 pub(super) fn run(suite: Program, address: &str, reports: &Path) -> Result<()> {
     let said = suite
         .dir(reports)
@@ -29,11 +36,9 @@ pub(super) fn run(suite: Program, address: &str, reports: &Path) -> Result<()> {
         .said()?;
     let report = Report::read(&reports.join("junit.xml"))?;
     println!("{report}");
-    if !said.status.success() {
+    report.verdict(&EXCEPTIONS).inspect_err(|_| {
         println!("{}{}", said.stdout, said.stderr);
-    }
-    report.verdict()?;
-    ensure!(said.status.success(), "it says {}", said.status);
+    })?;
     for workflow in WORKFLOWS {
         let prefix = format!("[It] OCI Distribution Conformance Tests {workflow} ");
         ensure!(

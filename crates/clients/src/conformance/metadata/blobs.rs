@@ -1,0 +1,69 @@
+//! Records of blobs.
+
+use bytes::Bytes;
+
+use super::{Fixture, LEASE, Stage, fresh, image, repository, sha256};
+use crate::{BlobLocation, Encoding, ReadError, RepositoryPath, WriteError};
+
+pub(super) async fn a_record_is_read_as_it_was_put(stage: &Stage) {
+    let at = repository("blobs/read");
+    let stored = BlobLocation::Stored(stage.storage_key().await);
+    let inline = BlobLocation::Inline(Bytes::from_static(b"inline"));
+    for (bytes, location) in [("inline", inline), ("stored", stored)] {
+        let put = stage.put_located(&at, bytes.as_bytes(), location.clone()).await;
+        put.unwrap();
+        let record = stage.blob(&at, sha256(bytes.as_bytes())).await.unwrap();
+        assert_eq!(record.size, 6);
+        assert_eq!(record.encoding, Encoding::Plain);
+        assert_eq!(record.location, location);
+        assert!(!record.wants_touch);
+    }
+    let absent = stage.blob(&at, sha256(b"absent")).await;
+    assert_eq!(absent.unwrap_err(), ReadError::BlobUnknown);
+    let nowhere = stage.blob(&repository("blobs/nowhere"), sha256(b"inline")).await;
+    assert_eq!(nowhere.unwrap_err(), ReadError::RepositoryUnknown);
+    let nowhere = RepositoryPath {
+        registry: "nowhere".parse().unwrap(),
+        ..at
+    };
+    let nowhere = stage.blob(&nowhere, sha256(b"inline")).await;
+    assert_eq!(nowhere.unwrap_err(), ReadError::RegistryUnknown);
+}
+
+pub(super) async fn a_mount_makes_a_blob_present_elsewhere(stage: &Stage) {
+    let [from, to, third] = ["blobs/from", "blobs/to", "blobs/third"].map(repository);
+    let digest = stage.put_blob(&from, b"mounted").await;
+    let absent = stage.mount_blob(&to, Some(&third.name), digest, fresh()).await.unwrap();
+    assert_eq!(absent, None);
+    assert!(stage.blob(&to, digest).await.is_err());
+    let mounted = stage.mount_blob(&to, Some(&from.name), digest, fresh()).await.unwrap();
+    assert!(mounted.is_some());
+    assert_eq!(stage.blob(&to, digest).await.unwrap().size, 7);
+    assert!(stage.mount_blob(&third, None, digest, fresh()).await.unwrap().is_some());
+    let nothing = stage.mount_blob(&third, None, sha256(b"nothing"), fresh()).await;
+    assert_eq!(nothing.unwrap(), None);
+}
+
+pub(super) async fn a_deleted_blob_is_absent(stage: &Stage) {
+    let (at, other) = (repository("blobs/deleted"), repository("blobs/kept"));
+    let digest = stage.put_blob(&at, b"deleted").await;
+    stage.put_blob(&other, b"deleted").await;
+    stage.delete_blob(&at, digest, fresh()).await.unwrap();
+    let absent = WriteError::from(ReadError::BlobUnknown);
+    assert_eq!(stage.delete_blob(&at, digest, fresh()).await.unwrap_err(), absent);
+    assert_eq!(stage.touch_blob(&at, digest, fresh()).await.unwrap_err(), absent);
+    assert!(stage.blob(&at, digest).await.is_err());
+    assert!(stage.blob(&other, digest).await.is_ok());
+}
+
+pub(super) async fn a_push_renews_an_old_lease(stage: &Stage, fixture: &impl Fixture) {
+    let at = repository("blobs/leased");
+    let digest = stage.put_blob(&at, b"leased").await;
+    let needed = stage.put_blob(&at, b"needed").await;
+    stage.put_manifest(&at, &image(&[(needed, 6)]), &[]).await.unwrap();
+    fixture.pass(LEASE / 2 + LEASE / 10).await;
+    assert!(stage.blob(&at, digest).await.unwrap().wants_touch);
+    assert!(!stage.blob(&at, needed).await.unwrap().wants_touch);
+    stage.touch_blob(&at, digest, fresh()).await.unwrap();
+    assert!(!stage.blob(&at, digest).await.unwrap().wants_touch);
+}
