@@ -6,11 +6,14 @@
 //! an object that a blob names, and the invariants hold. Then each rule that is said to prevent
 //! that is taken away, and the search must find what it prevented.
 
+mod actors;
+mod content;
 mod search;
 mod world;
 
+use actors::Actor;
 use search::{Search, search};
-use world::{Actor, World};
+use world::World;
 
 use crate::apply::guard::{Guard, lower};
 

@@ -19,5 +19,5 @@ mod state;
 
 pub use config::{Config, LimitsConfig};
 pub use router::Frontend;
-pub use start::{StartError, Started, start, start_on};
+pub use start::{StartError, Started, check, start, start_on};
 pub use state::Backends;

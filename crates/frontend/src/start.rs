@@ -64,16 +64,27 @@ pub fn start_on(
     backends: Backends,
     supervisor: &Supervisor,
 ) -> Result<Started, StartError> {
+    let addresses = check(&listeners, &config)?;
+    let frontend = Frontend::new(&config, backends, supervisor.readiness().clone());
+    let server = HttpServer::new(listeners, config.http, config.tls, frontend)?;
+    supervisor.spawn("frontend", server.run(supervisor.spawner()));
+    Ok(Started { addresses })
+}
+
+/// The TCP addresses of `listeners`, if the settings allow that they are served: for those who want
+/// to know before they start what a frontend stands on.
+///
+/// # Errors
+///
+/// When one may not be served.
+pub fn check(listeners: &[Listener], config: &Config) -> Result<Vec<SocketAddr>, StartError> {
     let addresses: Vec<_> = listeners.iter().filter_map(Listener::tcp_address).collect();
     if config.tls.is_none() {
         for address in &addresses {
             check_plain(*address, config.allow_plain_http)?;
         }
     }
-    let frontend = Frontend::new(&config, backends, supervisor.readiness().clone());
-    let server = HttpServer::new(listeners, config.http, config.tls, frontend)?;
-    supervisor.spawn("frontend", server.run(supervisor.spawner()));
-    Ok(Started { addresses })
+    Ok(addresses)
 }
 
 fn check_plain(address: SocketAddr, allowed: bool) -> Result<(), StartError> {

@@ -36,6 +36,8 @@ pub(crate) async fn run(options: Dev) -> Result<(), Exit> {
     telemetry::install(&config.log).map_err(|error| Exit::misconfigured(error.to_string()))?;
     panic_hook::install();
     let listeners = bind(&config)?;
+    let checked = meridian_frontend::check(&listeners, &config.frontend);
+    checked.map_err(|error| Exit::classified(&error))?;
     let directory = Directory::claim(config.data_dir.clone().unwrap_or_default())?;
     config.blob.uploads.key = Secret::new(directory.upload_key()?);
 

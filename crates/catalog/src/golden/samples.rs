@@ -1,19 +1,20 @@
 //! One of everything.
 
-use meridian_clock::Version;
-use meridian_event::{Envelope, Event, EventId, Leaf, RegistryId};
-use meridian_oci::{Algorithm, Digest, MediaType, RepositoryName, Tag as TagName};
-use serde_json::{Value, json};
+mod commands;
+mod events;
+mod keys;
 
-use super::ENTRY;
+use meridian_clock::Version;
+use meridian_event::{Leaf, RegistryId};
+use meridian_oci::{Algorithm, Digest, MediaType};
+
 use crate::row::{
-    Answer, Blob, Link, Manifest, Needs, Outgoing, Owner, Repository, Row, Spent, Sweep, Tag,
-    TagCell,
+    Answer, Blob, Link, Manifest, Needs, Owner, Repository, Row, Spent, Sweep, Tag, TagCell,
 };
 use crate::{
-    BlobPlace, Collect, Command, Condition, Encoding, Entry, NewManifest, ObjectKey, Referrer,
-    Reply, RequestId, Settings, Stream, System, Usage, key,
+    BlobPlace, Encoding, ObjectKey, Referrer, Reply, RequestId, Settings, Stream, System, Usage,
 };
+pub(super) use keys::keys;
 
 pub(super) struct Sample {
     pub(super) kind: &'static str,
@@ -55,8 +56,8 @@ pub(super) fn samples() -> Vec<Sample> {
         row("", &Sweep { after: name("v1") }),
     ];
     samples.extend(replies().map(|(case, reply)| row(case, &Answer { reply })));
-    samples.extend(events().map(|(case, event)| row(case, &outgoing(event))));
-    samples.extend(commands().map(|(case, command)| entry(case, command)));
+    samples.extend(events::all().map(|(case, event)| row(case, &event)));
+    samples.extend(commands::entries());
     samples
 }
 
@@ -65,19 +66,6 @@ fn row<T: Row>(case: &'static str, row: &T) -> Sample {
         kind: T::NAME,
         case,
         bytes: row.encode(),
-    }
-}
-
-fn entry(case: &'static str, command: Command) -> Sample {
-    let entry = Entry {
-        millis: 1_760_000_000_000,
-        request: (case != "-sweep").then(request),
-        command,
-    };
-    Sample {
-        kind: ENTRY.name,
-        case,
-        bytes: postcard::to_stdvec(&entry).unwrap(),
     }
 }
 
@@ -262,203 +250,4 @@ fn replies() -> impl Iterator<Item = (&'static str, Reply)> {
         ),
     ]
     .into_iter()
-}
-
-fn outgoing(event: Event) -> Outgoing {
-    Outgoing(Envelope {
-        id: EventId {
-            region: name("eu-west"),
-            epoch: 3,
-            shard: 15,
-            seq: (1 << 63) + 1,
-        },
-        version: version(3),
-        registry: registry(),
-        event,
-    })
-}
-
-fn events() -> impl Iterator<Item = (&'static str, Event)> {
-    let repository: RepositoryName = name("team/app");
-    [
-        Event::RegistryCreated {
-            name: "default".into(),
-        },
-        Event::ManifestPut {
-            repository: repository.clone(),
-            manifest: leaf(9),
-            media_type: MediaType::DOCKER_MANIFEST,
-            tags: vec![name("v1"), name("latest")],
-            blobs: vec![leaf(1), long_leaf()],
-            children: vec![leaf(2)],
-            subject: Some(digest(3)),
-        },
-        Event::ManifestDeleted {
-            repository: repository.clone(),
-            digest: digest(9),
-        },
-        Event::TagDeleted {
-            repository: repository.clone(),
-            tag: name("v1"),
-            digest: digest(9),
-        },
-        Event::BlobPut {
-            repository: repository.clone(),
-            blob: leaf(1),
-            mounted_from: Some(name("team/base")),
-        },
-        Event::BlobDeleted {
-            repository,
-            digest: digest(1),
-        },
-    ]
-    .into_iter()
-    .map(|event| (event_case(&event), event))
-}
-
-/// A new kind of event needs a name here, and a sample above.
-const fn event_case(event: &Event) -> &'static str {
-    match event {
-        Event::RegistryCreated { .. } => "-registry-created",
-        Event::ManifestPut { .. } => "-manifest-put",
-        Event::ManifestDeleted { .. } => "-manifest-deleted",
-        Event::TagDeleted { .. } => "-tag-deleted",
-        Event::BlobPut { .. } => "-blob-put",
-        Event::BlobDeleted { .. } => "-blob-deleted",
-    }
-}
-
-fn commands() -> impl Iterator<Item = (&'static str, Command)> {
-    let (registry_name, repository) = (name("default"), name::<RepositoryName>("team/app"));
-    let candidates = vec![(registry(), digest(1)), (registry(), long_leaf().digest)];
-    let put = NewManifest {
-        registry: name("default"),
-        repository: repository.clone(),
-        digest: digest(9),
-        media_type: MediaType::OCI_IMAGE_MANIFEST,
-        bytes: br#"{"schemaVersion":2}"#.to_vec(),
-        blobs: vec![leaf(1), long_leaf()],
-        foreign: vec![leaf(4)],
-        children: vec![leaf(2)],
-        subject: Some(digest(3)),
-        referrer: Some((Some("sbom".to_owned()), "{}".to_owned())),
-        tags: vec![name("v1")],
-        condition: Some(Condition::PointsAt(digest(8))),
-    };
-    vec![
-        Command::Initialize {
-            region: name("eu-west"),
-            epoch: 3,
-            settings: settings(),
-        },
-        Command::Configure(settings()),
-        Command::CreateRegistry {
-            name: name("default"),
-        },
-        Command::PutManifest(Box::new(put)),
-        Command::DeleteManifest {
-            registry: name("default"),
-            repository: repository.clone(),
-            digest: digest(9),
-            condition: None,
-        },
-        Command::DeleteTag {
-            registry: name("default"),
-            repository: repository.clone(),
-            tag: name::<TagName>("v1"),
-            condition: Some(Condition::Absent),
-        },
-        Command::PutBlob {
-            registry: name("default"),
-            repository: repository.clone(),
-            blob: leaf(1),
-            encoding: Encoding::Plain,
-            place: BlobPlace::Stored(object()),
-        },
-        Command::MountBlob {
-            registry: name("default"),
-            repository: repository.clone(),
-            from: Some(name("team/base")),
-            digest: digest(1),
-        },
-        Command::TouchBlob {
-            registry: name("default"),
-            repository: repository.clone(),
-            digest: digest(1),
-        },
-        Command::DeleteBlob {
-            registry: registry_name,
-            repository,
-            digest: long_leaf().digest,
-        },
-        Command::ReserveGenerations { count: 1 << 20 },
-        Command::Collect(Collect::Condemn(candidates.clone())),
-        Command::Collect(Collect::Remove(candidates)),
-        Command::Collect(Collect::Deleted(vec![object()])),
-        Command::Sweep,
-        Command::Acknowledge {
-            epoch: 3,
-            through: vec![(0, 1), (15, u64::MAX)],
-        },
-    ]
-    .into_iter()
-    .map(|command| (command_case(&command), command))
-}
-
-/// A new command needs a name here, and a sample above.
-const fn command_case(command: &Command) -> &'static str {
-    match command {
-        Command::Initialize { .. } => "-initialize",
-        Command::Configure(_) => "-configure",
-        Command::CreateRegistry { .. } => "-create-registry",
-        Command::PutManifest(_) => "-put-manifest",
-        Command::DeleteManifest { .. } => "-delete-manifest",
-        Command::DeleteTag { .. } => "-delete-tag",
-        Command::PutBlob { .. } => "-put-blob",
-        Command::MountBlob { .. } => "-mount-blob",
-        Command::TouchBlob { .. } => "-touch-blob",
-        Command::DeleteBlob { .. } => "-delete-blob",
-        Command::ReserveGenerations { .. } => "-reserve-generations",
-        Command::Collect(Collect::Condemn(_)) => "-condemn",
-        Command::Collect(Collect::Remove(_)) => "-remove",
-        Command::Collect(Collect::Deleted(_)) => "-deleted",
-        Command::Sweep => "-sweep",
-        Command::Acknowledge { .. } => "-acknowledge",
-    }
-}
-
-/// Every kind of key, in hexadecimal digits.
-pub(super) fn keys() -> Value {
-    let (id, place) = (registry(), name("team/app"));
-    let hex = |key: &[u8]| {
-        key.iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
-    json!({
-        "system": hex(key::SYSTEM),
-        "registry name": hex(&key::registry_name("default")),
-        "usage": hex(&key::usage(id)),
-        "repository": hex(&key::repository(id, &place)),
-        "manifest": hex(&key::manifests(id, &place).digest(digest(1))),
-        "body": hex(&key::bodies(id, &place).digest(digest(1))),
-        "needs": hex(&key::needs(id, &place).digest(digest(1))),
-        "tag cell": hex(&key::tag_cell(id, &place, &name("v1"))),
-        "tag": hex(&key::tag(id, &place, &name("v1"))),
-        "tag of a manifest": hex(&key::tags_of(id, &place).digest(digest(1)).text("v1")),
-        "referrer": hex(&key::referrers(id, &place).digest(digest(1)).digest(digest(2))),
-        "holder": hex(&key::holders(id, &place).digest(digest(1)).digest(digest(2))),
-        "link": hex(&key::links(id, &place).digest(long_leaf().digest)),
-        "repository of a blob": hex(&key::repositories_of(id, digest(1)).text("team/app")),
-        "blob": hex(&key::blob(id, digest(1))),
-        "turn": hex(&key::due(1_760_000_000_000, id, digest(1))),
-        "object": hex(&key::object(3, 5)),
-        "doomed object": hex(&key::doomed(3, 5)),
-        "spent generations": hex(&key::spent(3, 5)),
-        "sweep": hex(&key::sweeps(id, &place).digest(digest(1))),
-        "request": hex(&key::request(request())),
-        "request in order": hex(&key::request_at(version(2))),
-        "stream": hex(&key::stream(15)),
-        "event": hex(&key::outbox(15, (1 << 63) + 1)),
-    })
 }

@@ -1,41 +1,24 @@
 //! One shared layer, everybody who may touch it, and the disk that holds its bytes.
 //!
-//! Owns what each of them does next, and what must never be. Time moves in steps that are longer
-//! than a lease and its grace together.
+//! Owns what may happen next, what must never be, and when two worlds have the same future. Time
+//! moves in steps that are longer than a lease and its grace together.
 
 use std::collections::BTreeSet;
 
 use meridian_clock::Version;
-use meridian_event::{Leaf, RegistryId};
-use meridian_oci::{Algorithm, Digest, MediaType, RegistryName, RepositoryName};
+use meridian_event::RegistryId;
+use meridian_oci::{Algorithm, Digest};
 
+use super::actors::{Actor, Progress};
+use super::content::{image, layer, name, object, registry};
 use crate::row::{Blob, Link, Manifest, Row};
 use crate::{
-    BlobPlace, Collect, Command, Encoding, Entry, MemoryStore, NewManifest, ObjectKey, Refusal,
-    Reply, Settings, apply, invariant, query,
+    BlobPlace, Collect, Command, Entry, MemoryStore, Reply, Settings, apply, invariant, query,
 };
 
-const LEASE: u64 = 10;
+pub(super) const LEASE: u64 = 10;
 const GRACE: u64 = 5;
 const TICK: u64 = LEASE + GRACE;
-
-/// Who takes part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Actor {
-    /// Pushes an image of the layer to `a`: asks whether it is there, and uploads it if not.
-    Reuser,
-    /// Pushes another image of it to `a`: uploads it without asking.
-    Uploader,
-    /// Mounts it into `b` and pushes an image there.
-    Mounter,
-    /// Deletes the image that was there from the beginning.
-    Deleter,
-    /// Deletes the layer from `a`.
-    Remover,
-    /// Proposes the uploader's record once more, whenever, as often as it likes; nobody remembers
-    /// the request.
-    Ghost,
-}
 
 /// What happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,36 +39,21 @@ pub(super) enum Action {
     Report(u64),
 }
 
-/// How far an actor is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    Begin,
-    /// Was told that the layer is there, if it touches it.
-    MustTouch,
-    /// Was told that it is not there, or did not ask.
-    MustUpload,
-    /// Wrote the bytes.
-    MustRecord,
-    /// Relies on the layer.
-    MustPut,
-    Done,
-}
-
 #[derive(Debug, Clone)]
 pub(super) struct World {
-    store: MemoryStore,
-    registry: RegistryId,
-    actors: Vec<(Actor, Progress)>,
-    now: u64,
+    pub(super) store: MemoryStore,
+    pub(super) registry: RegistryId,
+    pub(super) actors: Vec<(Actor, Progress)>,
+    pub(super) now: u64,
     ticks: u8,
     /// Generations whose bytes are on the disk.
-    disk: BTreeSet<u64>,
+    pub(super) disk: BTreeSet<u64>,
     /// Generations of which a deleter read that they are doomed.
     hand: BTreeSet<u64>,
     /// Repository and author of each image that was acknowledged and not deleted since.
-    images: BTreeSet<(&'static str, u64)>,
+    pub(super) images: BTreeSet<(&'static str, u64)>,
     /// Repository and end of each lease that was acknowledged.
-    leases: BTreeSet<(&'static str, u64)>,
+    pub(super) leases: BTreeSet<(&'static str, u64)>,
     /// Whether the last action was a command.
     is_changed: bool,
 }
@@ -262,139 +230,8 @@ impl World {
         Digest::of(Algorithm::Sha256, &state)
     }
 
-    fn act(&mut self, actor: Actor) {
-        let place = self
-            .actors
-            .iter()
-            .position(|(other, _)| *other == actor)
-            .unwrap();
-        let author = place as u64 + 2;
-        let next = match (actor, self.actors[place].1) {
-            (Actor::Deleter, _) => self.delete_image(),
-            (Actor::Remover, _) => self.remove_layer(),
-            (Actor::Ghost, _) => {
-                let uploader = self
-                    .actors
-                    .iter()
-                    .position(|(it, _)| *it == Actor::Uploader);
-                self.record("a", uploader.unwrap() as u64 + 2);
-                Progress::Begin
-            }
-            (Actor::Reuser, Progress::Begin) => self.ask(),
-            (Actor::Mounter, Progress::Begin) => self.mount(),
-            (Actor::Uploader, Progress::Begin) => Progress::MustUpload,
-            (_, Progress::MustTouch) => self.touch(),
-            (_, Progress::MustUpload) => {
-                self.disk.insert(author);
-                Progress::MustRecord
-            }
-            (_, Progress::MustRecord) => self.record("a", author),
-            (Actor::Mounter, Progress::MustPut) => self.put("b", author),
-            (_, Progress::MustPut) => self.put("a", author),
-            (_, Progress::Done) => Progress::Done,
-        };
-        self.actors[place].1 = next;
-    }
-
-    fn ask(&self) -> Progress {
-        let found = query::blob(
-            &self.store,
-            self.registry,
-            &name("a"),
-            layer().digest,
-            self.now,
-        );
-        match found.unwrap() {
-            None => Progress::MustUpload,
-            Some(view) if view.wants_touch => Progress::MustTouch,
-            Some(_) => Progress::MustPut,
-        }
-    }
-
-    fn touch(&mut self) -> Progress {
-        let reply = self.say(Command::TouchBlob {
-            registry: registry(),
-            repository: name("a"),
-            digest: layer().digest,
-        });
-        match reply {
-            Reply::Done { .. } => self.leased("a"),
-            Reply::Refused(Refusal::BlobUnknown) => Progress::MustUpload,
-            other => panic!("a touch was answered {other:?}"),
-        }
-    }
-
-    fn mount(&mut self) -> Progress {
-        let reply = self.say(Command::MountBlob {
-            registry: registry(),
-            repository: name("b"),
-            from: Some(name("a")),
-            digest: layer().digest,
-        });
-        match reply {
-            Reply::Done { .. } => self.leased("b"),
-            Reply::Nothing => Progress::Done,
-            other => panic!("a mount was answered {other:?}"),
-        }
-    }
-
-    fn record(&mut self, repository: &'static str, generation: u64) -> Progress {
-        let reply = self.say(Command::PutBlob {
-            registry: registry(),
-            repository: name(repository),
-            blob: layer(),
-            encoding: Encoding::Plain,
-            place: BlobPlace::Stored(object(generation)),
-        });
-        match reply {
-            Reply::Done { .. } => self.leased(repository),
-            // The ghost came first, and what it recorded is gone again.
-            Reply::Refused(Refusal::BlobUnknown) => Progress::Done,
-            other => panic!("a record was answered {other:?}"),
-        }
-    }
-
-    fn leased(&mut self, repository: &'static str) -> Progress {
-        self.leases.insert((repository, self.now + LEASE));
-        Progress::MustPut
-    }
-
-    fn put(&mut self, repository: &'static str, author: u64) -> Progress {
-        let reply = self.say(Command::PutManifest(Box::new(image(repository, author))));
-        match reply {
-            Reply::Done { .. } => drop(self.images.insert((repository, author))),
-            Reply::Refused(Refusal::LeavesUnknown(_)) => {}
-            other => panic!("an image was answered {other:?}"),
-        }
-        Progress::Done
-    }
-
-    fn delete_image(&mut self) -> Progress {
-        self.say(Command::DeleteManifest {
-            registry: registry(),
-            repository: name("a"),
-            digest: image("a", 0).digest,
-            condition: None,
-        });
-        self.images.remove(&("a", 0));
-        Progress::Done
-    }
-
-    fn remove_layer(&mut self) -> Progress {
-        let reply = self.say(Command::DeleteBlob {
-            registry: registry(),
-            repository: name("a"),
-            digest: layer().digest,
-        });
-        match reply {
-            Reply::Done { .. } => self.leases.retain(|(repository, _)| *repository != "a"),
-            Reply::Refused(_) => {}
-            other => panic!("a deletion was answered {other:?}"),
-        }
-        Progress::Done
-    }
-
-    fn say(&mut self, command: Command) -> Reply {
+    /// Applies a command, now.
+    pub(super) fn say(&mut self, command: Command) -> Reply {
         let entry = Entry {
             millis: self.now,
             request: None,
@@ -430,46 +267,5 @@ impl World {
             BlobPlace::Stored(object) => Some(object.generation),
         });
         generations.collect()
-    }
-}
-
-fn registry() -> RegistryName {
-    "default".parse().unwrap()
-}
-
-fn name(repository: &str) -> RepositoryName {
-    repository.parse().unwrap()
-}
-
-fn object(generation: u64) -> ObjectKey {
-    ObjectKey {
-        epoch: 1,
-        generation,
-    }
-}
-
-fn layer() -> Leaf {
-    Leaf {
-        digest: Digest::of(Algorithm::Sha256, b"a layer"),
-        size: 7,
-    }
-}
-
-/// An author's image of the layer.
-fn image(repository: &str, author: u64) -> NewManifest {
-    let bytes = author.to_be_bytes().to_vec();
-    NewManifest {
-        registry: registry(),
-        repository: name(repository),
-        digest: Digest::of(Algorithm::Sha256, &bytes),
-        media_type: MediaType::OCI_IMAGE_MANIFEST,
-        bytes,
-        blobs: vec![layer()],
-        foreign: Vec::new(),
-        children: Vec::new(),
-        subject: None,
-        referrer: None,
-        tags: Vec::new(),
-        condition: None,
     }
 }

@@ -1,3 +1,5 @@
+//! Blobs: uploaded, mounted, touched, deleted; and objects that are named once.
+
 use meridian_catalog::{BlobPlace, Collect, Refusal, Reply, query};
 use meridian_event::{Event, Leaf};
 

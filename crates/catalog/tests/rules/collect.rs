@@ -1,3 +1,5 @@
+//! Collection: what keeps a blob, to the millisecond, and what takes it back.
+
 use meridian_catalog::{BlobPlace, Collect, Command, Reply, Settings, query};
 use meridian_event::Leaf;
 

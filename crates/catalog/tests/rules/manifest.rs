@@ -1,3 +1,5 @@
+//! Manifests: leaves first, conditions, foreign blobs, referrers, lists.
+
 use std::ops::ControlFlow;
 
 use meridian_catalog::{BlobPlace, Condition, NewManifest, Refusal, Reply, query};
@@ -290,6 +292,27 @@ fn referrers_are_listed_with_or_without_their_subject() {
     assert_eq!(listed(&stage, None, &[], 9).0.len(), 3);
     assert!(is_done(&stage.delete("a", second.digest)));
     assert!(!listed(&stage, None, &[], 9).0.contains(&second.digest));
+}
+
+#[test]
+fn a_referrer_that_is_put_again_shows_itself_anew() {
+    let mut stage = Stage::new(SETTINGS);
+    let subject = blob(7).digest;
+    for descriptor in ["first", "second"] {
+        let new = NewManifest {
+            subject: Some(subject),
+            referrer: Some((None, descriptor.to_owned())),
+            ..image(&[])
+        };
+        assert!(is_done(&stage.put(new)));
+        let name = repository("a");
+        let all = |_: Option<&str>, _| ControlFlow::Continue(true);
+        let page = query::referrers(&stage.store, stage.id(), &name, subject, None, all);
+        assert_eq!(
+            page.unwrap().items,
+            [(image(&[]).digest, descriptor.to_owned())]
+        );
+    }
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Events: dense, acknowledged in order, past the powers of two.
+
 use meridian_catalog::{Command, Reply, query};
 use meridian_event::{SHARDS, shard_of};
 

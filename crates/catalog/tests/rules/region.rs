@@ -1,3 +1,5 @@
+//! The region: begun once, versions that rise, generations, registries.
+
 use meridian_catalog::{Command, Entry, MemoryStore, Refusal, Reply, Settings, apply, query};
 use meridian_event::{Event, SHARDS};
 

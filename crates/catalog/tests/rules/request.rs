@@ -1,3 +1,5 @@
+//! Requests: answered once, remembered for a while.
+
 use meridian_catalog::{Command, Condition, Entry, Refusal, Reply, RequestId, Settings, query};
 
 use crate::stage::{Manifested, SETTINGS, Stage, image};

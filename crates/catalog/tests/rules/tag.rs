@@ -1,3 +1,5 @@
+//! Tags: pointing, deleting, conditions, and the sweep of very many.
+
 use meridian_catalog::{Command, Condition, Refusal, Reply, query};
 use meridian_event::Event;
 

@@ -1,3 +1,5 @@
+//! Bodies that are lent, held back, or not wanted.
+
 use futures::{FutureExt, StreamExt};
 use tokio::time::Instant;
 

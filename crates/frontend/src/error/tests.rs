@@ -1,3 +1,5 @@
+//! The table of failures, row by row, and what the answers carry beside status and code.
+
 use std::io;
 use std::time::Duration;
 

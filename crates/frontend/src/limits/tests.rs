@@ -1,3 +1,5 @@
+//! The budgets for manifests, at their edges.
+
 use std::io;
 
 use axum::body::Body;

@@ -1,3 +1,5 @@
+//! Every endpoint, every hostile path, and the way back from each location.
+
 use proptest::prelude::{any, prop_assert_eq, proptest};
 use proptest::strategy::Strategy;
 

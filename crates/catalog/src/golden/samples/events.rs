@@ -1,0 +1,71 @@
+//! Every kind of event.
+
+use meridian_event::{Envelope, Event, EventId};
+use meridian_oci::{MediaType, RepositoryName};
+
+use super::{digest, leaf, long_leaf, name, registry, version};
+use crate::row::Outgoing;
+
+fn outgoing(event: Event) -> Outgoing {
+    Outgoing(Envelope {
+        id: EventId {
+            region: name("eu-west"),
+            epoch: 3,
+            shard: 15,
+            seq: (1 << 63) + 1,
+        },
+        version: version(3),
+        registry: registry(),
+        event,
+    })
+}
+
+pub(super) fn all() -> impl Iterator<Item = (&'static str, Outgoing)> {
+    let repository: RepositoryName = name("team/app");
+    [
+        Event::RegistryCreated {
+            name: "default".into(),
+        },
+        Event::ManifestPut {
+            repository: repository.clone(),
+            manifest: leaf(9),
+            media_type: MediaType::DOCKER_MANIFEST,
+            tags: vec![name("v1"), name("latest")],
+            blobs: vec![leaf(1), long_leaf()],
+            children: vec![leaf(2)],
+            subject: Some(digest(3)),
+        },
+        Event::ManifestDeleted {
+            repository: repository.clone(),
+            digest: digest(9),
+        },
+        Event::TagDeleted {
+            repository: repository.clone(),
+            tag: name("v1"),
+            digest: digest(9),
+        },
+        Event::BlobPut {
+            repository: repository.clone(),
+            blob: leaf(1),
+            mounted_from: Some(name("team/base")),
+        },
+        Event::BlobDeleted {
+            repository,
+            digest: digest(1),
+        },
+    ]
+    .into_iter()
+    .map(|event| (event_case(&event), outgoing(event)))
+}
+
+/// A new kind of event needs a name here, and a sample above.
+const fn event_case(event: &Event) -> &'static str {
+    match event {
+        Event::RegistryCreated { .. } => "-registry-created",
+        Event::ManifestPut { .. } => "-manifest-put",
+        Event::ManifestDeleted { .. } => "-manifest-deleted",
+        Event::TagDeleted { .. } => "-tag-deleted",
+        Event::BlobPut { .. } => "-blob-put",
+        Event::BlobDeleted { .. } => "-blob-deleted",
+    }
+}

@@ -1,0 +1,43 @@
+//! Every kind of key.
+
+use meridian_oci::RepositoryName;
+use serde_json::{Value, json};
+
+use super::{digest, long_leaf, name, registry, request, version};
+use crate::key;
+
+/// Every kind of key, in hexadecimal digits.
+pub(in crate::golden) fn keys() -> Value {
+    let (id, place) = (registry(), name::<RepositoryName>("team/app"));
+    let hex = |key: &[u8]| {
+        key.iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    json!({
+        "system": hex(key::SYSTEM),
+        "registry name": hex(&key::registry_name("default")),
+        "usage": hex(&key::usage(id)),
+        "repository": hex(&key::repository(id, &place)),
+        "manifest": hex(&key::manifests(id, &place).digest(digest(1))),
+        "body": hex(&key::bodies(id, &place).digest(digest(1))),
+        "needs": hex(&key::needs(id, &place).digest(digest(1))),
+        "tag cell": hex(&key::tag_cell(id, &place, &name("v1"))),
+        "tag": hex(&key::tag(id, &place, &name("v1"))),
+        "tag of a manifest": hex(&key::tags_of(id, &place).digest(digest(1)).text("v1")),
+        "referrer": hex(&key::referrers(id, &place).digest(digest(1)).digest(digest(2))),
+        "holder": hex(&key::holders(id, &place).digest(digest(1)).digest(digest(2))),
+        "link": hex(&key::links(id, &place).digest(long_leaf().digest)),
+        "repository of a blob": hex(&key::repositories_of(id, digest(1)).text("team/app")),
+        "blob": hex(&key::blob(id, digest(1))),
+        "turn": hex(&key::due(1_760_000_000_000, id, digest(1))),
+        "object": hex(&key::object(3, 5)),
+        "doomed object": hex(&key::doomed(3, 5)),
+        "spent generations": hex(&key::spent(3, 5)),
+        "sweep": hex(&key::sweeps(id, &place).digest(digest(1))),
+        "request": hex(&key::request(request())),
+        "request in order": hex(&key::request_at(version(2))),
+        "stream": hex(&key::stream(15)),
+        "event": hex(&key::outbox(15, (1 << 63) + 1)),
+    })
+}
