@@ -118,7 +118,7 @@ impl Client {
         self.send(Method::PUT, &path, &[], blob).await
     }
 
-    /// Pushes a blob with POST, PATCHes of at most `chunk` bytes, and an empty PUT.
+    /// Pushes a blob with POST, one PATCH for each `chunk` bytes, and an empty PUT.
     pub async fn push_blob_chunked(
         &self,
         repository: &str,

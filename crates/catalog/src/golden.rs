@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proptest::collection::vec;
+use proptest::prelude::{any, proptest};
 use serde_json::Value;
 
 use crate::Entry;
@@ -147,6 +149,17 @@ fn keys_look_as_they_always_did() {
     add(&file, &pretty(&keys));
     let known: Value = serde_json::from_slice(&read(&file)).unwrap();
     assert_eq!(keys, known);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_a_reader_panic(bytes in vec(any::<u8>(), 0..120)) {
+        let row = [&[1], &bytes[..]].concat();
+        for kind in kinds() {
+            let _ = (kind.read)(&bytes);
+            let _ = (kind.read)(&row);
+        }
+    }
 }
 
 #[test]

@@ -325,6 +325,9 @@ pub fn outbox(shard: u16, seq: u64) -> Key {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
     use super::*;
 
     fn registry() -> RegistryId {
@@ -344,6 +347,29 @@ mod tests {
             let (id, rest) = take_registry(rest).unwrap();
             let (found, rest) = take_digest(rest).unwrap();
             assert_eq!((millis, id, found, rest), (9, registry(), digest, &[][..]));
+        }
+    }
+
+    proptest! {
+        /// Whatever the names, a repository's rows lie together, and nobody else's among them.
+        #[test]
+        fn repositories_do_not_mix(
+            one in "[a-c](/?[a-c-]{0,3}[a-c])?",
+            other in "[a-c](/?[a-c-]{0,3}[a-c])?",
+        ) {
+            let name = |text: &str| text.parse::<RepositoryName>().ok();
+            if let (Some(one), Some(other)) = (name(&one), name(&other)) {
+                let (mine, theirs) = (tags(registry(), &one), tags(registry(), &other));
+                prop_assert_eq!(theirs.starts_with(&mine), one == other);
+                let (found, rest) = take_registry(&mine[1..]).unwrap();
+                prop_assert_eq!((found, take_repository(rest)), (registry(), Some((one, &[][..]))));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_a_reader_panic(bytes in vec(any::<u8>(), 0..90)) {
+            let _ = (take_digest(&bytes), take_registry(&bytes), take_repository(&bytes));
+            let _ = (take_u64(&bytes), parse::<Tag>(&bytes));
         }
     }
 

@@ -6,6 +6,8 @@
 mod banner;
 mod directory;
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use meridian_blob_service::BlobService;
@@ -59,9 +61,18 @@ pub(crate) async fn run(options: Dev) -> Result<(), Exit> {
         registry,
     };
     admin::serve(admin, &directory.admin_socket(), &supervisor)?;
-    banner::print(&started.addresses, is_tls, &directory);
+    announce(started.addresses, is_tls, directory.root().to_owned(), &supervisor);
     let ended = supervisor.run(signals(), grace).await;
     ended.map_err(|error| Exit::failed(&error))
+}
+
+/// Says where the registry is when it is there: not before requests are answered.
+fn announce(addresses: Vec<SocketAddr>, is_tls: bool, root: PathBuf, supervisor: &Supervisor) {
+    let readiness = supervisor.readiness().clone();
+    supervisor.spawner().spawn_child("announce", async move {
+        readiness.ready().await;
+        banner::print(&addresses, is_tls, &root);
+    });
 }
 
 async fn start_services(

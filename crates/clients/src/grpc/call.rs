@@ -141,5 +141,3 @@ fn worth_repeating(error: &impl Classify) -> Option<Option<Duration>> {
     }
 }
 
-#[cfg(test)]
-mod tests;

@@ -1,13 +1,12 @@
 //! What a newcomer reads first.
 
 use std::net::SocketAddr;
-
-use super::directory::Directory;
+use std::path::Path;
 
 /// Prints where the registry listens, where its data lie, and how to use it.
-pub(crate) fn print(addresses: &[SocketAddr], is_tls: bool, directory: &Directory) {
+pub(crate) fn print(addresses: &[SocketAddr], is_tls: bool, root: &Path) {
     let scheme = if is_tls { "https" } else { "http" };
-    let data = directory.root().display();
+    let data = root.display();
     for address in addresses {
         println!("meridian listens on {scheme}://{address}/");
     }

@@ -126,7 +126,11 @@ pub(super) async fn a_session_has_one_writer(stage: &Stage) {
     let status = when_free(async || {
         let status = stage.status(&at, &upload).await?;
         let chunk = ranged(&Bytes::from_static(b"x"), status.offset);
-        stage.append(&at, &upload, chunk).await
+        match stage.append(&at, &upload, chunk).await {
+            // More was kept in between.
+            Err(UploadError::OutOfOrder(_)) => Err(UploadError::Busy),
+            outcome => outcome,
+        }
     });
     let offset = usize::try_from(status.await.unwrap().offset).unwrap() - 1;
     assert!(offset <= bytes.len());
