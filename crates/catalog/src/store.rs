@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
+use meridian_error::{Classify, Code};
+
 /// Sees a pair and says whether to go on.
 pub type Visit<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
@@ -44,6 +46,12 @@ pub enum CatalogError<E> {
     /// A row is not what its key says.
     #[error("a row of the state is damaged: {0}")]
     Damaged(&'static str),
+}
+
+impl<E: std::error::Error + 'static> Classify for CatalogError<E> {
+    fn code(&self) -> Code {
+        Code::Internal
+    }
 }
 
 /// A map that forgets on drop.

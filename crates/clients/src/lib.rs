@@ -9,12 +9,12 @@ mod metadata;
 mod repository;
 
 pub use blob::{
-    BlobApi, BlobRead, BlobStat, ByteStream, DeleteBlobError, MountOutcome, ReadBlobError, Transfer,
-    UploadError, UploadStatus,
+    BlobApi, BlobRead, BlobStat, ByteStream, DeleteBlobError, MountOutcome, ReadBlobError,
+    Transfer, UploadError, UploadStatus,
 };
 pub use metadata::{
-    BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, Condition, DeleteManifest,
-    Deleted, Doomed, Due, Encoding, Generations, ManifestPut, ManifestStat, MetadataApi,
-    PutBlob, PutManifest, ReadError, Referrers, StorageKey, StoredManifest, Usage, WriteError,
+    BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, Condition, DeleteManifest, Deleted,
+    Doomed, Due, Encoding, Generations, ManifestPut, ManifestStat, MetadataApi, PutBlob,
+    PutManifest, ReadError, Referrers, StorageKey, StoredManifest, Usage, WriteError,
 };
 pub use repository::{Page, PageRequest, RepositoryPath, RequestId};

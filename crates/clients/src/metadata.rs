@@ -7,9 +7,7 @@ use bytes::Bytes;
 use meridian_clock::Version;
 use meridian_error::{Classify, Code, Retry};
 use meridian_event::RegistryId;
-use meridian_oci::{
-    Digest, Manifest, MediaType, Reference, RegistryName, RepositoryName, Tag,
-};
+use meridian_oci::{Digest, Manifest, MediaType, Reference, RegistryName, RepositoryName, Tag};
 
 use crate::{Page, PageRequest, RepositoryPath, RequestId};
 
@@ -120,8 +118,11 @@ pub trait MetadataApi: Send + Sync + 'static {
 
     /// Takes a step of garbage collection for each candidate; each is decided anew where it is
     /// applied, so a stale candidate is harmless.
-    async fn collect(&self, step: Collect, request: RequestId)
-    -> Result<CollectOutcome, WriteError>;
+    async fn collect(
+        &self,
+        step: Collect,
+        request: RequestId,
+    ) -> Result<CollectOutcome, WriteError>;
 
     /// Objects that must be deleted physically, oldest first.
     async fn doomed(&self, limit: usize) -> Result<Vec<Doomed>, ReadError>;

@@ -90,7 +90,10 @@ fn encode(event: &Event) -> wire::envelope::Event {
         } => Wire::BlobPut(wire::BlobPut {
             repository: repository.to_string(),
             blob: Some((*blob).into()),
-            mounted_from: mounted_from.as_ref().map(ToString::to_string).unwrap_or_default(),
+            mounted_from: mounted_from
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
         }),
         Event::BlobDeleted { repository, digest } => Wire::BlobDeleted(wire::BlobDeleted {
             repository: repository.to_string(),

@@ -6,6 +6,7 @@ mod collection;
 mod crash_points;
 mod downloads;
 mod faults;
+mod grpc;
 mod harness;
 mod metadata;
 mod model;

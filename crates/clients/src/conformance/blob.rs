@@ -145,9 +145,7 @@ fn broken(bytes: &Bytes) -> ByteStream {
 }
 
 /// Asks until the answer is not that somebody else is writing.
-async fn when_free<T>(
-    ask: impl AsyncFn() -> Result<T, UploadError>,
-) -> Result<T, UploadError> {
+async fn when_free<T>(ask: impl AsyncFn() -> Result<T, UploadError>) -> Result<T, UploadError> {
     let patience = Duration::from_secs(10);
     let asked = tokio::time::timeout(patience, async {
         loop {

@@ -205,13 +205,17 @@ fn image_with(leaves: &[(Digest, u64)], more: &str) -> Manifest {
     let layers = descriptors.collect::<Vec<_>>().join(",");
     parse(
         IMAGE,
-        format!(r#"{{"schemaVersion":2,"mediaType":"{IMAGE}","config":{config},"layers":[{layers}]{more}}}"#),
+        format!(
+            r#"{{"schemaVersion":2,"mediaType":"{IMAGE}","config":{config},"layers":[{layers}]{more}}}"#
+        ),
     )
 }
 
 /// An index of images.
 fn index(children: &[(Digest, u64)]) -> Manifest {
-    let children = children.iter().map(|(digest, size)| descriptor(IMAGE, *digest, *size));
+    let children = children
+        .iter()
+        .map(|(digest, size)| descriptor(IMAGE, *digest, *size));
     let children = children.collect::<Vec<_>>().join(",");
     parse(
         INDEX,

@@ -91,7 +91,8 @@ impl BlobApi for GrpcBlobs {
             let (mut to, request) = (self.client.clone(), Request::new(message.clone()));
             async move {
                 let answer = to.read(request).await;
-                let answer = answer.map_err(|status| failure::from_status::<ReadBlobError>(&status))?;
+                let answer =
+                    answer.map_err(|status| failure::from_status::<ReadBlobError>(&status))?;
                 download::open(answer.into_inner(), self.stall_timeout).await
             }
         };

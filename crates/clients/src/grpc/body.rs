@@ -141,9 +141,10 @@ impl<M: UploadMessage> Stream for Received<M> {
                 Some(UploadPart::End(pb::TransferEnd { broken: Some(why) })) => {
                     io::Error::new(ErrorKind::ConnectionAborted, why)
                 }
-                Some(UploadPart::Head(_)) | None => {
-                    io::Error::new(ErrorKind::InvalidData, "a message of the body holds no bytes")
-                }
+                Some(UploadPart::Head(_)) | None => io::Error::new(
+                    ErrorKind::InvalidData,
+                    "a message of the body holds no bytes",
+                ),
             },
             Some(Err(status)) => io::Error::new(ErrorKind::ConnectionReset, status),
             None => io::Error::new(ErrorKind::UnexpectedEof, "the sender went away"),
@@ -179,11 +180,21 @@ mod tests {
     #[test]
     fn pieces_fit_a_message_and_are_the_whole() {
         let mut pieces = Pieces::default();
-        for length in [0, 1, MAX_CHUNK - 1, MAX_CHUNK, MAX_CHUNK + 1, 3 * MAX_CHUNK + 7] {
+        for length in [
+            0,
+            1,
+            MAX_CHUNK - 1,
+            MAX_CHUNK,
+            MAX_CHUNK + 1,
+            3 * MAX_CHUNK + 7,
+        ] {
             let whole = Bytes::from_iter((0..length).map(|at| u8::try_from(at % 251).unwrap_or(0)));
             pieces.push(whole.clone());
             let cut: Vec<_> = std::iter::from_fn(|| pieces.pop()).collect();
-            assert!(cut.iter().all(|piece| (1..=MAX_CHUNK).contains(&piece.len())));
+            assert!(
+                cut.iter()
+                    .all(|piece| (1..=MAX_CHUNK).contains(&piece.len()))
+            );
             assert_eq!(cut.concat(), whole);
         }
     }

@@ -140,4 +140,3 @@ fn worth_repeating(error: &impl Classify) -> Option<Option<Duration>> {
         _ => None,
     }
 }
-

@@ -108,10 +108,21 @@ mod tests {
     #[tokio::test]
     async fn an_endpoint_is_a_host_and_a_port() {
         let config = GrpcConfig::default();
-        for good in ["http://127.0.0.1:7401", "http://[::1]:7401/", "http://blob.svc:1"] {
+        for good in [
+            "http://127.0.0.1:7401",
+            "http://[::1]:7401/",
+            "http://blob.svc:1",
+        ] {
             assert!(channel(good, &config).is_ok(), "{good}");
         }
-        for bad in ["", "127.0.0.1:7401", "http://host", "https://host:1", "http://host:1/x", "::"] {
+        for bad in [
+            "",
+            "127.0.0.1:7401",
+            "http://host",
+            "https://host:1",
+            "http://host:1/x",
+            "::",
+        ] {
             let refused = channel(bad, &config).unwrap_err();
             assert_eq!(refused.code(), Code::InvalidArgument, "{bad}");
         }

@@ -80,7 +80,8 @@ pub fn reference(value: &str) -> Result<Reference> {
 pub fn request_id(value: Option<pb::RequestId>) -> Result<RequestId> {
     let id = required(value, "request")?.id;
     let id = <[u8; 16]>::try_from(&*id);
-    id.map(RequestId).map_err(|_| DecodeError::Invalid("request"))
+    id.map(RequestId)
+        .map_err(|_| DecodeError::Invalid("request"))
 }
 
 /// A condition, if there is one.
@@ -94,7 +95,9 @@ pub fn condition(value: Option<pb::Condition>) -> Result<Option<Condition>> {
         return Ok(None);
     };
     match required(value.condition, "condition")? {
-        Wire::PointsAt(at) => digest(Some(at), "condition").map(Condition::PointsAt).map(Some),
+        Wire::PointsAt(at) => digest(Some(at), "condition")
+            .map(Condition::PointsAt)
+            .map(Some),
         Wire::Absent(true) => Ok(Some(Condition::Absent)),
         Wire::Absent(false) => Err(DecodeError::Invalid("condition")),
     }
@@ -103,13 +106,17 @@ pub fn condition(value: Option<pb::Condition>) -> Result<Option<Condition>> {
 /// How many items are wanted.
 #[must_use]
 pub fn page_limit(value: u64) -> usize {
-    usize::try_from(value).unwrap_or(usize::MAX).min(LONGEST_PAGE)
+    usize::try_from(value)
+        .unwrap_or(usize::MAX)
+        .min(LONGEST_PAGE)
 }
 
 /// How many bytes of descriptors are wanted.
 #[must_use]
 pub fn descriptor_bytes(value: u64) -> usize {
-    usize::try_from(value).unwrap_or(usize::MAX).min(MOST_DESCRIPTOR_BYTES)
+    usize::try_from(value)
+        .unwrap_or(usize::MAX)
+        .min(MOST_DESCRIPTOR_BYTES)
 }
 
 impl From<RepositoryPath> for pb::Repository {

@@ -83,10 +83,23 @@ mod tests {
 
     #[test]
     fn other_values_are_as_good_as_none() {
-        for text in ["", "1", "S", "-1S", "+1S", "123456789S", "1s", "1 S", "1.5S"] {
+        for text in [
+            "",
+            "1",
+            "S",
+            "-1S",
+            "+1S",
+            "123456789S",
+            "1s",
+            "1 S",
+            "1.5S",
+        ] {
             assert_eq!(limit(request(text).metadata()), None, "{text:?}");
         }
-        assert_eq!(limit(request("99999999H").metadata()).map(|it| it.as_secs()), Some(359_999_996_400));
+        assert_eq!(
+            limit(request("99999999H").metadata()).map(|it| it.as_secs()),
+            Some(359_999_996_400)
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -47,7 +47,9 @@ pub fn attach(status: Status, error: &impl WireError) -> Status {
 pub fn from_status<E: WireError>(status: &Status) -> E {
     let details = (!status.details().is_empty()).then(|| status.details());
     let failure = details.and_then(|details| pb::Failure::decode(details).ok());
-    let carried = failure.and_then(|failure| failure.kind).and_then(E::from_kind);
+    let carried = failure
+        .and_then(|failure| failure.kind)
+        .and_then(E::from_kind);
     carried.unwrap_or_else(|| E::on_the_way(by_code(status)))
 }
 

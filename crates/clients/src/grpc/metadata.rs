@@ -214,7 +214,8 @@ impl MetadataApi for GrpcMetadata {
             request: Some(request.into()),
         };
         let send = |mut to: Client, request| async move { to.touch_blob(request).await };
-        self.call(message, send, |pb::TouchBlobResponse {}| Ok(())).await
+        self.call(message, send, |pb::TouchBlobResponse {}| Ok(()))
+            .await
     }
 
     async fn delete_blob(
@@ -250,9 +251,8 @@ impl MetadataApi for GrpcMetadata {
             name: name.to_string(),
         };
         let send = |mut to: Client, request| async move { to.get_registry(request).await };
-        let read = |answer: pb::GetRegistryResponse| {
-            meridian_proto::registry(answer.registry, "registry")
-        };
+        let read =
+            |answer: pb::GetRegistryResponse| meridian_proto::registry(answer.registry, "registry");
         self.call(message, send, read).await
     }
 

@@ -41,9 +41,8 @@ async fn a_peer_that_comes_up_within_the_deadline_is_reached() {
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let mut script = ScriptedMetadata::new();
-        script.read = Arc::new(|_, _| {
-            Box::pin(async { Ok(Response::new(pb::ListDueResponse::default())) })
-        });
+        script.read =
+            Arc::new(|_, _| Box::pin(async { Ok(Response::new(pb::ListDueResponse::default())) }));
         for _ in 0..2 {
             drop(listener.accept().await.unwrap());
         }
@@ -80,7 +79,14 @@ async fn a_peer_that_is_gone_without_a_word_is_given_up_before_the_deadline() {
     };
     let begun = Instant::now();
     let blobs = meridian_clients::grpc::GrpcBlobs::at(&endpoint, &config).unwrap();
-    let error = blobs.start(&repository(), Algorithm::Sha256).await.unwrap_err();
+    let error = blobs
+        .start(&repository(), Algorithm::Sha256)
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Code::Unavailable, "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begun.elapsed()
+    );
 }

@@ -125,7 +125,10 @@ async fn a_failure_after_the_last_byte_is_still_one() {
         assert_eq!(bytes, [&b""[..], b"ab", b"ab"][at]);
         let end = end.unwrap_err();
         assert_eq!(end.kind(), ErrorKind::ConnectionAborted);
-        assert!(meridian_error::chain(&end).contains("the disk is on fire"), "{end}");
+        assert!(
+            meridian_error::chain(&end).contains("the disk is on fire"),
+            "{end}"
+        );
     }
 }
 

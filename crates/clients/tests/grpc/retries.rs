@@ -51,7 +51,10 @@ async fn a_repeated_write_is_the_same_request() {
             seen.lock().unwrap().push(request.into_inner());
             Box::pin(async move {
                 if nth < 2 {
-                    return Err(attach(Status::unknown(""), &WriteError::from(ReadError::DeadlineExceeded)));
+                    return Err(attach(
+                        Status::unknown(""),
+                        &WriteError::from(ReadError::DeadlineExceeded),
+                    ));
                 }
                 Ok(Response::new(pb::ReserveGenerationsResponse {
                     epoch: 1,
@@ -71,7 +74,10 @@ async fn a_repeated_write_is_the_same_request() {
     };
     assert_eq!(reserved, Ok(expected));
     let seen = seen.lock().unwrap();
-    let ids: BTreeSet<_> = seen.iter().map(|it| it.request.clone().unwrap().id).collect();
+    let ids: BTreeSet<_> = seen
+        .iter()
+        .map(|it| it.request.clone().unwrap().id)
+        .collect();
     assert_eq!((seen.len(), ids.len()), (3, 1));
     assert!(ids.contains(&id.0[..]));
 }
@@ -85,7 +91,11 @@ async fn a_refusal_is_not_repeated() {
     let internal = ReadError::Internal {
         reason: "a bug".to_owned(),
     };
-    for error in [exhausted, ReadError::RegistryUnknown.into(), internal.into()] {
+    for error in [
+        exhausted,
+        ReadError::RegistryUnknown.into(),
+        internal.into(),
+    ] {
         let mut script = ScriptedMetadata::new();
         script.write = {
             let error = error.clone();
@@ -96,7 +106,10 @@ async fn a_refusal_is_not_repeated() {
         };
         let calls = Arc::clone(&script.calls);
         let peer = script.start().await;
-        let refused = peer.metadata(&config()).reserve_generations(1, RequestId([1; 16])).await;
+        let refused = peer
+            .metadata(&config())
+            .reserve_generations(1, RequestId([1; 16]))
+            .await;
         assert_eq!(refused, Err(error));
         assert_eq!(calls.load(Ordering::SeqCst), 1);
     }
@@ -108,7 +121,10 @@ async fn what_is_not_known_to_be_the_same_request_is_not_repeated() {
     script.start = Arc::new(|_, _| Box::pin(async { Err(Status::unavailable("away")) }));
     let calls = Arc::clone(&script.calls);
     let peer = script.start().await;
-    let refused = peer.blobs(&config()).start(&repository(), Algorithm::Sha256).await;
+    let refused = peer
+        .blobs(&config())
+        .start(&repository(), Algorithm::Sha256)
+        .await;
     let refused = refused.unwrap_err();
     assert!(matches!(refused, UploadError::Metadata(_)), "{refused}");
     assert_eq!(refused.code(), Code::Unavailable);
@@ -118,15 +134,20 @@ async fn what_is_not_known_to_be_the_same_request_is_not_repeated() {
 #[tokio::test]
 async fn opening_a_download_is_repeated() {
     let mut script = ScriptedBlobs::new();
-    script.read = Arc::new(|nth| Err(if nth < 2 {
-        Status::unavailable("away")
-    } else {
-        attach(Status::not_found(""), &ReadError::BlobUnknown)
-    }));
+    script.read = Arc::new(|nth| {
+        Err(if nth < 2 {
+            Status::unavailable("away")
+        } else {
+            attach(Status::not_found(""), &ReadError::BlobUnknown)
+        })
+    });
     let calls = Arc::clone(&script.calls);
     let peer = script.start().await;
     let digest = meridian_oci::Digest::of(Algorithm::Sha256, b"x");
-    let refused = peer.blobs(&config()).read(&repository(), digest, None).await;
+    let refused = peer
+        .blobs(&config())
+        .read(&repository(), digest, None)
+        .await;
     assert_eq!(refused.map(drop).unwrap_err().code(), Code::NotFound);
     assert_eq!(calls.load(Ordering::SeqCst), 3);
 }
@@ -163,10 +184,19 @@ async fn a_call_ends_at_its_deadline_and_so_does_the_work() {
         ..config()
     };
     let begun = Instant::now();
-    assert_eq!(peer.metadata(&config).due(1).await, Err(ReadError::DeadlineExceeded));
+    assert_eq!(
+        peer.metadata(&config).due(1).await,
+        Err(ReadError::DeadlineExceeded)
+    );
     assert!(begun.elapsed() < Duration::from_secs(3));
-    assert!(timeout.lock().unwrap().is_some(), "the peer is told how long it has");
-    tokio::time::timeout(Duration::from_secs(5), told).await.unwrap().unwrap();
+    assert!(
+        timeout.lock().unwrap().is_some(),
+        "the peer is told how long it has"
+    );
+    tokio::time::timeout(Duration::from_secs(5), told)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]
@@ -181,7 +211,11 @@ async fn repeating_has_a_budget() {
     };
     let client = peer.metadata(&config);
     let answers = join_all((0..300).map(|_| client.due(1))).await;
-    assert!(answers.iter().all(|answer| answer.as_ref().unwrap_err().code() == Code::Unavailable));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.as_ref().unwrap_err().code() == Code::Unavailable)
+    );
     // A fifth of the calls, and what is allowed in any case; without a budget it were six times.
     let made = calls.load(Ordering::SeqCst);
     assert!((300..=300 + 60 + 60).contains(&made), "{made} calls");

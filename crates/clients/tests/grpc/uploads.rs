@@ -59,13 +59,17 @@ fn endless(taken: &Arc<AtomicUsize>) -> ByteStream {
 }
 
 async fn append(blobs: &GrpcBlobs, transfer: Transfer) -> Result<UploadStatus, UploadError> {
-    blobs.append(&repository(), &UPLOAD.parse().unwrap(), transfer).await
+    blobs
+        .append(&repository(), &UPLOAD.parse().unwrap(), transfer)
+        .await
 }
 
 fn was_late(outcome: Result<UploadStatus, UploadError>) -> bool {
     matches!(
         outcome,
-        Err(UploadError::Metadata(WriteError::Read(ReadError::DeadlineExceeded)))
+        Err(UploadError::Metadata(WriteError::Read(
+            ReadError::DeadlineExceeded
+        )))
     )
 }
 
@@ -145,7 +149,11 @@ async fn a_broken_source_arrives_broken_and_comes_back_as_it_was() {
     .await;
     let why = io::Error::new(ErrorKind::ConnectionReset, "the client is gone");
     let pieces = [Ok(Bytes::from_static(b"abcde")), Err(why)];
-    let outcome = append(&peer.blobs(&config()), chunk(Box::pin(stream::iter(pieces)))).await;
+    let outcome = append(
+        &peer.blobs(&config()),
+        chunk(Box::pin(stream::iter(pieces))),
+    )
+    .await;
     let Err(UploadError::Body(error)) = outcome else {
         panic!("{outcome:?}");
     };
@@ -189,7 +197,10 @@ async fn a_sender_that_goes_away_is_no_end() {
     assert!(length <= 5);
     let end = end.unwrap_err();
     assert!(
-        matches!(end.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset),
+        matches!(
+            end.kind(),
+            ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
+        ),
         "{end:?}"
     );
 }
@@ -244,7 +255,9 @@ async fn a_peer_that_takes_nothing_is_given_up() {
         ..config()
     };
     let blobs = peer.blobs(&config);
-    assert!(was_late(append(&blobs, chunk(endless(&Arc::default()))).await));
+    assert!(was_late(
+        append(&blobs, chunk(endless(&Arc::default()))).await
+    ));
     // Nor may it be silent after the last byte.
     assert!(was_late(append(&blobs, Transfer::empty()).await));
 }
@@ -268,7 +281,9 @@ async fn a_slow_source_is_waited_for() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         Ok(Bytes::from_static(b"ab"))
     });
-    let status = append(&peer.blobs(&config), chunk(Box::pin(slow))).await.unwrap();
+    let status = append(&peer.blobs(&config), chunk(Box::pin(slow)))
+        .await
+        .unwrap();
     assert_eq!(status.offset, 8);
 }
 
@@ -284,7 +299,9 @@ async fn an_upload_without_a_head_is_refused() {
         })
     })
     .await;
-    let mut raw = pb::blob_client::BlobClient::connect(peer.endpoint()).await.unwrap();
+    let mut raw = pb::blob_client::BlobClient::connect(peer.endpoint())
+        .await
+        .unwrap();
     let chunk = pb::AppendRequest::new(UploadPart::Chunk(Bytes::from_static(b"x")));
     let nothing = pb::AppendRequest { message: None };
     for messages in [vec![chunk], vec![nothing], Vec::new()] {

@@ -69,7 +69,9 @@ pub(super) async fn list_referrers(
     let after = request.after.map(|after| digest(Some(after), "after"));
     let after = after.transpose().map_err(malformed)?;
     let (types, bytes) = (&request.artifact_types, descriptor_bytes(request.max_bytes));
-    let referrers = api.referrers(&repository, subject, types, after, bytes).await;
+    let referrers = api
+        .referrers(&repository, subject, types, after, bytes)
+        .await;
     referrers.map(Into::into).map_err(refused)
 }
 

@@ -150,7 +150,10 @@ fn what_was_once_written_is_read_for_ever() {
             let envelope = decode_envelope(bytes).unwrap();
             assert_eq!(kind(&envelope.event), folder.file_name().unwrap());
             let found = serde_json::to_value(&envelope).unwrap();
-            assert!(includes(&found, meaning), "v{version} of {folder:?} reads {found}");
+            assert!(
+                includes(&found, meaning),
+                "v{version} of {folder:?} reads {found}"
+            );
         }
         let (_, (newest, _)) = recorded.last_key_value().unwrap();
         let again = encode_envelope(&decode_envelope(newest).unwrap());

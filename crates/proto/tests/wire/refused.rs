@@ -60,9 +60,15 @@ fn a_refusal_names_the_field() {
     assert_eq!(shard, Invalid("id.shard"));
     let region = refused(|it| it.id.as_mut().unwrap().region = "EU".to_owned());
     assert_eq!(region, Invalid("id.region"));
-    assert_eq!(deleted(|it| it.repository = "../x".to_owned()), Invalid("repository"));
+    assert_eq!(
+        deleted(|it| it.repository = "../x".to_owned()),
+        Invalid("repository")
+    );
     assert_eq!(deleted(|it| it.digest = None), Missing("digest"));
-    assert_eq!(Invalid("id.shard").to_string(), "field id.shard has no valid value");
+    assert_eq!(
+        Invalid("id.shard").to_string(),
+        "field id.shard has no valid value"
+    );
 }
 
 #[test]
@@ -98,10 +104,17 @@ fn a_digest_has_the_length_of_its_algorithm() {
 #[test]
 fn what_is_unspecified_or_unknown_is_refused() {
     for value in [0, 3, -1, i32::MAX] {
-        assert_eq!(algorithm(value, "it"), Err(DecodeError::Invalid("it")), "{value}");
+        assert_eq!(
+            algorithm(value, "it"),
+            Err(DecodeError::Invalid("it")),
+            "{value}"
+        );
     }
     let unnamed = content::Version::default();
-    assert_eq!(version(Some(unnamed), "it"), Err(DecodeError::Invalid("it")));
+    assert_eq!(
+        version(Some(unnamed), "it"),
+        Err(DecodeError::Invalid("it"))
+    );
     for (start, end_inclusive) in [(1, 0), (0, u64::MAX), (u64::MAX, u64::MAX)] {
         let part = Part {
             start,
@@ -123,5 +136,8 @@ fn bytes_that_are_no_message_are_malformed() {
 fn deep_nesting_is_refused() {
     let begin_group = [0xa3, 0x06];
     let bytes = begin_group.repeat(100_000);
-    assert!(matches!(decode_envelope(&bytes), Err(DecodeError::Malformed(_))));
+    assert!(matches!(
+        decode_envelope(&bytes),
+        Err(DecodeError::Malformed(_))
+    ));
 }

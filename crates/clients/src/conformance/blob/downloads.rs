@@ -27,8 +27,16 @@ pub(super) async fn a_range_yields_exactly_its_bytes(stage: &Stage) {
                 end_inclusive,
                 body,
             } => {
-                assert_eq!((whole, start, end_inclusive), (size, from as u64, to as u64), "{range}");
-                assert_eq!(gather(body).await.unwrap(), bytes.slice(from..=to), "{range}");
+                assert_eq!(
+                    (whole, start, end_inclusive),
+                    (size, from as u64, to as u64),
+                    "{range}"
+                );
+                assert_eq!(
+                    gather(body).await.unwrap(),
+                    bytes.slice(from..=to),
+                    "{range}"
+                );
             }
             // A part that is all of it may be called so.
             BlobRead::Whole { size: whole, body } => {
@@ -38,7 +46,12 @@ pub(super) async fn a_range_yields_exactly_its_bytes(stage: &Stage) {
             BlobRead::Unsatisfiable { .. } => panic!("{range} lies within"),
         }
     }
-    for range in [None, Some("bytes=x"), Some("items=0-1"), Some("bytes=0-1,5-6")] {
+    for range in [
+        None,
+        Some("bytes=x"),
+        Some("items=0-1"),
+        Some("bytes=0-1,5-6"),
+    ] {
         let read = stage.read(&at, digest, range).await.unwrap();
         let BlobRead::Whole { size: whole, body } = read else {
             panic!("{range:?} means the whole");

@@ -28,7 +28,10 @@ pub(super) async fn chunks_make_a_blob(stage: &Stage) {
         assert_eq!(stage.status(&at, &upload).await.unwrap(), status);
     }
     let digest = sha256(&bytes);
-    stage.finish(&at, &upload, digest, Transfer::empty()).await.unwrap();
+    stage
+        .finish(&at, &upload, digest, Transfer::empty())
+        .await
+        .unwrap();
     assert_eq!(stage.pull(&at, digest, None).await.unwrap(), bytes);
 }
 
@@ -39,7 +42,10 @@ pub(super) async fn a_session_takes_the_last_chunk_with_its_end(stage: &Stage) {
     let (first, last) = (bytes.slice(..400_000), bytes.slice(400_000..));
     stage.append(&at, &upload, sized(&first)).await.unwrap();
     let digest = sha256(&bytes);
-    stage.finish(&at, &upload, digest, ranged(&last, 400_000)).await.unwrap();
+    stage
+        .finish(&at, &upload, digest, ranged(&last, 400_000))
+        .await
+        .unwrap();
     assert_eq!(stage.pull(&at, digest, None).await.unwrap(), bytes);
 }
 
@@ -49,13 +55,19 @@ pub(super) async fn a_chunk_out_of_order_learns_the_offset(stage: &Stage) {
     let upload = stage.session(&at).await.upload;
     stage.append(&at, &upload, sized(&bytes)).await.unwrap();
     for start in [0, 999, 1001] {
-        let refused = stage.append(&at, &upload, ranged(&bytes, start)).await.unwrap_err();
+        let refused = stage
+            .append(&at, &upload, ranged(&bytes, start))
+            .await
+            .unwrap_err();
         let UploadError::OutOfOrder(status) = refused else {
             panic!("{refused}");
         };
         assert_eq!((&status.upload, status.offset), (&upload, 1000));
     }
-    let status = stage.append(&at, &upload, ranged(&bytes, 1000)).await.unwrap();
+    let status = stage
+        .append(&at, &upload, ranged(&bytes, 1000))
+        .await
+        .unwrap();
     assert_eq!(status.offset, 2000);
 }
 
@@ -69,10 +81,15 @@ pub(super) async fn what_came_before_a_break_is_kept(stage: &Stage) {
     };
     let refused = stage.append(&at, &upload, body).await.unwrap_err();
     assert!(matches!(refused, UploadError::Body(_)), "{refused}");
-    let status = when_free(async || stage.status(&at, &upload).await).await.unwrap();
+    let status = when_free(async || stage.status(&at, &upload).await)
+        .await
+        .unwrap();
     assert_eq!(status.offset, 300_000);
     let digest = sha256(&bytes);
-    stage.finish(&at, &upload, digest, streamed(&bytes.slice(300_000..))).await.unwrap();
+    stage
+        .finish(&at, &upload, digest, streamed(&bytes.slice(300_000..)))
+        .await
+        .unwrap();
     assert_eq!(stage.pull(&at, digest, None).await.unwrap(), bytes);
 }
 
@@ -80,7 +97,10 @@ pub(super) async fn a_chunk_with_a_range_counts_whole_or_not_at_all(stage: &Stag
     let at = repository("sessions/whole");
     let bytes = content(24, 500_000);
     let upload = stage.session(&at).await.upload;
-    stage.append(&at, &upload, sized(&bytes.slice(..1000))).await.unwrap();
+    stage
+        .append(&at, &upload, sized(&bytes.slice(..1000)))
+        .await
+        .unwrap();
     let rest = bytes.slice(1000..);
     let body = Transfer {
         body: broken(&rest.slice(..300_000)),
@@ -93,10 +113,16 @@ pub(super) async fn a_chunk_with_a_range_counts_whole_or_not_at_all(stage: &Stag
         ..ranged(&rest, 1000)
     };
     let refused = stage.append(&at, &upload, short).await.unwrap_err();
-    assert!(matches!(refused, UploadError::LengthDiffers { .. }), "{refused}");
+    assert!(
+        matches!(refused, UploadError::LengthDiffers { .. }),
+        "{refused}"
+    );
     assert_eq!(stage.status(&at, &upload).await.unwrap().offset, 1000);
     let digest = sha256(&bytes);
-    stage.finish(&at, &upload, digest, ranged(&rest, 1000)).await.unwrap();
+    stage
+        .finish(&at, &upload, digest, ranged(&rest, 1000))
+        .await
+        .unwrap();
     assert_eq!(stage.pull(&at, digest, None).await.unwrap(), bytes);
 }
 
@@ -135,7 +161,10 @@ pub(super) async fn a_session_has_one_writer(stage: &Stage) {
     let offset = usize::try_from(status.await.unwrap().offset).unwrap() - 1;
     assert!(offset <= bytes.len());
     let whole = [&bytes[..offset], b"x"].concat();
-    stage.finish(&at, &upload, sha256(&whole), Transfer::empty()).await.unwrap();
+    stage
+        .finish(&at, &upload, sha256(&whole), Transfer::empty())
+        .await
+        .unwrap();
 }
 
 pub(super) async fn a_session_is_known_in_its_repository_only(stage: &Stage) {
@@ -148,9 +177,14 @@ pub(super) async fn a_session_is_known_in_its_repository_only(stage: &Stage) {
         assert!(matches!(status, Err(UploadError::Unknown)));
         let append = stage.append(at, upload, sized(&bytes)).await;
         assert!(matches!(append, Err(UploadError::Unknown)));
-        let finish = stage.finish(at, upload, sha256(&bytes), sized(&bytes)).await;
+        let finish = stage
+            .finish(at, upload, sha256(&bytes), sized(&bytes))
+            .await;
         assert!(matches!(finish, Err(UploadError::Unknown)));
-        assert!(matches!(stage.cancel(at, upload).await, Err(UploadError::Unknown)));
+        assert!(matches!(
+            stage.cancel(at, upload).await,
+            Err(UploadError::Unknown)
+        ));
     }
     assert_eq!(stage.status(&at, &upload).await.unwrap().offset, 0);
 }
@@ -161,10 +195,16 @@ pub(super) async fn a_cancelled_session_is_over(stage: &Stage) {
     let upload = stage.session(&at).await.upload;
     stage.append(&at, &upload, sized(&bytes)).await.unwrap();
     stage.cancel(&at, &upload).await.unwrap();
-    assert!(matches!(stage.status(&at, &upload).await, Err(UploadError::Unknown)));
+    assert!(matches!(
+        stage.status(&at, &upload).await,
+        Err(UploadError::Unknown)
+    ));
     let append = stage.append(&at, &upload, sized(&bytes)).await;
     assert!(matches!(append, Err(UploadError::Unknown)));
-    assert!(matches!(stage.cancel(&at, &upload).await, Err(UploadError::Unknown)));
+    assert!(matches!(
+        stage.cancel(&at, &upload).await,
+        Err(UploadError::Unknown)
+    ));
 }
 
 pub(super) async fn a_finished_session_is_finished_again(stage: &Stage) {
@@ -174,9 +214,17 @@ pub(super) async fn a_finished_session_is_finished_again(stage: &Stage) {
     let upload = stage.session(&at).await.upload;
     stage.append(&at, &upload, sized(&bytes)).await.unwrap();
     for _ in 0..2 {
-        stage.finish(&at, &upload, digest, Transfer::empty()).await.unwrap();
+        stage
+            .finish(&at, &upload, digest, Transfer::empty())
+            .await
+            .unwrap();
     }
-    assert!(matches!(stage.status(&at, &upload).await, Err(UploadError::Unknown)));
-    let other = stage.finish(&at, &upload, sha256(b"other"), Transfer::empty()).await;
+    assert!(matches!(
+        stage.status(&at, &upload).await,
+        Err(UploadError::Unknown)
+    ));
+    let other = stage
+        .finish(&at, &upload, sha256(b"other"), Transfer::empty())
+        .await;
     assert!(matches!(other, Err(UploadError::Unknown)));
 }

@@ -11,7 +11,18 @@ use crate::{MountOutcome, Transfer, UploadError};
 pub(super) async fn blobs_of_all_sizes_come_back(stage: &Stage) {
     let at = repository("uploads/sizes");
     let chunk = 256 * 1024;
-    for length in [0, 1, 63, 64, 65, 4096, chunk - 1, chunk, chunk + 1, 5 * 1024 * 1024 + 13] {
+    for length in [
+        0,
+        1,
+        63,
+        64,
+        65,
+        4096,
+        chunk - 1,
+        chunk,
+        chunk + 1,
+        5 * 1024 * 1024 + 13,
+    ] {
         let bytes = content(u32::try_from(length).unwrap(), length);
         let digest = sha256(&bytes);
         for body in [sized(&bytes), streamed(&bytes)] {
@@ -21,7 +32,11 @@ pub(super) async fn blobs_of_all_sizes_come_back(stage: &Stage) {
             let stat = stage.stat(&at, digest, for_push).await.unwrap();
             assert_eq!(stat.size, length as u64);
         }
-        assert_eq!(stage.pull(&at, digest, None).await.unwrap(), bytes, "{length} bytes");
+        assert_eq!(
+            stage.pull(&at, digest, None).await.unwrap(),
+            bytes,
+            "{length} bytes"
+        );
     }
 }
 
@@ -51,7 +66,9 @@ pub(super) async fn both_algorithms_serve(stage: &Stage) {
         stage.upload(&at, digest, streamed(&bytes)).await.unwrap();
         assert_eq!(stage.pull(&at, digest, None).await.unwrap(), bytes);
         let session = stage.start(&at, algorithm).await.unwrap();
-        let finished = stage.finish(&at, &session.upload, digest, sized(&bytes)).await;
+        let finished = stage
+            .finish(&at, &session.upload, digest, sized(&bytes))
+            .await;
         finished.unwrap();
     }
 }
@@ -123,7 +140,10 @@ pub(super) async fn a_blob_is_mounted_or_uploaded(stage: &Stage) {
     let MountOutcome::Session(session) = outcome else {
         panic!("mounted what is nowhere");
     };
-    stage.finish(&to, &session.upload, sha256(&other), sized(&other)).await.unwrap();
+    stage
+        .finish(&to, &session.upload, sha256(&other), sized(&other))
+        .await
+        .unwrap();
     assert_eq!(stage.pull(&to, sha256(&other), None).await.unwrap(), other);
 }
 

@@ -10,7 +10,9 @@ pub(super) async fn a_record_is_read_as_it_was_put(stage: &Stage) {
     let stored = BlobLocation::Stored(stage.storage_key().await);
     let inline = BlobLocation::Inline(Bytes::from_static(b"inline"));
     for (bytes, location) in [("inline", inline), ("stored", stored)] {
-        let put = stage.put_located(&at, bytes.as_bytes(), location.clone()).await;
+        let put = stage
+            .put_located(&at, bytes.as_bytes(), location.clone())
+            .await;
         put.unwrap();
         let record = stage.blob(&at, sha256(bytes.as_bytes())).await.unwrap();
         assert_eq!(record.size, 6);
@@ -20,7 +22,9 @@ pub(super) async fn a_record_is_read_as_it_was_put(stage: &Stage) {
     }
     let absent = stage.blob(&at, sha256(b"absent")).await;
     assert_eq!(absent.unwrap_err(), ReadError::BlobUnknown);
-    let nowhere = stage.blob(&repository("blobs/nowhere"), sha256(b"inline")).await;
+    let nowhere = stage
+        .blob(&repository("blobs/nowhere"), sha256(b"inline"))
+        .await;
     assert_eq!(nowhere.unwrap_err(), ReadError::RepositoryUnknown);
     let nowhere = RepositoryPath {
         registry: "nowhere".parse().unwrap(),
@@ -33,14 +37,28 @@ pub(super) async fn a_record_is_read_as_it_was_put(stage: &Stage) {
 pub(super) async fn a_mount_makes_a_blob_present_elsewhere(stage: &Stage) {
     let [from, to, third] = ["blobs/from", "blobs/to", "blobs/third"].map(repository);
     let digest = stage.put_blob(&from, b"mounted").await;
-    let absent = stage.mount_blob(&to, Some(&third.name), digest, fresh()).await.unwrap();
+    let absent = stage
+        .mount_blob(&to, Some(&third.name), digest, fresh())
+        .await
+        .unwrap();
     assert_eq!(absent, None);
     assert!(stage.blob(&to, digest).await.is_err());
-    let mounted = stage.mount_blob(&to, Some(&from.name), digest, fresh()).await.unwrap();
+    let mounted = stage
+        .mount_blob(&to, Some(&from.name), digest, fresh())
+        .await
+        .unwrap();
     assert!(mounted.is_some());
     assert_eq!(stage.blob(&to, digest).await.unwrap().size, 7);
-    assert!(stage.mount_blob(&third, None, digest, fresh()).await.unwrap().is_some());
-    let nothing = stage.mount_blob(&third, None, sha256(b"nothing"), fresh()).await;
+    assert!(
+        stage
+            .mount_blob(&third, None, digest, fresh())
+            .await
+            .unwrap()
+            .is_some()
+    );
+    let nothing = stage
+        .mount_blob(&third, None, sha256(b"nothing"), fresh())
+        .await;
     assert_eq!(nothing.unwrap(), None);
 }
 
@@ -50,8 +68,14 @@ pub(super) async fn a_deleted_blob_is_absent(stage: &Stage) {
     stage.put_blob(&other, b"deleted").await;
     stage.delete_blob(&at, digest, fresh()).await.unwrap();
     let absent = WriteError::from(ReadError::BlobUnknown);
-    assert_eq!(stage.delete_blob(&at, digest, fresh()).await.unwrap_err(), absent);
-    assert_eq!(stage.touch_blob(&at, digest, fresh()).await.unwrap_err(), absent);
+    assert_eq!(
+        stage.delete_blob(&at, digest, fresh()).await.unwrap_err(),
+        absent
+    );
+    assert_eq!(
+        stage.touch_blob(&at, digest, fresh()).await.unwrap_err(),
+        absent
+    );
     assert!(stage.blob(&at, digest).await.is_err());
     assert!(stage.blob(&other, digest).await.is_ok());
 }
@@ -60,7 +84,10 @@ pub(super) async fn a_push_renews_an_old_lease(stage: &Stage, fixture: &impl Fix
     let at = repository("blobs/leased");
     let digest = stage.put_blob(&at, b"leased").await;
     let needed = stage.put_blob(&at, b"needed").await;
-    stage.put_manifest(&at, &image(&[(needed, 6)]), &[]).await.unwrap();
+    stage
+        .put_manifest(&at, &image(&[(needed, 6)]), &[])
+        .await
+        .unwrap();
     fixture.pass(LEASE / 2 + LEASE / 10).await;
     assert!(stage.blob(&at, digest).await.unwrap().wants_touch);
     assert!(!stage.blob(&at, needed).await.unwrap().wants_touch);

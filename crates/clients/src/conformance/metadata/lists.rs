@@ -9,7 +9,10 @@ use crate::{PageRequest, ReadError, Usage};
 pub(super) async fn tags_come_in_pages(stage: &Stage) {
     let at = repository("lists/tags");
     let manifest = stage.push_image(&at, "layer", "b").await;
-    stage.put_manifest(&at, &manifest, &["a", "C", "c-1", "c.1", "_z"]).await.unwrap();
+    stage
+        .put_manifest(&at, &manifest, &["a", "C", "c-1", "c.1", "_z"])
+        .await
+        .unwrap();
     let expected = ["C", "_z", "a", "b", "c-1", "c.1"];
     for limit in [1, 2, 5, 6, 7, usize::MAX] {
         let mut listed = Vec::new();
@@ -90,15 +93,23 @@ pub(super) async fn referrers_come_by_type_and_in_pages(stage: &Stage) {
     }
     digests.sort_unstable();
     let list = async |types: &[&str], after, max_bytes| {
-        let types: Vec<_> = types.iter().map(|kind| format!("application/{kind}")).collect();
-        let listed = stage.referrers(&at, subject_digest, &types, after, max_bytes).await;
+        let types: Vec<_> = types
+            .iter()
+            .map(|kind| format!("application/{kind}"))
+            .collect();
+        let listed = stage
+            .referrers(&at, subject_digest, &types, after, max_bytes)
+            .await;
         listed.unwrap()
     };
     let named = |descriptors: &[String], expected: &[(Digest, &str)]| {
         assert_eq!(descriptors.len(), expected.len(), "{descriptors:?}");
         for (descriptor, (digest, kind)) in descriptors.iter().zip(expected) {
             assert!(descriptor.contains(&digest.to_string()), "{descriptor}");
-            assert!(descriptor.contains(&format!("application/{kind}\"")), "{descriptor}");
+            assert!(
+                descriptor.contains(&format!("application/{kind}\"")),
+                "{descriptor}"
+            );
         }
     };
 
@@ -106,7 +117,11 @@ pub(super) async fn referrers_come_by_type_and_in_pages(stage: &Stage) {
     named(&all.descriptors, &digests);
     assert_eq!(all.next, None);
     let some = list(&["x.sbom", "x.absent"], None, usize::MAX).await;
-    let expected: Vec<_> = digests.iter().copied().filter(|(_, kind)| *kind == "x.sbom").collect();
+    let expected: Vec<_> = digests
+        .iter()
+        .copied()
+        .filter(|(_, kind)| *kind == "x.sbom")
+        .collect();
     named(&some.descriptors, &expected);
 
     // However few bytes are allowed, an answer has one descriptor.
@@ -145,8 +160,14 @@ pub(super) async fn usage_counts_what_is_there(stage: &Stage) {
         manifest_bytes: (first.bytes().len() + second.bytes().len()) as u64,
     };
     assert_eq!(stage.usage(&registry).await.unwrap(), usage);
-    stage.delete(&b, &digest_of(&second).to_string(), None).await.unwrap();
-    stage.delete_blob(&b, sha256(b"layer"), fresh()).await.unwrap();
+    stage
+        .delete(&b, &digest_of(&second).to_string(), None)
+        .await
+        .unwrap();
+    stage
+        .delete_blob(&b, sha256(b"layer"), fresh())
+        .await
+        .unwrap();
     let usage = stage.usage(&registry).await.unwrap();
     assert_eq!((usage.manifests, usage.tags), (1, 1));
     let nowhere = stage.usage(&"nowhere".parse().unwrap()).await;

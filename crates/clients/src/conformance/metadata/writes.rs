@@ -17,7 +17,10 @@ pub(super) async fn a_repeated_request_has_its_effect_once(stage: &Stage) {
     // The answer was lost, and the client asks again: the tag must not go back.
     let again = stage.0.put_manifest(put).await.unwrap().version;
     assert_eq!(again, version);
-    let stat = stage.manifest_stat(&at, &"tag".parse().unwrap()).await.unwrap();
+    let stat = stage
+        .manifest_stat(&at, &"tag".parse().unwrap())
+        .await
+        .unwrap();
     assert_eq!(stat.digest, super::digest_of(&second));
 
     let delete = DeleteManifest {
@@ -59,7 +62,10 @@ pub(super) async fn generations_are_given_out_once(stage: &Stage) {
         let block = block.unwrap();
         assert_eq!(block.count, 1 + n as u64 % 4);
         for generation in block.first..block.first + block.count {
-            assert!(given.insert((block.epoch, generation)), "twice: {generation}");
+            assert!(
+                given.insert((block.epoch, generation)),
+                "twice: {generation}"
+            );
         }
     }
 }

@@ -48,7 +48,9 @@ pub(super) async fn open(
             size,
             body: body(size),
         }),
-        Some(Extent::Part(part)) if part.start <= part.end_inclusive && part.end_inclusive < size => {
+        Some(Extent::Part(part))
+            if part.start <= part.end_inclusive && part.end_inclusive < size =>
+        {
             Ok(BlobRead::Part {
                 size,
                 start: part.start,
@@ -90,7 +92,9 @@ impl Incoming {
             }));
         }
         let stall_timeout = self.stall_timeout;
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(stall_timeout)));
+        let alarm = self
+            .alarm
+            .get_or_insert_with(|| Box::pin(sleep(stall_timeout)));
         ready!(alarm.as_mut().poll(cx));
         let text = "the blob service sends nothing";
         Poll::Ready(Some(Err(io::Error::new(ErrorKind::TimedOut, text))))
@@ -99,7 +103,10 @@ impl Incoming {
     /// What to hand on; `None` to ask for the next message.
     fn take(&mut self, left: u64, message: pb::ReadResponse) -> io::Result<Option<Bytes>> {
         let Some(Message::Chunk(bytes)) = message.message else {
-            return Err(io::Error::new(ErrorKind::InvalidData, "a message holds no bytes"));
+            return Err(io::Error::new(
+                ErrorKind::InvalidData,
+                "a message holds no bytes",
+            ));
         };
         let left = left.checked_sub(bytes.len() as u64);
         let left = left.ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "too many bytes"))?;

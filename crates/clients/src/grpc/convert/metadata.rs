@@ -163,7 +163,10 @@ impl TryFrom<pb::ListRepositoriesResponse> for Page<RepositoryName> {
     type Error = DecodeError;
 
     fn try_from(value: pb::ListRepositoriesResponse) -> Result<Self> {
-        let items = value.repositories.iter().map(|name| text(name, "repositories"));
+        let items = value
+            .repositories
+            .iter()
+            .map(|name| text(name, "repositories"));
         Ok(Self {
             items: items.collect::<Result<_>>()?,
             more: value.more,

@@ -3,15 +3,15 @@ use meridian_clock::Version;
 use meridian_event::RegistryId;
 use meridian_oci::{Algorithm, Digest, Manifest, MediaType};
 use meridian_proto::meridian::content::v1 as content;
-use prost::Message;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
+use prost::Message;
 
 use super::*;
 use crate::{
-    BlobLocation, BlobRecord, BlobStat, Collect, DeleteManifest, Doomed, Due, Encoding, ManifestPut,
-    ManifestStat, MountOutcome, Page, PutBlob, PutManifest, Referrers, StorageKey, StoredManifest,
-    Transfer, UploadStatus,
+    BlobLocation, BlobRecord, BlobStat, Collect, DeleteManifest, Doomed, Due, Encoding,
+    ManifestPut, ManifestStat, MountOutcome, Page, PutBlob, PutManifest, Referrers, StorageKey,
+    StoredManifest, Transfer, UploadStatus,
 };
 
 const MANIFEST: &str = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[]}"#;
@@ -177,7 +177,7 @@ proptest! {
         prop_assert_eq!(take_doomed(sent(super::doomed(doomed.clone()))), Ok(doomed));
         for step in [Collect::Condemn(blobs.clone()), Collect::Remove(blobs), Collect::Deleted(keys)] {
             let message = pb::CollectRequest { step: Some(step.clone().into()), request: None };
-            prop_assert_eq!(Collect::try_from(sent(message).step), Ok(step));
+            prop_assert_eq!(Collect::try_from(sent::<pb::CollectRequest>(message).step), Ok(step));
         }
     }
 
@@ -226,11 +226,20 @@ fn a_manifest_is_read_anew() {
     let not_json = put_manifest(|it| it.content = Bytes::from_static(b"{"));
     assert_eq!(not_json, Invalid("content"));
     let another = "application/vnd.oci.image.index.v1+json";
-    assert_eq!(put_manifest(|it| it.media_type = another.to_owned()), Invalid("content"));
+    assert_eq!(
+        put_manifest(|it| it.media_type = another.to_owned()),
+        Invalid("content")
+    );
     let other = Digest::of(Algorithm::Sha256, b"other");
-    assert_eq!(put_manifest(|it| it.digest = Some(other.into())), Invalid("digest"));
+    assert_eq!(
+        put_manifest(|it| it.digest = Some(other.into())),
+        Invalid("digest")
+    );
     assert_eq!(put_manifest(|it| it.digest = None), Missing("digest"));
-    assert_eq!(put_manifest(|it| it.tags.push("-".to_owned())), Invalid("tags"));
+    assert_eq!(
+        put_manifest(|it| it.tags.push("-".to_owned())),
+        Invalid("tags")
+    );
     let name = put_manifest(|it| it.repository.as_mut().unwrap().name = "..".to_owned());
     assert_eq!(name, Invalid("repository.name"));
     assert_eq!(put_manifest(|it| it.request = None), Missing("request"));
@@ -243,8 +252,14 @@ fn a_condition_that_is_not_known_is_not_taken_for_none() {
     use pb::condition::Condition as Wire;
     assert_eq!(condition(None), Ok(None));
     let unknown = pb::Condition { condition: None };
-    assert_eq!(condition(Some(unknown)), Err(DecodeError::Missing("condition")));
-    for wire in [Wire::Absent(false), Wire::PointsAt(content::Digest { hash: None })] {
+    assert_eq!(
+        condition(Some(unknown)),
+        Err(DecodeError::Missing("condition"))
+    );
+    for wire in [
+        Wire::Absent(false),
+        Wire::PointsAt(content::Digest { hash: None }),
+    ] {
         let value = pb::Condition {
             condition: Some(wire),
         };
@@ -280,7 +295,10 @@ fn content_of_another_length_is_refused() {
     };
     let bytes = Bytes::from_static(b"abc");
     let message = pb::GetManifestResponse::from(StoredManifest { stat, bytes });
-    assert_eq!(StoredManifest::try_from(message), Err(DecodeError::Invalid("content")));
+    assert_eq!(
+        StoredManifest::try_from(message),
+        Err(DecodeError::Invalid("content"))
+    );
 }
 
 #[test]
@@ -312,6 +330,9 @@ fn sessions_come_back() {
 
 #[test]
 fn limits_are_kept() {
-    assert_eq!((page_limit(0), page_limit(10_000), page_limit(u64::MAX)), (0, 10_000, 10_000));
+    assert_eq!(
+        (page_limit(0), page_limit(10_000), page_limit(u64::MAX)),
+        (0, 10_000, 10_000)
+    );
     assert_eq!(descriptor_bytes(u64::MAX), 4 * 1024 * 1024);
 }

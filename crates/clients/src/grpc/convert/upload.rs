@@ -83,6 +83,8 @@ pub fn transfer_head(
     let Some(value) = value else {
         return Ok((None, None));
     };
-    let range = value.range.map(|range| content_range(range, "transfer.range"));
+    let range = value
+        .range
+        .map(|range| content_range(range, "transfer.range"));
     Ok((range.transpose()?, value.length))
 }

@@ -98,7 +98,10 @@ fn an_error_that_crossed_is_the_error_that_was_returned() {
     for error in uploads() {
         let found = crossed(&error);
         assert_eq!(shown(&found), shown(&error));
-        assert_eq!(std::mem::discriminant(&found), std::mem::discriminant(&error));
+        assert_eq!(
+            std::mem::discriminant(&found),
+            std::mem::discriminant(&error)
+        );
     }
     let unreadable = ReadBlobError::Unreadable {
         digest: digest("a"),
@@ -156,7 +159,11 @@ fn a_status_of_somebody_else_is_understood() {
         let status = Status::new(status, "told");
         let found: UploadError = from_status(&status);
         assert_eq!(found.code(), code, "{status:?}");
-        assert_eq!(from_status::<WriteError>(&status).code(), code, "{status:?}");
+        assert_eq!(
+            from_status::<WriteError>(&status).code(),
+            code,
+            "{status:?}"
+        );
         if code != Code::DeadlineExceeded {
             assert!(meridian_error::chain(&found).contains("told"), "{found}");
         }
@@ -166,7 +173,10 @@ fn a_status_of_somebody_else_is_understood() {
 #[test]
 fn the_timer_of_the_transport_is_a_deadline() {
     let status = Status::from_error(Box::new(tonic::TimeoutExpired(())));
-    assert_eq!(from_status::<ReadError>(&status), ReadError::DeadlineExceeded);
+    assert_eq!(
+        from_status::<ReadError>(&status),
+        ReadError::DeadlineExceeded
+    );
 }
 
 /// See `MAX_HEADERS` of the channel: base64 adds a third.

@@ -1,0 +1,8 @@
+//! The metadata service as other processes reach it.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod conformance;
+mod harness;
+mod hostile;
+mod outages;
