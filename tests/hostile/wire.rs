@@ -112,6 +112,16 @@ impl Wire {
         &self.received
     }
 
+    /// Reads until what was received is as `wanted` wants it; false if the connection ends first.
+    pub(crate) fn receives(&mut self, wanted: impl Fn(&[u8]) -> bool) -> bool {
+        while !wanted(&self.received) {
+            if !matches!(self.fill(), Ok(1..)) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// So many bytes, or all that come before the end.
     fn take(&mut self, length: Option<usize>) -> Vec<u8> {
         while length.is_none_or(|length| self.received.len() < length) {

@@ -1,6 +1,6 @@
 //! Everything that a history may name. Little, so that commands meet; with names that begin alike,
 //! both algorithms, a blob that is also a manifest, a child that is a blob, a chain of indexes, a
-//! descriptor that lies, and more tags than fit into a sentence.
+//! descriptor that lies, and a tag that is one of a crowd.
 
 use meridian_catalog::NewManifest;
 use meridian_event::Leaf;
@@ -29,7 +29,7 @@ impl Content {
         Self {
             registries: names(&["default", "other"]),
             repositories: names(&["a", "a/b", "a-b"]),
-            tags: names(&["1", "10", "1.0", "latest"]),
+            tags: names(&["1", "10", "1.0", "latest", "t1500"]),
             blobs,
             manifests,
         }

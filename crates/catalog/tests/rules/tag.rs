@@ -149,11 +149,33 @@ fn a_manifest_that_is_put_again_during_a_sweep_shows_its_new_tags_only() {
     stage.put(one.clone().tagged(&["t00007", "t02000", "z"]));
     let shown = ["t00007", "t02000", "z"];
     assert_eq!(stage.tags("a"), shown);
+    assert_eq!(stage.resolve("a", "t02299"), None);
+    let hidden = stage.untag("a", "t02299");
+    assert_eq!(hidden, Reply::Refused(Refusal::ManifestUnknown));
+    let free = one.clone().tagged(&["t02298"]).given(Condition::Absent);
+    assert!(matches!(stage.put(free), Reply::Done { .. }));
+    assert_eq!(stage.resolve("a", "t02298"), Some(one.digest));
+    stage.untag("a", "t02298");
     while sweep(&mut stage) > 0 {
         assert_eq!(stage.tags("a"), shown);
     }
     assert_eq!(stage.usage().tags, 3);
     assert_eq!(stage.resolve("a", "t02000"), Some(one.digest));
+}
+
+#[test]
+fn a_sweep_passes_over_what_is_shown_again() {
+    let mut stage = Stage::new(SETTINGS);
+    let one = image(&[stage.upload("a", 1)]);
+    let names = many(3_500);
+    let tags: Vec<_> = names.iter().map(String::as_str).collect();
+    stage.put(one.clone().tagged(&tags));
+    stage.delete("a", one.digest);
+    stage.put(one.tagged(&tags[1_000..3_400]));
+    let hidden: Vec<_> = (0..3).map(|_| sweep(&mut stage)).collect();
+    assert_eq!(hidden, [0, 0, 100]);
+    assert!(!query::has_sweeps(&stage.store).unwrap());
+    assert_eq!(stage.usage().tags, 2_400);
 }
 
 #[test]

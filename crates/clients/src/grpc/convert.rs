@@ -6,12 +6,15 @@
 //! `meridian-proto`, and which message belongs to which call to both ends.
 
 mod collection;
-mod metadata;
+mod list;
+mod manifest;
+mod outcome;
+mod record;
 mod upload;
 
 pub use collection::{doomed, due, storage_keys, take_doomed, take_due};
 pub use meridian_proto::DecodeError;
-pub use metadata::{mounted, take_mounted};
+pub use outcome::{mounted, take_mounted};
 pub use upload::transfer_head;
 
 use meridian_oci::{Reference, RegistryName, RepositoryName};

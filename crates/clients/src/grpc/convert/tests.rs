@@ -110,7 +110,7 @@ proptest! {
         let algorithm = if sha512 { Algorithm::Sha512 } else { Algorithm::Sha256 };
         let digest = manifest.digest(algorithm);
         let put = PutManifest {
-            repository: repository.clone(),
+            repository,
             manifest,
             digest,
             tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),

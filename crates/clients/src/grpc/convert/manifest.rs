@@ -1,0 +1,121 @@
+//! Manifests, read and written.
+
+use meridian_event::Leaf;
+use meridian_oci::Manifest;
+use meridian_proto::meridian::metadata::v1 as pb;
+use meridian_proto::{DecodeError, digest, leaf, text, version};
+
+use super::Result;
+use crate::{DeleteManifest, ManifestStat, PutManifest, StoredManifest};
+
+impl From<ManifestStat> for pb::GetManifestResponse {
+    fn from(stat: ManifestStat) -> Self {
+        let leaf = Leaf {
+            digest: stat.digest,
+            size: stat.size,
+        };
+        Self {
+            manifest: Some(leaf.into()),
+            media_type: stat.media_type.to_string(),
+            version: Some(stat.version.into()),
+            content: bytes::Bytes::new(),
+        }
+    }
+}
+
+impl From<StoredManifest> for pb::GetManifestResponse {
+    fn from(manifest: StoredManifest) -> Self {
+        Self {
+            content: manifest.bytes,
+            ..manifest.stat.into()
+        }
+    }
+}
+
+impl TryFrom<pb::GetManifestResponse> for ManifestStat {
+    type Error = DecodeError;
+
+    fn try_from(value: pb::GetManifestResponse) -> Result<Self> {
+        let manifest = leaf(value.manifest, "manifest")?;
+        Ok(Self {
+            digest: manifest.digest,
+            media_type: text(&value.media_type, "media_type")?,
+            size: manifest.size,
+            version: version(value.version, "version")?,
+        })
+    }
+}
+
+impl TryFrom<pb::GetManifestResponse> for StoredManifest {
+    type Error = DecodeError;
+
+    fn try_from(value: pb::GetManifestResponse) -> Result<Self> {
+        let bytes = value.content.clone();
+        let stat = ManifestStat::try_from(value)?;
+        if bytes.len() as u64 != stat.size {
+            return Err(DecodeError::Invalid("content"));
+        }
+        Ok(Self { stat, bytes })
+    }
+}
+
+impl From<PutManifest> for pb::PutManifestRequest {
+    fn from(put: PutManifest) -> Self {
+        Self {
+            repository: Some(put.repository.into()),
+            content: put.manifest.bytes().clone(),
+            media_type: put.manifest.media_type().to_string(),
+            digest: Some(put.digest.into()),
+            tags: put.tags.iter().map(ToString::to_string).collect(),
+            condition: put.condition.map(Into::into),
+            request: Some(put.request.into()),
+        }
+    }
+}
+
+impl TryFrom<pb::PutManifestRequest> for PutManifest {
+    type Error = DecodeError;
+
+    /// Reads the manifest anew: what it names decides what is kept, so nobody else's reading will do.
+    fn try_from(value: pb::PutManifestRequest) -> Result<Self> {
+        let manifest = Manifest::parse(Some(&value.media_type), value.content)
+            .map_err(|_| DecodeError::Invalid("content"))?;
+        let digest = digest(value.digest, "digest")?;
+        if manifest.digest(digest.algorithm()) != digest {
+            return Err(DecodeError::Invalid("digest"));
+        }
+        let tags = value.tags.iter().map(|tag| text(tag, "tags"));
+        Ok(Self {
+            repository: super::repository(value.repository)?,
+            manifest,
+            digest,
+            tags: tags.collect::<Result<_>>()?,
+            condition: super::condition(value.condition)?,
+            request: super::request_id(value.request)?,
+        })
+    }
+}
+
+impl From<DeleteManifest> for pb::DeleteManifestRequest {
+    fn from(delete: DeleteManifest) -> Self {
+        Self {
+            repository: Some(delete.repository.into()),
+            reference: delete.reference.to_string(),
+            condition: delete.condition.map(Into::into),
+            request: Some(delete.request.into()),
+        }
+    }
+}
+
+impl TryFrom<pb::DeleteManifestRequest> for DeleteManifest {
+    type Error = DecodeError;
+
+    fn try_from(value: pb::DeleteManifestRequest) -> Result<Self> {
+        Ok(Self {
+            repository: super::repository(value.repository)?,
+            reference: super::reference(&value.reference)?,
+            condition: super::condition(value.condition)?,
+            request: super::request_id(value.request)?,
+        })
+    }
+}
