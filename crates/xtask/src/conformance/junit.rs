@@ -96,7 +96,7 @@ impl fmt::Display for Report {
         }
         write!(
             f,
-            "conformance: {} passed, {} failed, {} errors, {} skipped",
+            "conformance suite says: passed {}, failed {}, errors {}, skipped {}",
             self.count(Outcome::Passed),
             self.count(Outcome::Failed),
             self.count(Outcome::Error),
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(report.passed("Push "), 0);
         assert_eq!(
             report.to_string(),
-            "skipped: Push b\nconformance: 1 passed, 0 failed, 0 errors, 1 skipped"
+            "skipped: Push b\nconformance suite says: passed 1, failed 0, errors 0, skipped 1"
         );
     }
 

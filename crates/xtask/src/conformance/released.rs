@@ -36,6 +36,7 @@ pub(super) fn run(suite: Program, address: &str, reports: &Path) -> Result<()> {
         .said()?;
     let report = Report::read(&reports.join("junit.xml"))?;
     println!("{report}");
+    println!("excepted: {}", EXCEPTIONS.join(", "));
     report.verdict(&EXCEPTIONS).inspect_err(|_| {
         println!("{}{}", said.stdout, said.stderr);
     })?;
