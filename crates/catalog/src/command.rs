@@ -67,7 +67,8 @@ pub enum Command {
         /// What must hold.
         condition: Option<Condition>,
     },
-    /// Records a blob whose bytes are durable, and leases it to a repository.
+    /// Records a blob whose bytes are durable, and leases it to a repository. An object can be
+    /// named once; a blob that is recorded already keeps the object that it has.
     PutBlob {
         /// In which registry.
         registry: RegistryName,
@@ -272,7 +273,8 @@ pub enum Refusal {
     RepositoryUnknown,
     /// No such manifest, or tag.
     ManifestUnknown,
-    /// No such blob.
+    /// No such blob; or a put names an object that was named before, and whose bytes may be gone:
+    /// the blob must be uploaded again.
     BlobUnknown,
     /// The condition does not hold; this is what there is.
     ConditionFailed(#[serde(with = "crate::compact")] Option<Digest>),

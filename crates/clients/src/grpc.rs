@@ -23,7 +23,7 @@ mod metadata;
 mod upload;
 
 pub use blob::GrpcBlobs;
-pub use channel::{EndpointError, GrpcConfig, channel, configure};
+pub use channel::{EndpointError, GrpcConfig, GrpcConfigError, channel, configure};
 pub use metadata::GrpcMetadata;
 
 /// The greatest message of the metadata service, in either direction: a manifest of 4 MiB, or a

@@ -212,7 +212,8 @@ fn record<S: Write>(
     }
     turn.count_blobs(registry, |usage| {
         usage.blobs += 1;
-        usage.blob_bytes += leaf.size;
+        // No store holds so much that this wraps, but a lie about a size must not stop a replica.
+        usage.blob_bytes = usage.blob_bytes.wrapping_add(leaf.size);
     })?;
     Ok(Blob {
         size: leaf.size,

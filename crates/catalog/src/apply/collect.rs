@@ -14,27 +14,28 @@ use crate::key;
 use crate::row::Blob;
 use crate::{BlobPlace, Collect, Reply, Write};
 
-/// From how many repositories a step unlinks a blob at most. What is in more of them takes further
-/// steps; it stays condemned until then.
-const UNLINKED_PER_STEP: usize = 1000;
+/// How many links one entry removes at most. A blob that is in more repositories takes further
+/// entries; it stays condemned until then.
+const UNLINKED_PER_ENTRY: usize = 1000;
 
 /// Takes a step for each candidate.
 pub(super) fn step<S: Write>(turn: &mut Turn<'_, S>, step: &Collect) -> Result<Reply, S> {
-    let (mut objects, mut bytes) = (0, 0);
+    let (mut objects, mut bytes) = (0, 0_u64);
     match step {
         Collect::Condemn(candidates) => {
             for (registry, digest) in candidates {
                 if let Some(size) = condemn(turn, *registry, *digest)? {
                     objects += 1;
-                    bytes += size;
+                    bytes = size.saturating_add(bytes);
                 }
             }
         }
         Collect::Remove(candidates) => {
+            let mut links = UNLINKED_PER_ENTRY;
             for (registry, digest) in candidates {
-                if let Some(size) = remove(turn, *registry, *digest)? {
+                if let Some(size) = remove(turn, *registry, *digest, &mut links)? {
                     objects += 1;
-                    bytes += size;
+                    bytes = size.saturating_add(bytes);
                 }
             }
         }
@@ -70,10 +71,12 @@ fn condemn<S: Write>(
     Ok(Some(row.size))
 }
 
+/// Removes a blob, unless more than `links` have to go first.
 fn remove<S: Write>(
     turn: &mut Turn<'_, S>,
     registry: RegistryId,
     digest: Digest,
+    links: &mut usize,
 ) -> Result<Option<u64>, S> {
     let Some(mut row) = turn.read::<Blob>(&key::blob(registry, digest))? else {
         return Ok(None);
@@ -89,11 +92,12 @@ fn remove<S: Write>(
             return Ok(None);
         }
     }
-    let linked = repositories(turn.store(), registry, digest, "", UNLINKED_PER_STEP)?;
+    let linked = repositories(turn.store(), registry, digest, "", *links)?;
     for repository in &linked {
         blob::unlink(turn, registry, repository, digest)?;
     }
-    if linked.len() == UNLINKED_PER_STEP {
+    *links -= linked.len();
+    if *links == 0 {
         return Ok(None);
     }
     blob::look_at(turn, registry, digest, &mut row, None)?;
@@ -103,7 +107,7 @@ fn remove<S: Write>(
     }
     turn.count_blobs(registry, |usage| {
         usage.blobs -= 1;
-        usage.blob_bytes -= row.size;
+        usage.blob_bytes = usage.blob_bytes.wrapping_sub(row.size);
     })?;
     Ok(Some(row.size))
 }

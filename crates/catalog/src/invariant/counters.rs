@@ -74,7 +74,7 @@ fn recount(census: &Census) -> (BTreeMap<Place, Repository>, BTreeMap<RegistryId
     for ((registry, _), blob) in &census.blobs {
         let usage = usage.entry(*registry).or_default();
         usage.blobs += 1;
-        usage.blob_bytes += blob.size;
+        usage.blob_bytes = usage.blob_bytes.wrapping_add(blob.size);
     }
     for (registry, _) in repositories.keys() {
         usage.entry(*registry).or_default().repositories += 1;

@@ -98,6 +98,21 @@ fn a_blob_of_another_size_is_refused() {
 }
 
 #[test]
+fn sizes_that_cannot_be_do_not_stop_the_region() {
+    let mut stage = Stage::new(SETTINGS);
+    let huge = [1, 2, 3].map(|number| Leaf {
+        size: u64::MAX,
+        ..blob(number)
+    });
+    for (leaf, generation) in huge.into_iter().zip(1..) {
+        stage.done(put_blob("a", leaf, BlobPlace::Stored(object(generation))));
+    }
+    stage.now += 1_000;
+    assert_eq!((stage.condemn(&huge), stage.remove(&huge)), (3, 3));
+    assert_eq!(stage.usage(), meridian_catalog::Usage::default());
+}
+
+#[test]
 fn a_blob_is_mounted_from_where_it_is() {
     let mut stage = Stage::new(SETTINGS);
     let leaf = stage.upload("a", 5);

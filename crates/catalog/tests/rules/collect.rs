@@ -200,6 +200,7 @@ fn a_blob_in_a_great_many_repositories_goes_in_several_steps() {
     assert_eq!(stage.usage().repositories, 700);
     let mut undecided = stage.clone();
     assert_eq!(stage.remove(&[leaf]), 1);
+    assert_eq!(stage.doomed(), [object(5)].into());
     assert_eq!(stage.usage(), meridian_catalog::Usage::default());
     // Where it is still linked, it may still be taken.
     assert!(undecided.has_blob("r999", leaf.digest));

@@ -97,12 +97,16 @@ impl Caller {
         self.budget.deposit();
         let end = Instant::now() + self.deadline;
         let mut pause = FIRST_PAUSE;
+        // Says more than that the time was over when it was tried again.
+        let mut last = None;
         loop {
             let outcome = timeout_at(end, attempt(end - Instant::now())).await;
             let error = match outcome {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(error)) => error,
-                Err(_elapsed) => return Err(E::on_the_way(ReadError::DeadlineExceeded)),
+                Err(_elapsed) => {
+                    return Err(last.unwrap_or_else(|| E::on_the_way(ReadError::DeadlineExceeded)));
+                }
             };
             let Some(wait) = worth_repeating(&error).filter(|_| repeat == Repeat::Yes) else {
                 return Err(error);
@@ -114,6 +118,7 @@ impl Caller {
             tracing::debug!(error = meridian_error::chain(&error), "a call is repeated");
             tokio::time::sleep(wait).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+            last = Some(error);
         }
     }
 }

@@ -21,7 +21,11 @@ const CONNECTION_WINDOW: u32 = 256 * STREAM_WINDOW;
 /// [`MAX_DESCRIPTORS`](meridian_oci::MAX_DESCRIPTORS) of them, each of 70 bytes before base64.
 const MAX_HEADERS: u32 = 2 * 1024 * 1024;
 
-/// How a service of ours is called.
+/// Shorter is never, longer overflows somewhere.
+const SHORTEST: Duration = Duration::from_millis(10);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// How a service of ours is called. Check [`faults`](Self::faults) before use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GrpcConfig {
@@ -43,6 +47,14 @@ pub struct GrpcConfig {
     /// How long it may take to say so; then its connection is given up, with all calls over it.
     #[serde(with = "humantime_serde")]
     pub ping_timeout: Duration,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{setting} is {value:?}; set it between {SHORTEST:?} and 1d")]
+pub struct GrpcConfigError {
+    setting: &'static str,
+    value: Duration,
 }
 
 /// Why a text does not say where a service is.
@@ -93,6 +105,33 @@ impl Default for GrpcConfig {
     }
 }
 
+impl GrpcConfig {
+    /// Everything that is wrong with it.
+    #[must_use]
+    pub fn faults(&self) -> Vec<GrpcConfigError> {
+        let settings = [
+            ("connect_timeout", self.connect_timeout),
+            ("deadline", self.deadline),
+            ("stall_timeout", self.stall_timeout),
+            ("ping_every", self.ping_every),
+            ("ping_timeout", self.ping_timeout),
+        ];
+        settings
+            .into_iter()
+            .filter(|(_, value)| !(SHORTEST..=LONGEST).contains(value))
+            .map(|(setting, value)| GrpcConfigError { setting, value })
+            .collect()
+    }
+}
+
+// === impl GrpcConfigError ===
+
+impl Classify for GrpcConfigError {
+    fn code(&self) -> Code {
+        Code::InvalidArgument
+    }
+}
+
 // === impl EndpointError ===
 
 impl Classify for EndpointError {
@@ -104,6 +143,20 @@ impl Classify for EndpointError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_fault_is_named() {
+        let config = GrpcConfig::default();
+        assert!(config.faults().is_empty());
+        let config = GrpcConfig {
+            deadline: Duration::MAX,
+            ping_every: Duration::ZERO,
+            ..config
+        };
+        let faults: Vec<_> = config.faults().iter().map(ToString::to_string).collect();
+        assert_eq!(faults.len(), 2);
+        assert_eq!(faults[1], "ping_every is 0ns; set it between 10ms and 1d");
+    }
 
     #[tokio::test]
     async fn an_endpoint_is_a_host_and_a_port() {

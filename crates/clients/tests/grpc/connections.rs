@@ -9,7 +9,7 @@ use meridian_error::{Classify, Code};
 use meridian_oci::Algorithm;
 use meridian_proto::meridian::metadata::v1 as pb;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tonic::Response;
 
@@ -17,9 +17,10 @@ use super::harness::{ScriptedMetadata, config, repository};
 
 #[tokio::test]
 async fn nobody_listens() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound, so that nobody else gets the port, but not listened on.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let endpoint = format!("http://{}", socket.local_addr().unwrap());
     let config = GrpcConfig {
         deadline: Duration::from_millis(500),
         ..config()

@@ -11,6 +11,7 @@ use meridian_error::{Classify, Code};
 use meridian_eventlog::MemoryEventLog;
 use meridian_metadata_service::GRPC_SERVICE;
 use meridian_oci::{Algorithm, Digest};
+use tokio::net::TcpSocket;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -38,7 +39,12 @@ async fn a_write_outlives_a_restart() {
     let events = Arc::new(MemoryEventLog::default());
     let clock = Arc::new(ManualClock::at(1_700_000_000_000));
     let life = Life::new(folder.path(), Arc::clone(&events), Arc::clone(&clock)).await;
-    let address = life.serve(any());
+    // Keeps the port for us while nobody listens on it.
+    let held = TcpSocket::new_v4().unwrap();
+    held.set_reuseaddr(true).unwrap();
+    held.bind(any()).unwrap();
+    let address = held.local_addr().unwrap();
+    assert_eq!(life.serve(address), address);
     let client = client(address);
     let first = client.put_blob(put(1)).await.unwrap();
     life.stop().await;
@@ -52,7 +58,6 @@ async fn a_write_outlives_a_restart() {
     assert_eq!(error.code(), Code::Unavailable, "{error}");
 
     let (write, again) = tokio::join!(client.put_blob(put(2)), async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
         let life = Life::new(folder.path(), events, clock).await;
         assert_eq!(life.serve(address), address);
         life
