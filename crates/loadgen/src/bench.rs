@@ -160,15 +160,13 @@ impl Bench {
         self.tracer.is_some()
     }
 
-    /// Runs all workloads of the plan; `each` sees every row as soon as it is there.
-    pub(crate) async fn run(&mut self, each: &mut (dyn FnMut(&Row) + Send)) -> Vec<Row> {
-        let mut rows = Vec::new();
+    /// Runs all workloads of the plan; `each` is given every row as soon as it is there.
+    pub(crate) async fn run(&mut self, each: &mut (dyn FnMut(Row) + Send)) {
         for workload in self.plan.workloads.clone() {
             for cases in self.groups(workload) {
-                rows.extend(self.group(workload, cases, each).await);
+                self.group(workload, cases, each).await;
             }
         }
-        rows
     }
 
     /// The selected cases of a workload, those together that share servers.
@@ -184,6 +182,7 @@ impl Bench {
             .filter(|(_, name)| is_selected(name, &self.plan.cases))
             .collect();
         match workload.about().fresh {
+            _ if selected.is_empty() => Vec::new(),
             Fresh::Workload => vec![selected],
             Fresh::Case | Fresh::Block => selected.into_iter().map(|case| vec![case]).collect(),
         }
@@ -194,9 +193,8 @@ impl Bench {
         &mut self,
         workload: &'static dyn Workload,
         cases: Vec<(usize, String)>,
-        each: &mut (dyn FnMut(&Row) + Send),
-    ) -> Vec<Row> {
-        let mut rows = Vec::new();
+        each: &mut (dyn FnMut(Row) + Send),
+    ) {
         let mut stage = Stage::new(self, workload);
         let opened = stage.open().await;
         for (case, name) in cases {
@@ -217,14 +215,12 @@ impl Bench {
                 Err(error) => vec![self.failed(workload, &name, &chain(error))],
             };
             stage.retire(case);
-            measured.iter().for_each(&mut *each);
-            rows.extend(measured);
+            measured.into_iter().for_each(&mut *each);
         }
         if let Err(error) = stage.close().await {
             self.progress.say(format_args!("  {}", chain(&error)));
         }
         self.settle();
-        rows
     }
 
     fn failed(&self, workload: &dyn Workload, case: &str, error: &str) -> Row {

@@ -2,9 +2,9 @@
 //!
 //! SHA-256 of 64 MiB and 20 times 4 KiB with fdatasync, run between blocks while the servers are
 //! idle, on the servers' CPU. If its cost moves between the blocks of a pair, the pair compares
-//! two machines. While it runs, a task waits for a CPU only if somebody else runs as well; what the
-//! servers used meanwhile, to finish what they began, is taken off, and the rest is pressure from
-//! outside.
+//! two machines. While it hashes, a task waits for a CPU only if somebody else runs as well; what
+//! the servers used meanwhile, to finish what they began, is taken off, and the rest is pressure
+//! from outside. (While it syncs, it waits for the kernel's own threads.)
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -35,8 +35,8 @@ pub(crate) struct Song {
     pub(crate) hash_ms: f64,
     /// One fdatasync after 4 KiB, ms, the median.
     pub(crate) sync_ms: f64,
-    /// Share of the time in which some task waited for a CPU, less what the servers used; nothing
-    /// if the kernel cannot tell.
+    /// Share of the hashing in which some task waited for a CPU, less what the servers used;
+    /// nothing if the kernel cannot tell.
     pub(crate) pressure: Option<f64>,
 }
 
@@ -61,22 +61,21 @@ impl Canary {
     }
 
     fn sing_here(&mut self, servers: impl Fn() -> Duration) -> io::Result<Song> {
-        let used = servers();
-        let (start, pressure) = (Instant::now(), Pressure::now());
+        let (used, pressure) = (servers(), Pressure::now());
+        let start = Instant::now();
         let digest = Digest::of(self.noise.bytes());
         let hash = start.elapsed();
         std::hint::black_box(digest);
+        let waited = Pressure::now()
+            .zip(pressure)
+            .map(|(now, then)| now.since(then));
+        let used = servers().saturating_sub(used);
+        let outside = |it: Duration| it.saturating_sub(used).as_secs_f64() / hash.as_secs_f64();
         let mut syncs = (0..SYNCS)
             .map(|_| self.sync().map(millis))
             .collect::<io::Result<Vec<f64>>>()?;
         self.file.rewind()?;
         self.file.set_len(0)?;
-        let waited = Pressure::now()
-            .zip(pressure)
-            .map(|(now, then)| now.since(then));
-        let elapsed = start.elapsed();
-        let used = servers().saturating_sub(used);
-        let outside = |it: Duration| it.saturating_sub(used).as_secs_f64() / elapsed.as_secs_f64();
         Ok(Song {
             hash_ms: millis(hash),
             sync_ms: median(&mut syncs).unwrap_or(0.0),

@@ -15,6 +15,8 @@ pub(crate) use run::run;
 pub(crate) enum CommandError {
     #[error("there is no workload {0}; `loadgen list` names them")]
     UnknownWorkload(String),
+    #[error("no case is called so; `loadgen list` names them")]
+    NoCase,
     #[error(transparent)]
     Load(#[from] crate::workload::LoadError),
     #[error("not done within {} s", .0.as_secs())]

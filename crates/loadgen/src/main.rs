@@ -20,6 +20,7 @@ mod statistics;
 mod workload;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -54,12 +55,16 @@ async fn execute(command: Command) -> Result<(), CommandError> {
     }
 }
 
-/// The command as it was given, for the report, with the program's name without its folder.
+/// The command as it was given, for the report, without the folders of this machine.
 fn command_line() -> String {
-    let mut words: Vec<String> = std::env::args().collect();
-    if let Some(program) = words.first_mut() {
-        *program = "loadgen".to_owned();
-    }
+    let without_folders = |word: String| {
+        let path = Path::new(&word);
+        match path.file_name() {
+            Some(name) if path.is_absolute() => name.to_string_lossy().into_owned(),
+            _ => word,
+        }
+    };
+    let words: Vec<String> = std::env::args().map(without_folders).collect();
     words.join(" ")
 }
 

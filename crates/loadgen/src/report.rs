@@ -23,16 +23,10 @@ use crate::canary::Song;
 use crate::statistics::median;
 use summary::{Line, lines};
 
-/// A whole bench.
-#[derive(Serialize)]
+/// A bench as far as it has come.
 pub(crate) struct Report {
-    #[serde(flatten)]
-    pub(crate) header: Header,
-    /// Where the servers' CPU time was read.
-    pub(crate) cpu_source: &'static str,
-    /// CPU seconds that SHA-256 of one GB takes here: the floor of every push.
-    pub(crate) hash_s_per_gb: Option<f64>,
-    pub(crate) rows: Vec<Section>,
+    header: Header,
+    rows: Vec<Section>,
 }
 
 /// A row with its summary.
@@ -43,23 +37,37 @@ pub(crate) struct Section {
     summary: Vec<Line>,
 }
 
+/// What is written.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    header: &'a Header,
+    /// Where the servers' CPU time was read.
+    cpu_source: &'static str,
+    /// CPU seconds that SHA-256 of one GB takes here: the floor of every push.
+    hash_s_per_gb: Option<f64>,
+    rows: &'a [Section],
+}
+
 // === impl Report ===
 
 impl Report {
-    pub(crate) fn new(header: Header, rows: Vec<Row>) -> Self {
-        let section = |row: Row| Section {
-            summary: lines(&row),
-            row,
-        };
-        let pairs = || rows.iter().flat_map(|row| &row.pairs);
-        let songs = pairs().flat_map(|pair| &pair.canaries);
-        let mut hashes: Vec<f64> = songs.map(Song::hash_s_per_gb).collect();
+    pub(crate) fn new(header: Header) -> Self {
         Self {
             header,
-            cpu_source: pairs().next().map_or("nowhere", |it| it.ours.cpu_source),
-            hash_s_per_gb: median(&mut hashes),
-            rows: rows.into_iter().map(section).collect(),
+            rows: Vec::new(),
         }
+    }
+
+    pub(crate) fn add(&mut self, row: Row) {
+        self.rows.push(Section {
+            summary: lines(&row),
+            row,
+        });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// Whether every row was measured and verified.
@@ -68,14 +76,27 @@ impl Report {
         self.rows.iter().all(verified)
     }
 
-    /// Writes `bench.json` and `bench.md` into `folder`.
+    /// Writes `bench.json` and `bench.md` into `folder`, over those of earlier.
     pub(crate) fn save(&self, folder: &Path) -> io::Result<()> {
+        let document = self.document();
         let mut json = BufWriter::new(File::create(folder.join("bench.json"))?);
-        serde_json::to_writer_pretty(&mut json, self)?;
+        serde_json::to_writer_pretty(&mut json, &document)?;
         json.write_all(b"\n")?;
         json.flush()?;
         let mut page = BufWriter::new(File::create(folder.join("bench.md"))?);
-        markdown::write(&mut page, self)?;
+        markdown::write(&mut page, &document)?;
         page.flush()
+    }
+
+    fn document(&self) -> Document<'_> {
+        let pairs = || self.rows.iter().flat_map(|section| &section.row.pairs);
+        let songs = pairs().flat_map(|pair| &pair.canaries);
+        let mut hashes: Vec<f64> = songs.map(Song::hash_s_per_gb).collect();
+        Document {
+            header: &self.header,
+            cpu_source: pairs().next().map_or("nowhere", |it| it.ours.cpu_source),
+            hash_s_per_gb: median(&mut hashes),
+            rows: &self.rows,
+        }
     }
 }

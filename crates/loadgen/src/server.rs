@@ -126,7 +126,8 @@ impl Server {
             Some(tracer) => tracer.around(&prepared),
             None => prepared.command(),
         };
-        let output = File::create(&log).map_err(prepare(&log))?;
+        let append = File::options().create(true).append(true).open(&log);
+        let output = append.map_err(prepare(&log))?;
         let errors = output.try_clone().map_err(prepare(&log))?;
         command
             .stdin(Stdio::null())

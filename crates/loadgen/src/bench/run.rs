@@ -29,7 +29,7 @@ pub(super) struct Run<'a> {
 // === impl Run ===
 
 impl Run<'_> {
-    /// The rows of this case. A failure stands in the last one.
+    /// The rows of this case. A failure stands in each: what was not verified proves nothing.
     pub(super) async fn rows(mut self, name: &str) -> Vec<Row> {
         let mut rows = vec![Row::new(self.workload, name, None)];
         if let Err(error) = self.measure(&mut rows).await {

@@ -5,7 +5,7 @@ use std::io;
 use meridian_clock::{Clock, SystemClock};
 
 use super::{CommandError, block_length};
-use crate::bench::{Bench, Gate, Plan, Sides};
+use crate::bench::{Bench, Gate, Plan, Row, Sides};
 use crate::cli::BenchArgs;
 use crate::progress::Progress;
 use crate::report::{Header, Report, write_row};
@@ -17,17 +17,22 @@ pub(crate) async fn bench(arguments: BenchArgs, command: String) -> Result<(), C
     let out = arguments.out.clone();
     let mut bench = Bench::new(plan(arguments)?, Progress { shown: true }).await?;
     let header = Header::of(&bench, command, now()).await;
-    let mut show = |row: &_| {
-        // The rows are in the report as well.
-        let _closed = write_row(&mut io::stdout().lock(), row);
+    let mut report = Report::new(header);
+    let mut saved = Ok(());
+    let mut take = |row: Row| {
+        // Whoever closed the terminal still finds the row in the report.
+        let _closed = write_row(&mut io::stdout().lock(), &row);
+        report.add(row);
+        if saved.is_ok() {
+            saved = report.save(&out);
+        }
     };
-    let rows = bench.run(&mut show).await;
-    let report = Report::new(header, rows);
-    report.save(&out)?;
-    if report.is_whole() {
-        Ok(())
-    } else {
-        Err(CommandError::Incomplete)
+    bench.run(&mut take).await;
+    saved?;
+    match (report.is_empty(), report.is_whole()) {
+        (true, _) => Err(CommandError::NoCase),
+        (false, true) => Ok(()),
+        (false, false) => Err(CommandError::Incomplete),
     }
 }
 

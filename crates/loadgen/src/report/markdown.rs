@@ -4,27 +4,27 @@ use std::io::{self, Write};
 
 use super::summary::notes;
 use super::table::{number, ratio, targets, title};
-use super::{Report, Section};
+use super::{Document, Section};
 use crate::bench::Outcome;
 
-pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
+pub(super) fn write(out: &mut impl Write, report: &Document<'_>) -> io::Result<()> {
     head(out, report)?;
     writeln!(
         out,
         "| | case | metric | ours | peer | ours / peer (95 %) | target |"
     )?;
     writeln!(out, "|---|---|---|--:|--:|---|---|")?;
-    for section in &report.rows {
+    for section in report.rows {
         rows(out, section)?;
     }
     writeln!(out)?;
-    for section in &report.rows {
+    for section in report.rows {
         remarks(out, section)?;
     }
     Ok(())
 }
 
-fn head(out: &mut impl Write, report: &Report) -> io::Result<()> {
+fn head(out: &mut impl Write, report: &Document<'_>) -> io::Result<()> {
     let header = &report.header;
     let machine = &header.machine;
     writeln!(out, "Made by `{}` on {}.\n", header.command, header.began)?;
