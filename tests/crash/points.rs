@@ -32,6 +32,7 @@ const POINTS: &[(&str, u64)] = &[
     ("fe.put.before_commit", 5),
     ("gc.after_begin_delete_before_physical", 1),
     ("gc.after_condemn_commit", 1),
+    ("gc.after_doom_before_physical", 1),
     ("gc.after_physical_before_done", 1),
     ("gc.after_scan", 2),
     ("gc.before_begin_delete", 1),
@@ -68,7 +69,6 @@ const SWITCHES: &[&str] = &[
     "blob.skip_dir_sync",
     "blob.skip_file_sync",
     "eventlog.skip_sync",
-    "meta.skip_log_sync",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,8 +78,9 @@ async fn whatever_was_acknowledged_survives_an_end_at_each_crash_point() {
     for (number, (point, hit)) in POINTS.iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
         let is_vote = point.starts_with("meta.vote");
+        let is_sweep = point.starts_with("gc.after_doom");
         let ledger = Arc::new(Mutex::new(Ledger::collecting()));
-        let calm = DevBuilder::new(folder.path())
+        let mut calm = DevBuilder::new(folder.path())
             // Everything that nothing needs is collected at once.
             .env("MERIDIAN_METADATA__RETENTION__LEASE", "1s")
             .env("MERIDIAN_METADATA__RETENTION__GRACE", "100ms")
@@ -90,6 +91,19 @@ async fn whatever_was_acknowledged_survives_an_end_at_each_crash_point() {
             let dev = calm.start();
             let client = dev.client();
             workload::run(&client, &ledger, seed, 2, 5).await;
+            dev.kill();
+        }
+        if is_sweep {
+            calm = calm
+                .env("MERIDIAN_BLOB__UPLOADS__IDLE_EXPIRY", "2s")
+                .env("MERIDIAN_BLOB__COLLECTION__SWEEP_INTERVAL", "200ms");
+            // A sweep finds what a former life began and nobody goes on with.
+            let dev = calm.start();
+            let client = dev.client();
+            let session = client.start_upload("team/abandoned").await.unwrap();
+            let chunk = vec![7; 100_000];
+            let answer = client.send(reqwest::Method::PATCH, &session, &[], chunk).await;
+            answer.unwrap().expect(202);
             dev.kill();
         }
         let armed = calm

@@ -28,7 +28,7 @@ async fn nothing_acknowledged_is_missing_after_a_power_cut() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "kills processes for minutes: `cargo xtask crash` runs it"]
 async fn without_the_sync_of_the_log_a_power_cut_loses_something() {
-    loses("meta.skip_log_sync").await;
+    loses("eventlog.skip_sync").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -141,6 +141,21 @@ impl DiskEventLog {
         share.map_err(|_| Outage::Closed)
     }
 
+    /// Deletes the oldest segments of a topic as long as all of their records lie before the offsets
+    /// given, one for each shard. What of those records shares a segment with later ones stays.
+    ///
+    /// For owners who know what they need no more; who does not, leaves it to retention.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such topic, or a file cannot be deleted: then it may be tried again.
+    pub async fn trim(&self, topic: &Topic, before: Vec<u64>) -> Result<(), ReadError> {
+        let stream = self.directory.get(topic)?;
+        let trimming = tokio::task::spawn_blocking(move || stream.trim(&before));
+        let trimmed = trimming.await.map_err(|_| Outage::Closed)?;
+        trimmed.map_err(|error| Outage::Unavailable(Arc::new(error)).into())
+    }
+
     fn send(&self, command: Command) -> Result<(), Outage> {
         let commands = self.commands.as_ref().ok_or(Outage::Closed)?;
         commands.try_send(command).map_err(|_| Outage::Closed)

@@ -59,17 +59,14 @@ impl Group {
             longest: config.group_commit_linger,
             enough: ENOUGH,
         };
-        let (opened, log) = {
+        let log = LogStore::open(folder, linger, Arc::clone(&clock)).await?;
+        let (machine, states) = {
             let folder = folder.to_owned();
-            let open = move || {
-                let log = LogStore::open(&folder, linger)?;
-                Ok::<_, io::Error>((StateMachine::open(folder)?, log))
-            };
-            let opened = tokio::task::spawn_blocking(open).await;
+            let opened = tokio::task::spawn_blocking(move || StateMachine::open(folder)).await;
             opened.map_err(io::Error::other)??
         };
-        let (machine, states) = opened;
-        let settings = raft::config(identity.region.as_str(), config.snapshot_entries).map_err(io::Error::other)?;
+        let settings = raft::config(identity.region.as_str(), config.snapshot_entries)
+            .map_err(io::Error::other)?;
         let raft = Raft::new(identity.node, settings, Alone, log.clone(), machine).await;
         let raft = raft.map_err(io::Error::other)?;
         let group = Self {
@@ -131,7 +128,10 @@ impl Group {
                 Ok(Ok(written)) => return Ok(written.response().clone()),
                 Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
                     // A leader that was just elected says so until its lease is confirmed.
-                    if timeout_at(deadline, tokio::time::sleep(SETTLING)).await.is_err() {
+                    if timeout_at(deadline, tokio::time::sleep(SETTLING))
+                        .await
+                        .is_err()
+                    {
                         return Err(unavailable("no leader is known"));
                     }
                     entry.millis = self.clock.now_millis();

@@ -4,6 +4,8 @@
 //! the modules below, and the network between members comes with the first second member.
 
 pub(crate) mod codec;
+pub(crate) mod log_held;
+pub(crate) mod log_record;
 pub(crate) mod log_store;
 pub(crate) mod log_writer;
 pub(crate) mod network;
@@ -30,8 +32,7 @@ pub(crate) type LogId = openraft::type_config::alias::LogIdOf<TypeConfig>;
 pub(crate) type Vote = openraft::type_config::alias::VoteOf<TypeConfig>;
 pub(crate) type Membership = openraft::type_config::alias::StoredMembershipOf<TypeConfig>;
 pub(crate) type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<TypeConfig>;
-pub(crate) type Snapshot =
-    openraft::type_config::alias::SnapshotOf<TypeConfig, snapshot::Image>;
+pub(crate) type Snapshot = openraft::type_config::alias::SnapshotOf<TypeConfig, snapshot::Image>;
 pub(crate) type IoFlushed = openraft::storage::IOFlushed<TypeConfig>;
 
 /// The protocol's settings: a region's own network, and disks that sync in milliseconds.

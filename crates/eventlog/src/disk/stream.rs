@@ -136,12 +136,27 @@ impl Stream {
 
     /// Deletes the oldest segments while they are too many or too old. The newest one stays.
     pub(super) fn retain(&self, config: &DiskConfig, now_millis: u64) -> io::Result<()> {
+        self.delete_while(|segments| is_due(segments, config, now_millis))
+    }
+
+    /// Deletes the oldest segments while all of their records lie before the offset given for their
+    /// shard. The newest one stays.
+    pub(super) fn trim(&self, before: &[u64]) -> io::Result<()> {
+        self.delete_while(|segments| {
+            segments.get(1).is_some_and(|second| {
+                let mut shards = second.bases.iter().zip(before);
+                second.bases.len() == before.len() && shards.all(|(base, before)| base <= before)
+            })
+        })
+    }
+
+    fn delete_while(&self, is_due: impl Fn(&VecDeque<Arc<Segment>>) -> bool) -> io::Result<()> {
         let mut segments = self
             .segments
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         let mut deleted = false;
-        while segments.len() > 1 && is_due(&segments, config, now_millis) {
+        while segments.len() > 1 && is_due(&segments) {
             let Some(oldest) = segments.front() else {
                 break;
             };

@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use meridian_clock::ManualClock;
 use meridian_eventlog::{
-    Bounds, DiskConfig, DiskEventLog, EventLog, ReadError, Record, ShardBatch,
+    Bounds, DiskConfig, DiskEventLog, EventLog, ReadError, ReadLimits, Record, ShardBatch,
 };
 use tokio::task::JoinSet;
 
-use super::folder::{NO_WAIT, append, open, open_at, segment_size, sizes, topic};
+use super::folder::{NO_WAIT, SHARDS, append, open, open_at, segment_size, sizes, topic};
 
 fn kibibyte(shard: u16, n: u64) -> Vec<ShardBatch> {
     let records = vec![Record::new(n.to_string(), vec![7; 1 << 10])];
@@ -134,4 +134,51 @@ async fn a_reader_at_the_low_watermark_gets_records_or_is_told() {
     }
     assert!(read > 0);
     assert!(bounds(&log, 0).await.low > 350);
+}
+
+#[tokio::test]
+async fn a_trim_takes_whole_segments_before_an_offset_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    let log = open_at(folder.path(), segment_size(4), &clock).await;
+    let shards = usize::from(SHARDS);
+    for n in 0..30 {
+        append(&log, kibibyte(0, n)).await;
+    }
+    let before = |offset| {
+        let mut before = vec![0; shards];
+        before[0] = offset;
+        before
+    };
+    log.trim(&topic(), before(0)).await.unwrap();
+    assert_eq!(bounds(&log, 0).await, Bounds { low: 0, high: 30 });
+    log.trim(&topic(), before(14)).await.unwrap();
+    let low = bounds(&log, 0).await.low;
+    assert!((10..=14).contains(&low), "{low}");
+    log.trim(&topic(), before(30)).await.unwrap();
+    let low = bounds(&log, 0).await.low;
+    assert!((25..30).contains(&low), "the newest segment stays: {low}");
+    // Offsets for another number of shards delete nothing.
+    log.trim(&topic(), vec![u64::MAX]).await.unwrap();
+    assert_eq!(bounds(&log, 0).await.low, low);
+}
+
+#[tokio::test]
+async fn a_read_whose_room_ends_with_a_segment_brings_what_fitted() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    let log = open_at(folder.path(), segment_size(4), &clock).await;
+    for n in 0..9 {
+        append(&log, kibibyte(0, n)).await;
+    }
+    for kib in 1..10 {
+        let limits = ReadLimits {
+            bytes: kib << 10,
+            ..NO_WAIT
+        };
+        let records = log.read(&topic(), 0, 0, limits).await.unwrap();
+        let offsets: Vec<u64> = records.iter().map(|stored| stored.offset).collect();
+        assert_eq!(offsets, (0..offsets.len() as u64).collect::<Vec<_>>());
+        assert!(!offsets.is_empty());
+    }
 }

@@ -1,77 +1,99 @@
 //! The Raft log, for openraft.
 //!
-//! Owns the tail of the log in memory and the reading of what is older from disk. An appended
-//! entry can be read at once, from memory, and is reported when a sync covers it (`log_writer`).
-//! The tail is bounded in bytes: entries carry manifests, and some of them are megabytes.
+//! Owns the way between openraft and the disk: an appended entry can be read at once, from memory
+//! (`log_held`), and is reported when a sync covers it (`log_writer`). The file is a topic of the
+//! embedded event log, whose segments, checksums and recovery serve both (`log_record`).
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, Range, RangeBounds};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use bytesize::ByteSize;
 use futures::Stream;
+use meridian_clock::Clock;
+use meridian_eventlog::{DiskConfig, DiskEventLog, EventLog, ReadError, ReadLimits, Topic};
 use openraft::storage::{LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
-use redb::{Database, ReadableDatabase, ReadableTable};
 
-use crate::raft::log_writer::{LOG, Linger, LogWriter, META, Request};
-use crate::raft::{IoFlushed, LogId, RaftEntry, TypeConfig, Vote, codec};
-
-/// Bytes of entries kept in memory. What was just appended is read once by each follower and once
-/// to be applied; older entries are read from disk.
-const TAIL_BYTES: usize = 32 << 20;
+use crate::raft::log_held::{Held, Source};
+use crate::raft::log_writer::{Linger, LogFile, LogWriter, Request};
+use crate::raft::{IoFlushed, LogId, RaftEntry, TypeConfig, Vote, codec, log_record};
 
 /// Bytes of entries handed out at once, to be sent to a follower or applied.
 const READ_BYTES: usize = 8 << 20;
 
-/// Bytes that the database may cache. The tail is cached here already.
-const CACHE_BYTES: usize = 16 << 20;
+/// Records read at once.
+const READ_RECORDS: usize = 4_096;
 
 /// The log of one member. Clones share it.
 #[derive(Clone)]
 pub(crate) struct LogStore {
-    db: Arc<Database>,
+    disk: Arc<DiskEventLog>,
+    topic: Topic,
     writer: LogWriter,
     held: Arc<Mutex<Held>>,
 }
 
-fn begin_of(range: &impl RangeBounds<u64>) -> u64 {
-    match range.start_bound() {
+/// From the first index of a range to the one after its last.
+fn indexes(range: &impl RangeBounds<u64>) -> Range<u64> {
+    let begin = match range.start_bound() {
         Bound::Included(begin) => *begin,
         Bound::Excluded(before) => before + 1,
         Bound::Unbounded => 0,
-    }
+    };
+    let end = match range.end_bound() {
+        Bound::Included(last) => last.saturating_add(1),
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => u64::MAX,
+    };
+    begin..end
 }
 
-/// What is known without a look at the disk.
-#[derive(Default)]
-struct Held {
-    tail: BTreeMap<u64, (RaftEntry, usize)>,
-    tail_bytes: usize,
-    last: Option<LogId>,
-    purged: Option<LogId>,
-    vote: Option<Vote>,
-    committed: Option<LogId>,
+const fn limits(bytes: usize) -> ReadLimits {
+    ReadLimits {
+        records: READ_RECORDS,
+        bytes,
+        wait: Duration::ZERO,
+    }
 }
 
 // === impl LogStore ===
 
 impl LogStore {
     /// Opens the log in `folder`, or begins it.
-    pub(crate) fn open(folder: &Path, linger: Linger) -> io::Result<Self> {
-        let path = folder.join("log.redb");
-        let db = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create(path)
+    pub(crate) async fn open(
+        folder: &Path,
+        linger: Linger,
+        clock: Arc<dyn Clock>,
+    ) -> io::Result<Self> {
+        // What is needed no more is deleted after a purge, and nothing else ever is.
+        let keep_all = DiskConfig {
+            retention_size: ByteSize(u64::MAX),
+            retention_age: Duration::MAX,
+            ..DiskConfig::default()
+        };
+        let disk = DiskEventLog::open(folder.join("log"), keep_all, clock).await;
+        let disk = Arc::new(disk.map_err(io::Error::other)?);
+        let topic: Topic = "raft".parse().map_err(io::Error::other)?;
+        disk.create_topic(&topic, 1)
+            .await
             .map_err(io::Error::other)?;
-        let held = Held::load(&db)?;
-        let db = Arc::new(db);
+        let held = replay(&disk, &topic).await?;
+        let vote = held.vote.as_ref().map(codec::encode).transpose()?;
+        let committed = held.committed.as_ref().map(codec::encode).transpose()?;
+        let held = Arc::new(Mutex::new(held));
+        let file = LogFile {
+            disk: Arc::clone(&disk),
+            topic: topic.clone(),
+        };
         Ok(Self {
-            writer: LogWriter::start(Arc::clone(&db), linger)?,
-            db,
-            held: Arc::new(Mutex::new(held)),
+            writer: LogWriter::start(file, Arc::clone(&held), vote, committed, linger),
+            disk,
+            topic,
+            held,
         })
     }
 
@@ -85,54 +107,77 @@ impl LogStore {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, begin: u64, end: Bound<u64>) -> io::Result<Vec<RaftEntry>> {
-        let mut found = Vec::new();
-        let is_empty = match end {
-            Bound::Included(end) => begin > end,
-            Bound::Excluded(end) => begin >= end,
-            Bound::Unbounded => false,
-        };
-        if is_empty {
-            return Ok(found);
-        }
-        let mut bytes = 0;
-        let first_held = {
-            let held = self.held();
-            let first = held.tail.first_key_value().map(|(index, _)| *index);
-            if first.is_some_and(|first| first <= begin) {
-                for (entry, size) in held.tail.range((Bound::Included(begin), end)).map(|x| x.1) {
-                    found.push(entry.clone());
-                    bytes += size;
-                    if bytes > READ_BYTES {
-                        break;
-                    }
-                }
-                return Ok(found);
+    /// The first entries of a range: about [`READ_BYTES`] of them, and none only if there is none.
+    async fn read(&self, range: Range<u64>) -> io::Result<Vec<RaftEntry>> {
+        loop {
+            let (source, purged) = {
+                let held = self.held();
+                (held.source(range.clone(), READ_BYTES), held.purged)
+            };
+            let places = match source {
+                Source::Memory(entries) => return Ok(entries),
+                Source::Disk(places) => places,
+            };
+            if let Some(entries) = self.read_disk(&places).await? {
+                return Ok(entries);
             }
-            first
-        };
-        // Everything before the tail is on disk, because only synced entries leave the tail.
-        let transaction = self.db.begin_read().map_err(io::Error::other)?;
-        let log = transaction.open_table(LOG).map_err(io::Error::other)?;
-        let range = (Bound::Included(begin), end);
-        for row in log.range::<u64>(range).map_err(io::Error::other)? {
-            let (index, entry) = row.map_err(io::Error::other)?;
-            if first_held.is_some_and(|first| index.value() >= first) {
-                break;
+            // A purge has overtaken the read; what is left of the range is somewhere else.
+            if self.held().purged == purged {
+                return Err(io::Error::other("the log has lost its first entries"));
             }
-            bytes += entry.value().len();
-            found.push(codec::decode(entry.value())?);
-            if bytes > READ_BYTES {
-                return Ok(found);
-            }
-        }
-        match first_held {
-            // Nothing of the range is on disk: it begins before the log does.
-            Some(first) if found.is_empty() => self.read(first, end),
-            // What is in memory comes with the next piece.
-            _ => Ok(found),
         }
     }
+
+    /// The entries at the first of some places, or nothing if the first is there no more.
+    async fn read_disk(&self, places: &[u64]) -> io::Result<Option<Vec<RaftEntry>>> {
+        let Some(first) = places.first().copied() else {
+            return Ok(Some(Vec::new()));
+        };
+        let read = self.disk.read(&self.topic, 0, first, limits(READ_BYTES));
+        let records = match read.await {
+            Err(ReadError::OutOfRange { .. }) => return Ok(None),
+            read => read.map_err(io::Error::other)?,
+        };
+        let mut entries = Vec::new();
+        for place in places {
+            // Records between the entries are of no concern here, nor are entries taken back.
+            let at = usize::try_from(place - first).unwrap_or(usize::MAX);
+            match log_record::assemble(records.get(at..).unwrap_or_default())? {
+                Some(entry) => entries.push(entry),
+                None => break,
+            }
+        }
+        if entries.is_empty() {
+            return Err(io::Error::other(format!(
+                "the entry at {first} of the log is cut"
+            )));
+        }
+        Ok(Some(entries))
+    }
+}
+
+/// Reads the log from its beginning.
+async fn replay(disk: &DiskEventLog, topic: &Topic) -> io::Result<Held> {
+    let mut held = Held::default();
+    let mut from = disk.bounds(topic, 0).await.map_err(io::Error::other)?.low;
+    loop {
+        let records = disk.read(topic, 0, from, limits(READ_BYTES)).await;
+        let records = records.map_err(io::Error::other)?;
+        let Some(last) = records.last() else {
+            break;
+        };
+        from = last.offset + 1;
+        held.replay(&records)?;
+    }
+    if let Some(place) = held.last_place() {
+        let records = disk.read(topic, 0, place, limits(READ_BYTES)).await;
+        let records = records.map_err(io::Error::other)?;
+        let last = log_record::assemble(&records)?;
+        held.last = last.map(|entry| entry.log_id);
+    } else {
+        held.last = held.purged;
+    }
+    Ok(held)
 }
 
 impl RaftLogReader<TypeConfig> for LogStore {
@@ -140,12 +185,11 @@ impl RaftLogReader<TypeConfig> for LogStore {
     where
         RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
     {
-        let begin = begin_of(&range);
-        let end = range.end_bound().cloned();
-        let mut found = self.read(begin, end)?;
+        let range = indexes(&range);
+        let mut found = self.read(range.clone()).await?;
         // All of the range is asked for here, however large it is.
         while let Some(last) = found.last().map(|entry| entry.log_id.index) {
-            let more = self.read(last + 1, end)?;
+            let more = self.read(last + 1..range.end).await?;
             if more.is_empty() {
                 break;
             }
@@ -162,26 +206,29 @@ impl RaftLogReader<TypeConfig> for LogStore {
     where
         RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
     {
-        let end = range.end_bound().cloned();
-        let state = (self.clone(), begin_of(&range), Vec::new().into_iter());
-        Box::pin(futures::stream::unfold(state, move |state| async move {
-            let (log, mut begin, mut piece) = state;
+        let state = (self.clone(), indexes(&range), Vec::new().into_iter());
+        Box::pin(futures::stream::unfold(state, |state| async move {
+            let (log, mut range, mut piece) = state;
             if let Some(entry) = piece.next() {
-                return Some((Ok(entry), (log, begin, piece)));
+                return Some((Ok(entry), (log, range, piece)));
             }
-            let entries = match log.read(begin, end) {
+            let entries = match log.read(range.clone()).await {
                 Ok(entries) => entries,
-                Err(error) => return Some((Err(error), (log, u64::MAX, piece))),
+                Err(error) => return Some((Err(error), (log, 0..0, piece))),
             };
-            begin = entries.last()?.log_id.index + 1;
+            range.start = entries.last()?.log_id.index + 1;
             piece = entries.into_iter();
             let entry = piece.next()?;
-            Some((Ok(entry), (log, begin, piece)))
+            Some((Ok(entry), (log, range, piece)))
         }))
     }
 
-    async fn limited_get_log_entries(&mut self, begin: u64, end: u64) -> io::Result<Vec<RaftEntry>> {
-        self.read(begin, Bound::Excluded(end))
+    async fn limited_get_log_entries(
+        &mut self,
+        begin: u64,
+        end: u64,
+    ) -> io::Result<Vec<RaftEntry>> {
+        self.read(begin..end).await
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
@@ -239,7 +286,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             for entry in entries {
                 let bytes = codec::encode(&entry)?;
                 let index = entry.log_id.index;
-                held.push(entry, bytes.len(), self.writer.flushed());
+                held.push(entry, bytes.len());
                 encoded.push((index, bytes));
             }
         }
@@ -255,82 +302,15 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         self.writer
             .write(|done| Request::Truncate { from, done })
             .await?;
+        fail::fail_point!("meta.truncate.mid");
         self.held().truncate(from, last);
         Ok(())
     }
 
     async fn purge(&mut self, through: LogId) -> io::Result<()> {
         self.held().purge(through);
-        let purged = codec::encode(&through)?;
         self.writer
-            .write(|done| Request::Purge {
-                through: through.index,
-                purged,
-                done,
-            })
+            .write(|done| Request::Purge { through, done })
             .await
-    }
-}
-
-// === impl Held ===
-
-impl Held {
-    fn load(db: &Database) -> io::Result<Self> {
-        let load = || -> Result<_, redb::Error> {
-            let transaction = db.begin_write()?;
-            let (last, meta) = {
-                let log = transaction.open_table(LOG)?;
-                let last = log.last()?.map(|(_, entry)| entry.value().to_vec());
-                let meta = transaction.open_table(META)?;
-                let get = |key| Ok::<_, redb::Error>(meta.get(key)?.map(|row| row.value().to_vec()));
-                (last, [get("purged")?, get("vote")?, get("committed")?])
-            };
-            transaction.commit()?;
-            Ok((last, meta))
-        };
-        let (last, [purged, vote, committed]) = load().map_err(io::Error::other)?;
-        let last: Option<RaftEntry> = last.as_deref().map(codec::decode).transpose()?;
-        Ok(Self {
-            last: last.map(|entry| entry.log_id),
-            purged: purged.as_deref().map(codec::decode).transpose()?,
-            vote: vote.as_deref().map(codec::decode).transpose()?,
-            committed: committed.as_deref().map(codec::decode).transpose()?,
-            ..Self::default()
-        })
-    }
-
-    fn push(&mut self, entry: RaftEntry, size: usize, flushed: u64) {
-        self.last = Some(entry.log_id);
-        self.tail_bytes += size;
-        let index = entry.log_id.index;
-        if let Some((_, replaced)) = self.tail.insert(index, (entry, size)) {
-            self.tail_bytes -= replaced;
-        }
-        // Only what is on disk may leave the tail.
-        while self.tail_bytes > TAIL_BYTES
-            && let Some(first) = self.tail.first_entry()
-            && *first.key() < flushed
-        {
-            let (_, size) = first.remove();
-            self.tail_bytes -= size;
-        }
-    }
-
-    fn truncate(&mut self, from: u64, last: Option<LogId>) {
-        let gone = self.tail.split_off(&from);
-        self.tail_bytes -= gone.values().map(|(_, size)| size).sum::<usize>();
-        if self.last.is_some_and(|old| old.index >= from) {
-            self.last = last;
-        }
-    }
-
-    fn purge(&mut self, through: LogId) {
-        let kept = self.tail.split_off(&(through.index + 1));
-        let gone = std::mem::replace(&mut self.tail, kept);
-        self.tail_bytes -= gone.values().map(|(_, size)| size).sum::<usize>();
-        self.purged = Some(through);
-        if self.last.is_none_or(|last| last.index <= through.index) {
-            self.last = Some(through);
-        }
     }
 }

@@ -1,28 +1,28 @@
-//! The one thread that writes the log.
+//! The one task that writes the log.
 //!
 //! Keeps two invariants. Votes and entries reach the disk in the order in which they were handed
-//! over, because one thread takes them from one queue; and nothing is reported before a sync
-//! covers it. Whatever waits in the queue is written in one transaction with one sync: that is the
+//! over, because one task takes them from one queue; and nothing is reported before a sync
+//! covers it. Whatever waits in the queue is written together, with one sync: that is the
 //! group commit. After the first failure nothing is written or reported any more: a failed sync
 //! says nothing about what a second one would have to cover.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redb::{Database, Durability, TableDefinition};
+use meridian_eventlog::{DiskEventLog, EventLog, Record, Topic};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::raft::IoFlushed;
-
-pub(super) const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
-pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+use crate::raft::log_held::Held;
+use crate::raft::{IoFlushed, LogId, log_record};
 
 /// Requests that may wait. Beyond it whoever appends waits.
 const QUEUE: usize = 4_096;
 /// Requests that share one sync at most.
 const GROUP: usize = 4_096;
+/// What is written at once at most, unless a single entry is larger.
+const WRITE_BYTES: usize = 8 << 20;
 
 /// Something to write.
 pub(super) enum Request {
@@ -41,8 +41,7 @@ pub(super) enum Request {
         done: oneshot::Sender<io::Result<()>>,
     },
     Purge {
-        through: u64,
-        purged: Vec<u8>,
+        through: LogId,
         done: oneshot::Sender<io::Result<()>>,
     },
 }
@@ -52,43 +51,80 @@ pub(super) enum Request {
 pub(super) struct LogWriter {
     queue: mpsc::Sender<Request>,
     syncs: Arc<AtomicU64>,
-    flushed: Arc<AtomicU64>,
+}
+
+/// Where the log is written.
+pub(super) struct LogFile {
+    pub(super) disk: Arc<DiskEventLog>,
+    pub(super) topic: Topic,
+}
+
+/// How long a group may wait for more to join it, once there is company.
+///
+/// A lone writer is never kept waiting. Where several write at once, a sync that covers more of
+/// them costs each of them less than it delays them: `Config::group_commit_linger`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Linger {
+    /// The longest wait.
+    pub(crate) longest: Duration,
+    /// A group of so many does not wait.
+    pub(crate) enough: usize,
+}
+
+struct Writer {
+    file: LogFile,
+    held: Arc<Mutex<Held>>,
+    requests: mpsc::Receiver<Request>,
+    syncs: Arc<AtomicU64>,
+    linger: Linger,
+    /// The last vote, encoded: a purge says it again.
+    vote: Option<Vec<u8>>,
+    committed: Option<Vec<u8>>,
+    committed_is_new: bool,
+}
+
+/// Records that are written together, and the indexes of the entries that begin among them.
+#[derive(Default)]
+struct Batch {
+    records: Vec<Record>,
+    bytes: usize,
+    entries: Vec<(usize, u64)>,
 }
 
 // === impl LogWriter ===
 
 impl LogWriter {
-    /// Starts the thread. It ends when the last handle is dropped.
-    pub(super) fn start(db: Arc<Database>, linger: Linger) -> io::Result<Self> {
+    /// Starts the task. It ends when the last handle is dropped.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends with its last handle, and must outlive whoever hands in its last request"
+    )]
+    pub(super) fn start(
+        file: LogFile,
+        held: Arc<Mutex<Held>>,
+        vote: Option<Vec<u8>>,
+        committed: Option<Vec<u8>>,
+        linger: Linger,
+    ) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);
         let syncs = Arc::new(AtomicU64::new(0));
-        let flushed = Arc::new(AtomicU64::new(0));
-        let thread = Thread {
-            db,
+        let writer = Writer {
+            file,
+            held,
             requests,
             syncs: Arc::clone(&syncs),
-            flushed: Arc::clone(&flushed),
-            committed: None,
             linger,
+            vote,
+            committed,
+            committed_is_new: false,
         };
-        std::thread::Builder::new()
-            .name("raft-log".to_owned())
-            .spawn(move || thread.run())?;
-        Ok(Self {
-            queue,
-            syncs,
-            flushed,
-        })
+        tokio::spawn(writer.run());
+        Self { queue, syncs }
     }
 
     /// How many syncs there were.
     pub(super) fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed)
-    }
-
-    /// Entries before this index are on disk.
-    pub(super) fn flushed(&self) -> u64 {
-        self.flushed.load(Ordering::Acquire)
     }
 
     /// Queues a request.
@@ -109,37 +145,16 @@ impl LogWriter {
     }
 }
 
-/// How long a group may wait for more to join it, once there is company.
-///
-/// A lone writer is never kept waiting. Where several write at once, a sync that covers more of
-/// them costs each of them less than it delays them: `Config::group_commit_linger`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Linger {
-    /// The longest wait.
-    pub(crate) longest: Duration,
-    /// A group of so many does not wait.
-    pub(crate) enough: usize,
-}
+// === impl Writer ===
 
-struct Thread {
-    db: Arc<Database>,
-    requests: mpsc::Receiver<Request>,
-    syncs: Arc<AtomicU64>,
-    flushed: Arc<AtomicU64>,
-    committed: Option<Vec<u8>>,
-    linger: Linger,
-}
-
-// === impl Thread ===
-
-impl Thread {
-    fn run(mut self) {
+impl Writer {
+    async fn run(mut self) {
         let mut group = Vec::new();
         let mut before = 0;
-        while self.requests.blocking_recv_many(&mut group, GROUP) > 0 {
-            self.wait_for_company(&mut group, before);
+        while self.requests.recv_many(&mut group, GROUP).await > 0 {
+            self.wait_for_company(&mut group, before).await;
             before = group.len();
-            let outcome = self.write(&group);
+            let outcome = self.write(&mut group).await;
             let failed = outcome.is_err();
             report(&mut group, &outcome);
             if failed {
@@ -150,14 +165,14 @@ impl Thread {
     }
 
     /// Waits a little if the last group had company too, so that this one has more of it.
-    fn wait_for_company(&mut self, group: &mut Vec<Request>, before: usize) {
+    async fn wait_for_company(&mut self, group: &mut Vec<Request>, before: usize) {
         if before < 2 || self.linger.longest.is_zero() || group.len() >= self.linger.enough {
             return;
         }
-        let step = self.linger.longest / 4;
-        for _ in 0..4 {
+        let step = self.linger.longest / 2;
+        for _ in 0..2 {
             let seen = group.len();
-            std::thread::sleep(step);
+            tokio::time::sleep(step).await;
             while group.len() < GROUP
                 && let Ok(request) = self.requests.try_recv()
             {
@@ -169,97 +184,110 @@ impl Thread {
         }
     }
 
-    fn write(&mut self, group: &[Request]) -> io::Result<()> {
+    async fn write(&mut self, group: &mut [Request]) -> io::Result<()> {
+        let mut batch = Batch::default();
+        let mut has_vote = false;
+        let mut purged = None;
         for request in group {
-            if let Request::Committed(committed) = request {
-                self.committed = Some(committed.clone());
-            }
-        }
-        let is_only_committed = group
-            .iter()
-            .all(|request| matches!(request, Request::Committed(_)));
-        if is_only_committed {
-            return Ok(());
-        }
-        self.commit(group).map_err(io::Error::other)
-    }
-
-    fn commit(&mut self, group: &[Request]) -> Result<(), redb::Error> {
-        let mut transaction = self.db.begin_write()?;
-        {
-            let mut log = transaction.open_table(LOG)?;
-            let mut meta = transaction.open_table(META)?;
-            for request in group {
-                match request {
-                    Request::Append { entries, .. } => {
-                        for (index, entry) in entries {
-                            log.insert(*index, entry.as_slice())?;
+            match request {
+                Request::Append { entries, .. } => {
+                    for (index, encoded) in entries.drain(..) {
+                        if batch.bytes + encoded.len() > WRITE_BYTES {
+                            self.append(std::mem::take(&mut batch)).await?;
                         }
-                    }
-                    Request::Vote { vote, .. } => {
-                        meta.insert("vote", vote.as_slice())?;
-                    }
-                    Request::Committed(_) => {}
-                    Request::Truncate { from, .. } => {
-                        log.retain_in(*from.., |_, _| false)?;
-                        fail::fail_point!("meta.truncate.mid");
-                    }
-                    Request::Purge {
-                        through, purged, ..
-                    } => {
-                        meta.insert("purged", purged.as_slice())?;
-                        fail::fail_point!("meta.purge.mid");
-                        log.retain_in(..=*through, |_, _| false)?;
+                        batch.entry(index, encoded);
                     }
                 }
-            }
-            if let Some(committed) = &self.committed {
-                meta.insert("committed", committed.as_slice())?;
+                Request::Vote { vote, .. } => {
+                    has_vote = true;
+                    batch.push(log_record::vote(vote));
+                    self.vote = Some(std::mem::take(vote));
+                }
+                Request::Committed(committed) => {
+                    self.committed = Some(std::mem::take(committed));
+                    self.committed_is_new = true;
+                }
+                Request::Truncate { from, .. } => batch.push(log_record::truncate(*from)),
+                Request::Purge { through, .. } => {
+                    purged = Some(batch.records.len());
+                    batch
+                        .records
+                        .extend(self.vote.as_deref().map(log_record::vote));
+                    batch
+                        .records
+                        .extend(self.committed.as_deref().map(log_record::committed));
+                    batch.push(log_record::purge(*through)?);
+                }
             }
         }
-        let has_vote = group
-            .iter()
-            .any(|request| matches!(request, Request::Vote { .. }));
+        if batch.records.is_empty() {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.committed_is_new) {
+            batch
+                .records
+                .extend(self.committed.as_deref().map(log_record::committed));
+        }
+        // Two calls, because the name of a crash point is a literal.
         if has_vote {
-            // A vote that is half there would let this node vote twice.
-            transaction.set_two_phase_commit(true);
             fail::fail_point!("meta.vote.before_fsync");
         } else {
             fail::fail_point!("meta.append.before_fsync");
         }
-        if is_sync_skipped() {
-            let lost = |_| redb::Error::PreviousIo;
-            transaction.set_durability(Durability::None).map_err(lost)?;
-        }
-        transaction.commit()?;
-        self.committed = None;
-        self.syncs.fetch_add(1, Ordering::Relaxed);
-        for request in group {
-            match request {
-                Request::Append { entries, .. } => {
-                    if let Some((index, _)) = entries.last() {
-                        self.flushed.store(index + 1, Ordering::Release);
-                    }
-                }
-                Request::Truncate { from, .. } => {
-                    self.flushed.fetch_min(*from, Ordering::AcqRel);
-                }
-                _ => {}
-            }
-        }
+        let first = self.append(batch).await?;
         if has_vote {
             fail::fail_point!("meta.vote.after_fsync");
         } else {
             fail::fail_point!("meta.append.after_fsync_before_callback");
         }
+        if let Some(said_again) = purged {
+            fail::fail_point!("meta.purge.mid");
+            self.trim(first + said_again as u64).await?;
+        }
         Ok(())
+    }
+
+    /// Appends a batch, returns when it is durable, and says where its first record stands.
+    async fn append(&self, batch: Batch) -> io::Result<u64> {
+        let Batch {
+            records, entries, ..
+        } = batch;
+        let appended = self.file.disk.append(&self.file.topic, 0, records).await;
+        let first = appended.map_err(io::Error::other)?.first;
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        let mut held = self.held();
+        for (at, index) in entries {
+            held.placed(index, first + at as u64);
+        }
+        Ok(first)
+    }
+
+    /// Deletes files that nothing needs: what a purge has said again, and entries that are gone.
+    async fn trim(&self, said_again: u64) -> io::Result<()> {
+        let first_entry = self.held().first_place();
+        let before = first_entry.map_or(said_again, |first| first.min(said_again));
+        let trimmed = self.file.disk.trim(&self.file.topic, vec![before]).await;
+        trimmed.map_err(io::Error::other)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // No code panics while it holds the lock halfway through a change.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether a test asks for a log that forgets in a power cut.
-fn is_sync_skipped() -> bool {
-    fail::fail_point!("meta.skip_log_sync", |_| true);
-    false
+// === impl Batch ===
+
+impl Batch {
+    fn push(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
+    fn entry(&mut self, index: u64, encoded: Vec<u8>) {
+        self.entries.push((self.records.len(), index));
+        self.bytes += encoded.len();
+        self.records.extend(log_record::entry(index, encoded));
+    }
 }
 
 fn report(group: &mut Vec<Request>, outcome: &io::Result<()>) {

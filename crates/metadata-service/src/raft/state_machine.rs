@@ -77,8 +77,7 @@ impl StateMachine {
     async fn apply_batch(&mut self, batch: Vec<EntryResponder<TypeConfig>>) -> io::Result<()> {
         let (entries, responders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         self.since_sync += entries.len() as u64;
-        let durable =
-            self.since_sync >= SYNC_ENTRIES || self.synced_at.elapsed() >= SYNC_AFTER;
+        let durable = self.since_sync >= SYNC_ENTRIES || self.synced_at.elapsed() >= SYNC_AFTER;
         let store = self.store();
         let applied = self.applied.clone();
         let (applied, replies) = if durable {

@@ -1,11 +1,20 @@
 //! The storage against openraft's own suite, and against what the suite does not ask for.
 
+use std::time::Duration;
+
+use meridian_catalog::{BlobPlace, Command, Encoding, Entry};
+use meridian_clock::SystemClock;
+use meridian_event::Leaf;
+use meridian_eventlog::OpenError;
+use meridian_oci::{Algorithm, Digest};
+use openraft::EntryPayload;
 use openraft::StorageError;
 use openraft::entry::RaftEntry as _;
 use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::{LogId as RaftLogId, RaftLogReader};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use super::log_store::LogStore;
 use super::log_writer::Linger;
@@ -13,7 +22,7 @@ use super::state_machine::StateMachine;
 use super::{RaftEntry, TypeConfig, Vote};
 
 const LINGER: Linger = Linger {
-    longest: std::time::Duration::ZERO,
+    longest: Duration::ZERO,
     enough: 1,
 };
 
@@ -22,7 +31,7 @@ struct Builder;
 impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for Builder {
     async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
         let folder = tempfile::tempdir().unwrap();
-        let log = LogStore::open(folder.path(), LINGER).unwrap();
+        let log = open(folder.path()).await.unwrap();
         let (machine, _states) = StateMachine::open(folder.path().to_owned()).unwrap();
         Ok((folder, log, machine))
     }
@@ -38,9 +47,47 @@ fn blank(index: u64) -> RaftEntry {
     RaftEntry::new_blank(id(index))
 }
 
+/// An entry that carries so many bytes.
+fn large(index: u64, bytes: usize) -> RaftEntry {
+    let blob = Leaf {
+        digest: Digest::of(Algorithm::Sha256, b""),
+        size: bytes as u64,
+    };
+    let command = Command::PutBlob {
+        registry: "default".parse().unwrap(),
+        repository: "team/app".parse().unwrap(),
+        blob,
+        encoding: Encoding::Plain,
+        place: BlobPlace::Inline(vec![7; bytes]),
+    };
+    let entry = Entry {
+        millis: 0,
+        request: None,
+        command,
+    };
+    RaftEntry::new_normal(id(index), entry)
+}
+
+fn bytes_of(entry: &RaftEntry) -> usize {
+    match &entry.payload {
+        EntryPayload::Normal(Entry {
+            command:
+                Command::PutBlob {
+                    place: BlobPlace::Inline(bytes),
+                    ..
+                },
+            ..
+        }) => bytes.len(),
+        _ => 0,
+    }
+}
+
 fn id(index: u64) -> super::LogId {
     let vote = Vote::new_committed(1, 1);
-    RaftLogId::new(openraft::vote::RaftVote::leader_id(&vote).clone().into(), index)
+    RaftLogId::new(
+        openraft::vote::RaftVote::leader_id(&vote).clone().into(),
+        index,
+    )
 }
 
 #[tokio::test]
@@ -48,7 +95,7 @@ async fn what_was_flushed_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let vote = Vote::new(7, 3);
     {
-        let mut log = LogStore::open(folder.path(), LINGER).unwrap();
+        let mut log = open(folder.path()).await.unwrap();
         log.save_vote(&vote).await.unwrap();
         log.blocking_append((1..=100).map(blank)).await.unwrap();
         log.save_committed(Some(id(50))).await.unwrap();
@@ -67,7 +114,7 @@ async fn what_was_flushed_is_there_after_a_restart() {
 async fn a_log_is_read_whole_across_disk_and_memory() {
     let folder = tempfile::tempdir().unwrap();
     {
-        let mut log = LogStore::open(folder.path(), LINGER).unwrap();
+        let mut log = open(folder.path()).await.unwrap();
         log.blocking_append((1..=20).map(blank)).await.unwrap();
     }
     let mut log = reopen(folder.path()).await;
@@ -78,28 +125,143 @@ async fn a_log_is_read_whole_across_disk_and_memory() {
 }
 
 #[tokio::test]
-async fn a_rotten_record_is_refused() {
+async fn an_entry_that_rotted_after_a_later_one_was_written_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let db = redb::Database::create(folder.path().join("log.redb")).unwrap();
-    let transaction = db.begin_write().unwrap();
     {
-        let mut log = transaction.open_table(super::log_writer::LOG).unwrap();
-        let mut bytes = super::codec::encode(&blank(1)).unwrap();
-        *bytes.last_mut().unwrap() ^= 1;
-        log.insert(1, bytes.as_slice()).unwrap();
+        let mut log = open(folder.path()).await.unwrap();
+        log.blocking_append([large(1, 1000)]).await.unwrap();
+        log.blocking_append([blank(2)]).await.unwrap();
     }
-    transaction.commit().unwrap();
-    drop(db);
-    assert!(LogStore::open(folder.path(), LINGER).is_err());
+    drop(reopen(folder.path()).await);
+    let segment = folder.path().join("log/raft/00000000000000000000.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let rotten = bytes
+        .windows(100)
+        .position(|window| window == [7; 100])
+        .unwrap();
+    bytes[rotten] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let why = loop {
+        let refused = open(folder.path())
+            .await
+            .err()
+            .unwrap()
+            .into_inner()
+            .unwrap();
+        match refused.downcast_ref::<OpenError>() {
+            Some(OpenError::InUse(_)) => assert!(Instant::now() < deadline),
+            _ => break meridian_error::chain(&*refused),
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(why.contains("damaged"), "{why}");
 }
 
-/// The thread that writes the log lets go of the file a moment after the last handle is dropped.
+#[tokio::test]
+async fn large_entries_leave_memory_and_are_read_from_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let sizes = [3 << 20, 10, 1 << 20, 4 << 20];
+    let entries = |from| (from..).zip((0..16).flat_map(|_| sizes));
+    {
+        let mut log = open(folder.path()).await.unwrap();
+        for (index, size) in entries(1) {
+            log.blocking_append([large(index, size)]).await.unwrap();
+        }
+        check(&mut log, 1..65, &sizes).await;
+    }
+    let mut log = reopen(folder.path()).await;
+    check(&mut log, 1..65, &sizes).await;
+    check(&mut log, 30..40, &sizes).await;
+}
+
+async fn check(log: &mut LogStore, range: std::ops::Range<u64>, sizes: &[usize]) {
+    let mut next = range.start;
+    while next < range.end {
+        let piece = log.limited_get_log_entries(next, range.end).await.unwrap();
+        assert!(!piece.is_empty(), "nothing at {next}");
+        for entry in piece {
+            assert_eq!(entry.log_id.index, next);
+            let expected = sizes[usize::try_from(next - 1).unwrap() % sizes.len()];
+            assert_eq!(bytes_of(&entry), expected, "{next}");
+            next += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_purge_frees_the_disk_and_loses_neither_vote_nor_later_entries() {
+    let folder = tempfile::tempdir().unwrap();
+    let vote = Vote::new(7, 3);
+    {
+        let mut log = open(folder.path()).await.unwrap();
+        log.save_vote(&vote).await.unwrap();
+        for index in 1..=60 {
+            log.blocking_append([large(index, 4 << 20)]).await.unwrap();
+        }
+        assert_eq!(segments(folder.path()).len(), 4);
+        log.purge(id(59)).await.unwrap();
+        assert_eq!(segments(folder.path()).len(), 1);
+        assert!(log.limited_get_log_entries(1, 60).await.unwrap().is_empty());
+    }
+    let mut log = reopen(folder.path()).await;
+    assert_eq!(log.read_vote().await.unwrap(), Some(vote));
+    let state = log.get_log_state().await.unwrap();
+    assert_eq!(state.last_purged_log_id, Some(id(59)));
+    assert_eq!(state.last_log_id, Some(id(60)));
+    let left = log.try_get_log_entries(..).await.unwrap();
+    assert_eq!(left.len(), 1);
+    // A log that is purged beyond its end goes on there: that is what a snapshot does.
+    log.purge(id(100)).await.unwrap();
+    log.blocking_append([blank(101)]).await.unwrap();
+    drop(log);
+    let mut log = reopen(folder.path()).await;
+    let left = log.try_get_log_entries(..).await.unwrap();
+    assert_eq!(
+        left.iter()
+            .map(|entry| entry.log_id.index)
+            .collect::<Vec<_>>(),
+        [101]
+    );
+    assert_eq!(
+        log.get_log_state().await.unwrap().last_purged_log_id,
+        Some(id(100))
+    );
+}
+
+#[tokio::test]
+async fn what_was_truncated_stays_away_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let mut log = open(folder.path()).await.unwrap();
+        log.blocking_append((1..=10).map(blank)).await.unwrap();
+        log.truncate_after(Some(id(5))).await.unwrap();
+        log.blocking_append([large(6, 11)]).await.unwrap();
+    }
+    let mut log = reopen(folder.path()).await;
+    let entries = log.try_get_log_entries(..).await.unwrap();
+    let indexes: Vec<u64> = entries.iter().map(|entry| entry.log_id.index).collect();
+    assert_eq!(indexes, (1..=6).collect::<Vec<_>>());
+    assert_eq!(bytes_of(&entries[5]), 11);
+    assert_eq!(log.get_log_state().await.unwrap().last_log_id, Some(id(6)));
+}
+
+fn segments(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder.join("log/raft")).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+async fn open(folder: &std::path::Path) -> std::io::Result<LogStore> {
+    LogStore::open(folder, LINGER, std::sync::Arc::new(SystemClock)).await
+}
+
+/// The task that writes the log lets go of the file a moment after the last handle is dropped.
 async fn reopen(folder: &std::path::Path) -> LogStore {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(5);
     loop {
-        match LogStore::open(folder, LINGER) {
+        match open(folder).await {
             Ok(log) => return log,
-            Err(error) => assert!(tokio::time::Instant::now() < deadline, "{error}"),
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
         }
         tokio::task::yield_now().await;
     }
