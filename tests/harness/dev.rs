@@ -1,4 +1,4 @@
-//! `meridian dev` as a child process.
+//! `meridian dev`, or `meridian run`, as a child process.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ const END: Duration = Duration::from_secs(60);
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct DevBuilder {
+    command: Vec<String>,
+    listen: Option<String>,
     data_dir: PathBuf,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
@@ -27,6 +29,13 @@ pub struct DevBuilder {
 pub struct Dev {
     child: Child,
     base: String,
+}
+
+/// A process that was started, and may not serve yet.
+pub struct Starting {
+    dev: Dev,
+    lines: mpsc::Receiver<String>,
+    said: mpsc::Receiver<String>,
 }
 
 /// A registry that ended before it served.
@@ -61,10 +70,32 @@ impl DevBuilder {
     /// A registry with its data in `data_dir`, on a free port, that keeps no garbage for long.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
+            command: vec!["dev".to_owned()],
+            listen: Some("127.0.0.1:0".to_owned()),
             data_dir: data_dir.into(),
             environment: Vec::new(),
             arguments: Vec::new(),
         }
+    }
+
+    /// Services as a process of their own, with their data in `data_dir`. One service listens on a
+    /// free port; several listen where the settings say.
+    pub fn run(services: &[&str], data_dir: impl Into<PathBuf>) -> Self {
+        let mut command = vec!["run".to_owned()];
+        command.extend(services.iter().map(ToString::to_string));
+        let dev = Self::new(data_dir);
+        Self {
+            listen: dev.listen.filter(|_| services.len() == 1),
+            command,
+            ..dev
+        }
+    }
+
+    /// Listens there instead of on a free port.
+    #[must_use]
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = Some(address.into());
+        self
     }
 
     /// Sets an environment variable.
@@ -87,9 +118,15 @@ impl DevBuilder {
     ///
     /// How it ended, if it did not get that far.
     pub fn try_start(&self) -> Result<Dev, Ended> {
+        self.launch().ready()
+    }
+
+    /// Starts it and waits for nothing.
+    pub fn launch(&self) -> Starting {
+        let address = self.listen.iter().flat_map(|to| ["--listen", to]);
         let mut child = Command::new(binary())
-            .arg("dev")
-            .args(["--listen", "127.0.0.1:0"])
+            .args(&self.command)
+            .args(address)
             .arg("--data-dir")
             .arg(&self.data_dir)
             .args(&self.arguments)
@@ -101,28 +138,12 @@ impl DevBuilder {
             .unwrap();
         let said = listen(child.stderr.take().unwrap(), |line| eprintln!("  | {line}"));
         let lines = listen(child.stdout.take().unwrap(), |_| {});
-        let deadline = Instant::now() + START;
-        let mut base = None;
-        while base.is_none() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match lines.recv_timeout(left) {
-                Ok(line) => base = address(&line),
-                Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    let status = child.wait().unwrap();
-                    let said = said.iter().collect::<Vec<_>>().join("\n");
-                    return Err(Ended { status, said });
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    child.kill().unwrap();
-                    child.wait().unwrap();
-                    panic!("`meridian dev` does not serve within {START:?}");
-                }
-            }
+        let base = String::new();
+        Starting {
+            dev: Dev { child, base },
+            lines,
+            said,
         }
-        Ok(Dev {
-            child,
-            base: base.unwrap(),
-        })
     }
 
     /// Starts it and waits until it serves.
@@ -134,14 +155,15 @@ impl DevBuilder {
     pub fn start(&self) -> Dev {
         match self.try_start() {
             Ok(dev) => dev,
-            Err(ended) => panic!("`meridian dev` ended with {}:\n{}", ended.status, ended.said),
+            Err(ended) => panic!("it ended with {}:\n{}", ended.status, ended.said),
         }
     }
 }
 
 /// The address in the line that says where it listens.
 fn address(line: &str) -> Option<String> {
-    let start = line.find("http://").or_else(|| line.find("https://"))?;
+    let schemes = ["http://", "https://", "unix:"];
+    let start = schemes.iter().find_map(|scheme| line.find(scheme))?;
     let address = line[start..].split_whitespace().next()?;
     Some(address.trim_end_matches('/').to_owned())
 }
@@ -160,6 +182,55 @@ fn listen(
         }
     });
     lines
+}
+
+// === impl Starting ===
+
+impl Starting {
+    /// Waits until it serves.
+    ///
+    /// # Errors
+    ///
+    /// How it ended, if it did not get that far.
+    pub fn ready(mut self) -> Result<Dev, Ended> {
+        let deadline = Instant::now() + START;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left).map(|line| address(&line)) {
+                Ok(Some(base)) => {
+                    self.dev.base = base;
+                    return Ok(self.dev);
+                }
+                Ok(None) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    let status = self.dev.child.wait().unwrap();
+                    let said = self.said.iter().collect::<Vec<_>>().join("\n");
+                    return Err(Ended { status, said });
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    panic!("it does not serve within {START:?}");
+                }
+            }
+        }
+    }
+
+    /// The next line of its log that contains `word`.
+    pub fn log_line(&self, word: &str) -> String {
+        let deadline = Instant::now() + START;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.said.recv_timeout(left);
+            let line = line.unwrap_or_else(|_| panic!("no line of its log has `{word}`"));
+            if line.contains(word) {
+                return line;
+            }
+        }
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn stop(self) -> ExitStatus {
+        self.dev.stop()
+    }
 }
 
 // === impl Dev ===
@@ -193,9 +264,14 @@ impl Dev {
 
     /// Asks it to stop, and waits until it has.
     pub fn stop(mut self) -> ExitStatus {
+        self.ask_to_stop();
+        self.wait(END).expect("`meridian dev` does not stop")
+    }
+
+    /// Asks it to stop.
+    pub fn ask_to_stop(&self) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).unwrap();
-        self.wait(END).expect("`meridian dev` does not stop")
     }
 
     /// Waits until it ends by itself.

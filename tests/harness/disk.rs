@@ -27,7 +27,9 @@ impl LoopDisk {
         std::fs::create_dir_all(&mount).unwrap();
         let file = std::fs::File::create(&image).unwrap();
         file.set_len(mebibytes << 20).unwrap();
-        run(Command::new("mkfs.ext4").args(["-q", "-F", "-E", "lazy_itable_init=1"]).arg(&image));
+        run(Command::new("mkfs.ext4")
+            .args(["-q", "-F", "-E", "lazy_itable_init=1"])
+            .arg(&image));
         let mut disk = Self {
             image,
             mount,

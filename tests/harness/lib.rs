@@ -17,7 +17,7 @@ mod registry;
 mod wait;
 
 pub use content::{Content, Image, digest};
-pub use dev::{Dev, DevBuilder, Ended, binary};
+pub use dev::{Dev, DevBuilder, Ended, Starting, binary};
 pub use disk::{LoopDisk, can_mount};
 pub use registry::{Answer, Client, with_digest};
 pub use wait::{eventually, seed};

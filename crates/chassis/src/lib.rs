@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod config;
+pub mod grpc;
 pub mod health;
 pub mod http;
 pub mod panic_hook;

@@ -5,12 +5,14 @@
 
 use std::net::SocketAddr;
 
+use http::HeaderMap;
 use meridian_chassis::Supervisor;
 use meridian_chassis::http::{BindError, HttpServer, Listener};
 use meridian_chassis::tls::TlsError;
+use meridian_clients::RequestId;
 use meridian_error::{Classify, Code};
 
-use crate::{Backends, Config, Frontend};
+use crate::{Backends, Config, Frontend, respond};
 
 /// A frontend that takes requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +69,14 @@ pub fn start_on(
     let addresses = check(&listeners, &config)?;
     let frontend = Frontend::new(&config, backends, supervisor.readiness().clone());
     let server = HttpServer::new(listeners, config.http, config.tls, frontend)?;
+    let server = server.stamping(stamp);
     supervisor.spawn("frontend", server.run(supervisor.spawner()));
     Ok(Started { addresses })
+}
+
+/// Gives what is refused before it is a request the headers of every answer.
+fn stamp(headers: &mut HeaderMap) {
+    respond::stamp(headers, RequestId(rand::random()));
 }
 
 /// The TCP addresses of `listeners`, if the settings allow that they are served: for those who want
@@ -129,6 +137,17 @@ mod tests {
             assert_eq!(check_plain(address, false).is_err(), refused, "{address}");
             assert!(check_plain(address, true).is_ok());
         }
+    }
+
+    #[test]
+    fn what_is_refused_before_it_is_a_request_has_the_headers_of_every_answer() {
+        let [one, other] = [(); 2].map(|()| {
+            let mut headers = HeaderMap::new();
+            stamp(&mut headers);
+            assert_eq!(headers["docker-distribution-api-version"], "registry/2.0");
+            headers["x-request-id"].clone()
+        });
+        assert_ne!(one, other);
     }
 
     #[test]

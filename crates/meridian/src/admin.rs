@@ -1,4 +1,4 @@
-//! The management API of a registry in one process, on a Unix socket that only its user can open.
+//! The management API of a process, on a Unix socket that only its user can open.
 //!
 //! Owns the resources and their JSON forms, for the server here and for the command line's client.
 
@@ -23,15 +23,16 @@ use meridian_oci::RegistryName;
 use serde::Deserialize;
 
 pub(crate) use client::{Client, ClientError};
+use resources::{BlobStatus, MetadataStatus};
 pub(crate) use resources::{Freed, Status, WouldFree};
 
 use crate::exit::Exit;
 
-/// What the API speaks of.
+/// What the API speaks of: the services that run in this process.
 #[derive(Clone)]
 pub(crate) struct Admin {
-    pub(crate) metadata: Arc<MetadataService>,
-    pub(crate) blobs: Arc<BlobService>,
+    pub(crate) metadata: Option<Arc<MetadataService>>,
+    pub(crate) blobs: Option<Arc<BlobService>>,
     pub(crate) registry: RegistryName,
 }
 
@@ -60,15 +61,22 @@ pub(crate) fn serve(admin: Admin, socket: &Path, supervisor: &Supervisor) -> Res
 }
 
 async fn status(State(admin): State<Admin>) -> Result<Json<Status>, Failure> {
-    let usage = admin.metadata.usage(&admin.registry).await;
-    let usage = usage.map_err(|error| Failure(chain(&error)))?;
-    Ok(Json(Status {
-        usage: usage.into(),
-        open_uploads: admin.blobs.open_sessions(),
-        unreadable_blobs: admin.blobs.unreadable_blobs(),
-        log_syncs: admin.metadata.log_syncs(),
-        collection: admin.blobs.collection().into(),
-    }))
+    let metadata = match &admin.metadata {
+        Some(metadata) => {
+            let usage = metadata.usage(&admin.registry).await;
+            Some(MetadataStatus {
+                usage: usage.map_err(|error| Failure(chain(&error)))?.into(),
+                log_syncs: metadata.log_syncs(),
+            })
+        }
+        None => None,
+    };
+    let blobs = admin.blobs.map(|blobs| BlobStatus {
+        open_uploads: blobs.open_sessions(),
+        unreadable_blobs: blobs.unreadable_blobs(),
+        collection: blobs.collection().into(),
+    });
+    Ok(Json(Status { metadata, blobs }))
 }
 
 async fn collect(
@@ -76,11 +84,13 @@ async fn collect(
     Query(query): Query<CollectQuery>,
 ) -> Result<Response, Failure> {
     let failure = |error: meridian_blob_service::CollectError| Failure(chain(&error));
+    let no_blobs = "this process runs no blob service; ask the one that does";
+    let blobs = admin.blobs.ok_or_else(|| Failure(no_blobs.to_owned()))?;
     if query.dry_run {
-        let would = admin.blobs.would_collect().await.map_err(failure)?;
+        let would = blobs.would_collect().await.map_err(failure)?;
         return Ok(Json(WouldFree::from(would)).into_response());
     }
-    let report = admin.blobs.collect().await.map_err(failure)?;
+    let report = blobs.collect().await.map_err(failure)?;
     Ok(Json(Freed::from(report)).into_response())
 }
 

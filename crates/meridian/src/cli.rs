@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use meridian_chassis::http::ListenAddress;
+
+use crate::role::Role;
 
 const EXIT_CODES: &str = "Exit codes:
   0   asked to stop (SIGTERM, SIGINT), or done
@@ -25,6 +28,30 @@ Exit codes:
   1   something failed; standard error says what
   64  settings are wrong: a flag, a key, a value, a port in use, an unusable directory";
 
+const RUN_HELP: &str = "Examples:
+  meridian run metadata --data-dir /srv/metadata
+  meridian run blob --data-dir /srv/blob
+  meridian run frontend --listen 127.0.0.1:5000
+  meridian run metadata blob --config region.toml --data-dir /srv/data
+
+The three together are a registry; start them in any order. Each finds the others where
+`services.metadata` and `services.blob` say, by default where they listen by default:
+metadata on 127.0.0.1:7401, blob on 127.0.0.1:7402. Services that share a process call each
+other directly.
+
+A service that keeps data takes its directory for itself; a frontend needs none. Between services
+gRPC is plain as yet, and served on loopback addresses and `unix:` sockets only, unless
+`metadata.allow_plain_grpc` and `blob.allow_plain_grpc` say otherwise. Where a machine has other
+users prefer the sockets: only their owner can open them.
+
+Settings come from defaults, then the file, then MERIDIAN_* variables, then flags; the later wins.
+One file may serve all processes: each obeys the sections of the services that it runs.
+
+Exit codes:
+  0   asked to stop (SIGTERM, SIGINT)
+  1   something failed; standard error says what
+  64  settings are wrong: a flag, a key, a value, a port in use, an unusable directory";
+
 /// A container registry that operators run themselves.
 #[derive(Debug, Parser)]
 #[command(name = "meridian", version, after_help = EXIT_CODES)]
@@ -39,6 +66,9 @@ pub(crate) enum Verb {
     /// Run a whole registry in this process, with all its data in one directory
     #[command(after_help = DEV_HELP)]
     Dev(Dev),
+    /// Run one service, or several, as a process of its own
+    #[command(after_help = RUN_HELP)]
+    Run(Run),
     /// Free the space of blobs that nothing needs any more
     #[command(after_help = EXIT_CODES)]
     Gc(Gc),
@@ -64,6 +94,25 @@ pub(crate) struct Dev {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Which
+    #[arg(required = true, value_enum, value_name = "SERVICE")]
+    pub(crate) roles: Vec<Role>,
+    /// Where it listens, if it is one: an address, or `unix:` and a path; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<ListenAddress>,
+    /// Where its data lie; no other process may use it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// A TOML file with settings
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the settings in force and stop
+    #[arg(long)]
+    pub(crate) print_config: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Gc {
     /// Only say what would be freed
     #[arg(long)]
@@ -78,7 +127,7 @@ pub(crate) struct Status {
     pub(crate) target: Target,
 }
 
-/// Which running registry is meant.
+/// Which running process is meant.
 #[derive(Debug, Args)]
 pub(crate) struct Target {
     /// The data directory that it was started with [default: `meridian` in the user's data folder]

@@ -1,18 +1,21 @@
 //! The settings of a process.
 //!
 //! Owns the layout of the one file: a section for each service and port, each defined beside the
-//! code that obeys it.
+//! code that obeys it. Every process reads the same file, and obeys the sections of the services
+//! that it runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use meridian_chassis::config::{self, Environment, Overrides};
 use meridian_chassis::http::ListenAddress;
 use meridian_chassis::telemetry::TelemetryConfig;
+use meridian_clients::grpc::GrpcConfig;
 use meridian_clock::Region;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::Dev;
+use crate::cli::{Dev, Run};
 use crate::exit::Exit;
+use crate::role::Cast;
 
 /// The prefix of settings in the environment.
 const PREFIX: &str = "MERIDIAN_";
@@ -23,7 +26,7 @@ const PREFIX: &str = "MERIDIAN_";
 pub(crate) struct Config {
     /// The name of the region.
     pub(crate) region: Region,
-    /// Where all data lie.
+    /// Where all data of this process lie.
     pub(crate) data_dir: Option<PathBuf>,
     /// How long requests may go on after a stop was asked for.
     #[serde(with = "config::duration")]
@@ -38,20 +41,56 @@ pub(crate) struct Config {
     pub(crate) metadata: meridian_metadata_service::Config,
     /// The embedded event log.
     pub(crate) events: meridian_eventlog::DiskConfig,
+    /// The services that other processes run.
+    pub(crate) services: Services,
+}
+
+/// Where services are found that a process does not run itself, and how they are called.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Services {
+    /// The metadata service: `http://<host>:<port>` or `unix:/<path>`.
+    pub(crate) metadata: String,
+    /// The blob service, likewise.
+    pub(crate) blob: String,
+    /// How they are called.
+    pub(crate) calls: GrpcConfig,
 }
 
 /// The settings of `meridian dev`.
 pub(crate) fn of_dev(options: &Dev) -> Result<Config, Exit> {
-    let listen = options.listen.map(|address| vec![ListenAddress::Tcp(address)]);
+    let listen = options
+        .listen
+        .map(|address| vec![ListenAddress::Tcp(address)]);
     let overrides = Overrides::default()
         .set("--listen", "frontend.listen", listen)
         .set("--data-dir", "data_dir", &options.data_dir);
-    let environment = Environment::of_process(PREFIX).without("CRASH_POINT");
-    let mut config: Config = config::load_from(options.config.as_deref(), environment, overrides)?;
+    let mut config = load(options.config.as_deref(), overrides)?;
     if config.data_dir.is_none() {
         config.data_dir = Some(default_data_dir()?);
     }
     Ok(config)
+}
+
+/// The settings of `meridian run`.
+pub(crate) fn of_run(options: &Run, cast: &Cast) -> Result<Config, Exit> {
+    let mut overrides = Overrides::default().set("--data-dir", "data_dir", &options.data_dir);
+    if let Some(address) = &options.listen {
+        let role = cast.only().ok_or_else(|| {
+            Exit::misconfigured(
+                "--listen says where one service listens, and there are several; set `listen` in \
+                 the section of each in the settings",
+            )
+        })?;
+        let key = format!("{role}.listen");
+        overrides = overrides.set("--listen", &key, vec![address.clone()]);
+    }
+    load(options.config.as_deref(), overrides)
+}
+
+fn load(file: Option<&Path>, overrides: Overrides) -> Result<Config, Exit> {
+    let environment = Environment::of_process(PREFIX).without("CRASH_POINT");
+    Ok(config::load_from(file, environment, overrides)?)
 }
 
 /// `meridian` in the user's data folder.
@@ -80,6 +119,29 @@ impl Default for Config {
             blob: meridian_blob_service::Config::default(),
             metadata,
             events: meridian_eventlog::DiskConfig::default(),
+            services: Services::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Prints the settings in force, as a file that has the same effect.
+    pub(crate) fn print(&self) -> Result<(), Exit> {
+        let text = toml::to_string_pretty(self).map_err(|error| Exit::failed(&error))?;
+        print!("{text}");
+        Ok(())
+    }
+}
+
+// === impl Services ===
+
+impl Default for Services {
+    /// Where the services listen by default.
+    fn default() -> Self {
+        Self {
+            metadata: "http://127.0.0.1:7401".to_owned(),
+            blob: "http://127.0.0.1:7402".to_owned(),
+            calls: GrpcConfig::default(),
         }
     }
 }

@@ -36,6 +36,14 @@ impl Exit {
         }
     }
 
+    /// Several settings are wrong, each told in a line.
+    pub(crate) const fn misconfigured_in(lines: Vec<String>) -> Self {
+        Self {
+            code: EXIT_CODE,
+            lines,
+        }
+    }
+
     /// Something failed.
     pub(crate) fn failed(error: &dyn std::error::Error) -> Self {
         Self {
@@ -45,10 +53,7 @@ impl Exit {
     }
 
     /// Something failed, or was refused for what the settings say: its class tells which.
-    pub(crate) fn classified<E: Classify>(error: &E) -> Self
-    where
-        E: 'static,
-    {
+    pub(crate) fn classified<E: Classify + 'static>(error: &E) -> Self {
         match error.code() {
             Code::InvalidArgument | Code::AlreadyExists | Code::Denied => {
                 Self::misconfigured(chain(error))

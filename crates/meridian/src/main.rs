@@ -12,6 +12,9 @@ mod config;
 mod crash;
 mod dev;
 mod exit;
+mod process;
+mod role;
+mod run;
 mod verbs;
 
 use std::process::ExitCode;
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match cli.verb.unwrap_or_default() {
             Verb::Dev(options) => dev::run(options).await,
+            Verb::Run(options) => run::run(options).await,
             Verb::Gc(options) => verbs::gc(options).await,
             Verb::Status(options) => verbs::status(options).await,
         }

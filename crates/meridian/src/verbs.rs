@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::admin::{Client, Freed, Status, WouldFree};
 use crate::cli::{self, Target};
 use crate::config::default_data_dir;
-use crate::dev::admin_socket;
 use crate::exit::Exit;
+use crate::process::admin_socket;
 
 /// `meridian gc`
 pub(crate) async fn gc(options: cli::Gc) -> Result<(), Exit> {

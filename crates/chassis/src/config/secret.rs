@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 const MAX_FILE: u64 = 64 * 1024;
 
 /// A password or a key. It prints, also as part of a whole configuration, as `***`, and its
-/// memory is wiped when it is dropped.
+/// memory is wiped when it is dropped. One that is not set shows that it is not, so that printed
+/// settings without secrets can be read back.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
@@ -64,7 +65,8 @@ impl fmt::Display for Secret {
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("***")
+        let is_set = !self.0.is_empty();
+        serializer.serialize_str(if is_set { "***" } else { "" })
     }
 }
 
@@ -179,6 +181,8 @@ mod tests {
         let secret = Secret::new("hunter2");
         assert_eq!(format!("{secret} {secret:?}"), "*** ***");
         assert_eq!(serde_json::to_string(&secret).unwrap(), r#""***""#);
+        let unset = Secret::new("");
+        assert_eq!(serde_json::to_string(&unset).unwrap(), r#""""#);
     }
 
     #[test]

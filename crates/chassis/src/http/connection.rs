@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -25,10 +25,14 @@ use super::http1::Http1;
 use super::listener::Peer;
 use super::pulse::Pulse;
 use super::reception::{House, Latest, Reception};
+use super::refusal::Refusal;
 use super::streams::Streams;
 use super::transport::Transport;
 use super::{HttpConfig, PREFACE, http2};
 use crate::Spawner;
+
+/// Bytes that are taken in from a client that does not speak TLS, so that it gets to read why.
+const MOST_UNREAD: u64 = 64 * 1024;
 
 /// What the connections of one server share.
 pub(super) struct Server {
@@ -55,6 +59,8 @@ enum NotOpened {
     SlowHandshake,
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
+    #[error("the client speaks plain HTTP where TLS is spoken")]
+    Plain,
     #[error("the client closed before its first request")]
     Closed,
     #[error("the connection broke")]
@@ -89,9 +95,8 @@ impl Server {
         let transport = match &self.acceptor {
             Some(acceptor) => {
                 let limit = self.config.tls_handshake_timeout;
-                let secured = tokio::time::timeout(limit, transport.secure(acceptor));
-                let secured = secured.await.map_err(|_late| NotOpened::SlowHandshake)?;
-                secured.map_err(NotOpened::Handshake)?
+                let secured = tokio::time::timeout(limit, self.secure(transport, acceptor));
+                secured.await.map_err(|_late| NotOpened::SlowHandshake)??
             }
             None => transport,
         };
@@ -102,6 +107,24 @@ impl Server {
             opened.read(limit - Instant::now()).await?;
         }
         Ok(opened)
+    }
+
+    /// Does the handshake. Whoever speaks plain HTTP instead is told so, in plain HTTP.
+    async fn secure(
+        &self,
+        mut transport: Transport,
+        acceptor: &TlsAcceptor,
+    ) -> Result<Transport, NotOpened> {
+        if transport.begins_with_a_letter().await? {
+            transport.write_all(&self.house.raw(Refusal::Plain)).await?;
+            transport.shutdown().await?;
+            // Closing with bytes unread would reset the connection and destroy the answer.
+            let mut unread = transport.take(MOST_UNREAD);
+            tokio::io::copy(&mut unread, &mut tokio::io::sink()).await?;
+            return Err(NotOpened::Plain);
+        }
+        let secured = transport.secure(acceptor).await;
+        secured.map_err(NotOpened::Handshake)
     }
 
     async fn speak<S, B>(&self, service: S, opened: Opened, peer: Peer) -> Result<(), Ended>

@@ -104,7 +104,8 @@ impl Listener {
     }
 
     /// What is listened on, with the port that was bound.
-    pub(super) fn address(&self) -> Option<ListenAddress> {
+    #[must_use]
+    pub fn address(&self) -> Option<ListenAddress> {
         match &self.socket {
             ListenSocket::Tcp(_) => self.tcp_address().map(ListenAddress::Tcp),
             ListenSocket::Unix(_, file) => Some(ListenAddress::Unix(file.path.clone())),

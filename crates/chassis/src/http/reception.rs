@@ -19,7 +19,7 @@ use super::guard::Violation;
 use super::listener::Peer;
 use super::origin::{OriginPolicy, is_known};
 use super::pulse::Pulse;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Stamp};
 use super::{BodyRate, HttpConfig};
 
 /// What the connections of one listener share.
@@ -27,6 +27,7 @@ use super::{BodyRate, HttpConfig};
 pub(super) struct House {
     origins: OriginPolicy,
     rate: BodyRate,
+    stamp: Stamp,
 }
 
 pub(super) struct Reception<S> {
@@ -49,11 +50,28 @@ type Answering<B> =
 // === impl House ===
 
 impl House {
-    pub(super) fn new(config: &HttpConfig) -> Self {
+    pub(super) fn new(config: &HttpConfig, stamp: Stamp) -> Self {
         Self {
             origins: OriginPolicy::new(config),
             rate: config.min_body_rate,
+            stamp,
         }
+    }
+
+    /// A refusal of a request on a connection that ends with it, as bytes.
+    pub(super) fn raw(&self, why: Refusal) -> Vec<u8> {
+        why.raw(&self.stamp)
+    }
+
+    fn refuse<B>(
+        &self,
+        why: Refusal,
+        exchange: Arc<Exchange>,
+        close: bool,
+    ) -> Response<ResponseBody<B>> {
+        tracing::debug!(%why, status = why.status().as_u16(), "request refused");
+        why.response(close, &self.stamp)
+            .map(|body| ResponseBody::refusal(body, exchange))
     }
 }
 
@@ -107,9 +125,13 @@ where
         match received {
             Ok(request) => {
                 let service = self.service.clone();
-                Box::pin(answer(service, request, exchange, close))
+                let house = Arc::clone(&self.house);
+                Box::pin(answer(service, request, house, exchange, close))
             }
-            Err(why) => Box::pin(std::future::ready(Ok(refuse(why, exchange, close)))),
+            Err(why) => {
+                let refused = self.house.refuse(why, exchange, close);
+                Box::pin(std::future::ready(Ok(refused)))
+            }
         }
     }
 }
@@ -117,6 +139,7 @@ where
 async fn answer<S, B>(
     service: S,
     request: Request<RequestBody>,
+    house: Arc<House>,
     exchange: Arc<Exchange>,
     close: bool,
 ) -> Result<Response<ResponseBody<B>>, Infallible>
@@ -125,18 +148,12 @@ where
 {
     let response = service.oneshot(request).await?;
     Ok(match exchange.faulted() {
-        Some(why) => refuse(why, exchange, close),
+        Some(why) => house.refuse(why, exchange, close),
         None => {
             exchange.gave(true, tokio::time::Instant::now);
             response.map(|body| ResponseBody::service(body, exchange))
         }
     })
-}
-
-fn refuse<B>(why: Refusal, exchange: Arc<Exchange>, close: bool) -> Response<ResponseBody<B>> {
-    tracing::debug!(%why, status = why.status().as_u16(), "request refused");
-    why.response(close)
-        .map(|body| ResponseBody::refusal(body, exchange))
 }
 
 // === impl Latest ===

@@ -2,11 +2,14 @@
 //!
 //! Owns what such an answer looks like: the status, and the JSON body that the OCI distribution
 //! specification gives errors. No byte of a request is repeated in it. Leaves to whoever refuses
-//! the reason for it.
+//! the reason for it, and to the service which headers all of its answers have.
+
+use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
@@ -31,7 +34,15 @@ pub(super) enum Refusal {
     AddressBusy,
     #[error("there are too many connections")]
     Busy,
+    #[error("this port speaks TLS; use https")]
+    Plain,
 }
+
+/// Gives an answer of ours the headers that the service gives to all of its own.
+#[derive(Clone, Default)]
+pub(super) struct Stamp(Option<Arc<Stamping>>);
+
+type Stamping = dyn Fn(&mut HeaderMap) + Send + Sync;
 
 #[derive(Serialize)]
 struct Answer {
@@ -56,7 +67,7 @@ impl Refusal {
             Self::Wire(Violation::HeadTooLarge | Violation::TooManyHeaders) => {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
-            Self::Wire(_) | Self::Host => StatusCode::BAD_REQUEST,
+            Self::Wire(_) | Self::Host | Self::Plain => StatusCode::BAD_REQUEST,
             Self::SlowHead | Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -83,31 +94,36 @@ impl Refusal {
     }
 
     /// The answer. With `close`, the connection ends after it.
-    pub(super) fn response(self, close: bool) -> Response<Full<Bytes>> {
+    pub(super) fn response(self, close: bool, stamp: &Stamp) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::from(self.body()));
         *response.status_mut() = self.status();
-        let headers = response.headers_mut();
+        *response.headers_mut() = self.headers(close, stamp);
+        response
+    }
+
+    fn headers(self, close: bool, stamp: &Stamp) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        stamp.apply(&mut headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.extend(self.header());
         if close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        response
+        headers
     }
 
     /// The answer as bytes, for a connection that no HTTP library takes up.
-    pub(super) fn raw(self) -> Vec<u8> {
+    pub(super) fn raw(self, stamp: &Stamp) -> Vec<u8> {
         let (status, body) = (self.status(), self.body());
-        let mut raw = format!("HTTP/1.1 {status}\r\nConnection: close\r\n").into_bytes();
-        if let Some((name, value)) = self.header() {
+        let mut raw = format!("HTTP/1.1 {status}\r\n").into_bytes();
+        for (name, value) in &self.headers(true, stamp) {
             raw.extend_from_slice(name.as_str().as_bytes());
             raw.extend_from_slice(b": ");
             raw.extend_from_slice(value.as_bytes());
             raw.extend_from_slice(b"\r\n");
         }
         let length = body.len();
-        let rest = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
-        raw.extend_from_slice(rest.as_bytes());
+        raw.extend_from_slice(format!("content-length: {length}\r\n\r\n").as_bytes());
         raw.extend_from_slice(&body);
         raw
     }
@@ -120,6 +136,26 @@ impl Refusal {
             }],
         };
         serde_json::to_vec(&answer).expect("text serialises")
+    }
+}
+
+// === impl Stamp ===
+
+impl Stamp {
+    pub(super) fn new(stamping: impl Fn(&mut HeaderMap) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(stamping)))
+    }
+
+    fn apply(&self, headers: &mut HeaderMap) {
+        if let Some(stamping) = &self.0 {
+            stamping(headers);
+        }
+    }
+}
+
+impl fmt::Debug for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stamp").field(&self.0.is_some()).finish()
     }
 }
 
@@ -160,10 +196,29 @@ mod tests {
 
     #[test]
     fn a_raw_answer_is_complete() {
-        let raw = String::from_utf8(Refusal::Busy.raw()).unwrap();
+        let raw = String::from_utf8(Refusal::Busy.raw(&Stamp::default())).unwrap();
         let (head, body) = raw.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
-        assert!(head.contains("retry-after: 1"));
-        assert!(head.ends_with(&format!("Content-Length: {}", body.len())));
+        assert!(head.contains("\r\nconnection: close\r\n"));
+        assert!(head.contains("\r\nretry-after: 1\r\n"));
+        assert!(head.ends_with(&format!("content-length: {}", body.len())));
+    }
+
+    #[test]
+    fn the_headers_of_the_service_are_on_an_answer_whichever_way_it_goes_but_change_nothing_of_it()
+    {
+        let stamp = Stamp::new(|headers| {
+            headers.insert("x-request-id", HeaderValue::from_static("7"));
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+        });
+        let response = Refusal::Host.response(true, &stamp);
+        assert_eq!(response.headers()["x-request-id"], "7");
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+        let raw = String::from_utf8(Refusal::AddressBusy.raw(&stamp)).unwrap();
+        assert!(raw.contains("\r\nx-request-id: 7\r\n"), "{raw}");
+        assert!(
+            raw.contains("\r\ncontent-type: application/json\r\n"),
+            "{raw}"
+        );
     }
 }

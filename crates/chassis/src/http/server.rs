@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use tower::Service;
 
@@ -23,7 +23,7 @@ use super::body::RequestBody;
 use super::connection::Server;
 use super::listener::{Listener, Peer};
 use super::reception::House;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Stamp};
 use super::transport::Transport;
 use crate::tls::{Tls, TlsConfig, TlsError};
 use crate::{Spawner, TaskResult};
@@ -44,6 +44,7 @@ pub struct HttpServer<S> {
     config: HttpConfig,
     tls: Option<Tls>,
     service: S,
+    stamp: Stamp,
 }
 
 // === impl HttpServer ===
@@ -73,7 +74,19 @@ where
             config: config.within_reason(),
             tls: tls.map(Tls::load).transpose()?,
             service,
+            stamp: Stamp::default(),
         })
+    }
+
+    /// Has `stamp` add headers to each answer that is given here before the service is asked, so
+    /// that all answers of a port have what its protocol wants on all of them. What an answer says
+    /// of itself it cannot change.
+    ///
+    /// The HTTP/2 library's own answer to a too large header list (431) stays without them.
+    #[must_use]
+    pub fn stamping(mut self, stamp: impl Fn(&mut HeaderMap) + Send + Sync + 'static) -> Self {
+        self.stamp = Stamp::new(stamp);
+        self
     }
 
     /// Accepts connections until the spawner's token is cancelled.
@@ -96,7 +109,7 @@ where
         }
         let admission = Admission::new(&self.config);
         let server = Arc::new(Server {
-            house: Arc::new(House::new(&self.config)),
+            house: Arc::new(House::new(&self.config, self.stamp)),
             acceptor: self.tls.as_ref().map(|tls| tls.acceptor().clone()),
             config: self.config,
             spawner,
@@ -114,7 +127,7 @@ where
                         drop(permit);
                     });
                 }
-                Err(why) => turn_away(&transport, peer, why, server.acceptor.is_some()),
+                Err(why) => turn_away(&server, &transport, peer, why),
             }
         }
         Ok(())
@@ -122,10 +135,10 @@ where
 }
 
 /// Tells a client why, if it can be told without a handshake and without waiting.
-fn turn_away(transport: &Transport, peer: Peer, why: Refusal, secure: bool) {
+fn turn_away(server: &Server, transport: &Transport, peer: Peer, why: Refusal) {
     tracing::debug!(%why, ?peer, "connection turned away");
-    if !secure || peer == Peer::Unix {
-        transport.try_write(&why.raw());
+    if server.acceptor.is_none() || peer == Peer::Unix {
+        transport.try_write(&server.house.raw(why));
     }
 }
 

@@ -48,6 +48,17 @@ impl Transport {
         }
     }
 
+    /// Whether the first byte of a TCP client, which stays unread, is an upper-case letter: what
+    /// every method begins with, and no TLS record.
+    pub(super) async fn begins_with_a_letter(&self) -> io::Result<bool> {
+        let Self::Tcp(stream) = self else {
+            return Ok(false);
+        };
+        let mut first = [0];
+        stream.peek(&mut first).await?;
+        Ok(first[0].is_ascii_uppercase())
+    }
+
     pub(super) const fn is_secure(&self) -> bool {
         matches!(self, Self::Tls(_))
     }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -24,6 +24,9 @@ use tokio::time::{Instant, timeout_at};
 
 /// Longer than any limit in these tests, shorter than anybody's patience.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The header that a server here puts on its refusals.
+pub(crate) const STAMP: &str = "x-stamp";
 
 pub(crate) type TestBody = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -78,6 +81,9 @@ impl Server {
         };
         let listeners = [listener].into_iter().chain(more);
         let server = HttpServer::new(listeners, config, tls, service).unwrap();
+        let server = server.stamping(|headers| {
+            headers.insert(STAMP, HeaderValue::from_static("ours"));
+        });
         let supervisor = Supervisor::new();
         supervisor.spawn("http", server.run(supervisor.spawner()));
         let (stop, stopped) = oneshot::channel();

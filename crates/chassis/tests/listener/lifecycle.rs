@@ -7,6 +7,7 @@ use meridian_chassis::http::{HttpConfig, ListenAddress, Listener};
 use meridian_chassis::tls::TlsConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Duration, Instant, timeout};
 use tokio_rustls::TlsConnector;
@@ -221,13 +222,49 @@ async fn a_tls_handshake_that_stalls_or_is_none_is_closed() {
         client.read_to_close().await;
         assert!(start.elapsed() < limit + Duration::from_secs(4));
     }
-    let answer = server.ask(REQUEST).await;
-    assert!(!answer.contains("HTTP"), "{answer:?}");
-
     let mut client = certificates.connect(&server, &BOTH, &[]).await.unwrap();
     client.send(REQUEST).await;
     client.read_until("hello").await;
     server.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn plain_http_on_a_tls_port_is_told_so() {
+    let certificates = Certificates::new();
+    let server = Server::start_with(hasty(), Some(certificates.config.clone()), Vec::new());
+    let upload = format!("PUT / HTTP/1.1\r\nHost: r\r\n\r\n{}", "x".repeat(10_000));
+    for request in [REQUEST, &upload, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let answer = server.ask(request).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(answer.contains("use https"), "{answer}");
+    }
+    assert_eq!(server.requests(), 0);
+    server.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn tls_1_1_is_refused_with_an_alert() {
+    let certificates = Certificates::new();
+    let server = Server::start_with(hasty(), Some(certificates.config.clone()), Vec::new());
+    let mut client = server.connect().await;
+    client.send(hello_of_tls_1_1()).await;
+    let mut answer = Vec::new();
+    let read = client.stream.read_to_end(&mut answer);
+    timeout(PATIENCE, read).await.unwrap().unwrap();
+    // A fatal alert (RFC 5246, section 7.2).
+    assert_eq!((answer[0], answer[5], answer.len()), (21, 2, 7));
+    server.stopped().await.unwrap();
+}
+
+/// A `ClientHello` (RFC 4346, section 7.4.1.2) that offers one suite and no extension.
+fn hello_of_tls_1_1() -> Vec<u8> {
+    let mut hello = vec![3, 2];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 2, 0xc0, 0x13, 1, 0]);
+    let length = u8::try_from(hello.len()).unwrap();
+    let mut record = vec![22, 3, 1, 0, length + 4, 1, 0, 0, length];
+    record.extend(hello);
+    record
 }
 
 #[tokio::test]

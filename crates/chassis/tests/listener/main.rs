@@ -5,7 +5,9 @@
 )]
 
 mod framing;
+mod grpc;
 mod harness;
 mod http2;
 mod lifecycle;
+mod refusals;
 mod timing;

@@ -59,10 +59,11 @@ pub struct GrpcConfigError {
 
 /// Why a text does not say where a service is.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not an endpoint; it reads `http://<host>:<port>`")]
+#[error("`{0}` is not an endpoint; it reads `http://<host>:<port>` or `unix:/<path>`")]
 pub struct EndpointError(String);
 
-/// A channel to the service at `endpoint`, such as `http://127.0.0.1:7401`. Does no I/O yet.
+/// A channel to the service at `endpoint`, such as `http://127.0.0.1:7401` or
+/// `unix:/run/meridian/metadata.sock`. Does no I/O yet.
 ///
 /// # Errors
 ///
@@ -70,8 +71,17 @@ pub struct EndpointError(String);
 pub fn channel(endpoint: &str, config: &GrpcConfig) -> Result<Channel, EndpointError> {
     let refused = || EndpointError(endpoint.to_owned());
     let parsed = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| refused())?;
+    let socket = endpoint.strip_prefix("unix:");
+    let is_socket = socket.is_some_and(|path| path.starts_with('/'));
     let uri = parsed.uri();
-    if uri.scheme_str() != Some("http") || uri.port().is_none() || uri.path() != "/" {
+    if is_socket {
+        return Ok(configure(parsed, config).connect_lazy());
+    }
+    if socket.is_some()
+        || uri.scheme_str() != Some("http")
+        || uri.port().is_none()
+        || uri.path() != "/"
+    {
         return Err(refused());
     }
     Ok(configure(parsed, config).connect_lazy())
@@ -165,6 +175,7 @@ mod tests {
             "http://127.0.0.1:7401",
             "http://[::1]:7401/",
             "http://blob.svc:1",
+            "unix:/run/blob.sock",
         ] {
             assert!(channel(good, &config).is_ok(), "{good}");
         }
@@ -174,6 +185,8 @@ mod tests {
             "http://host",
             "https://host:1",
             "http://host:1/x",
+            "unix:",
+            "unix:blob.sock",
             "::",
         ] {
             let refused = channel(bad, &config).unwrap_err();

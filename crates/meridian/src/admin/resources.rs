@@ -2,18 +2,34 @@
 
 use std::fmt;
 
-use meridian_blob_service::{CollectionPhase, CollectionReport, CollectionStatus, Tally, WouldCollect};
+use meridian_blob_service::{
+    CollectionPhase, CollectionReport, CollectionStatus, Tally, WouldCollect,
+};
 use serde::{Deserialize, Serialize};
 
-/// What a registry holds and does.
+/// What the services of a process hold and do, for those that it runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Status {
+    #[serde(flatten)]
+    pub(crate) metadata: Option<MetadataStatus>,
+    #[serde(flatten)]
+    pub(crate) blobs: Option<BlobStatus>,
+}
+
+/// What the metadata service holds and does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct MetadataStatus {
     pub(crate) usage: Usage,
+    /// Syncs of the Raft log since the start.
+    pub(crate) log_syncs: u64,
+}
+
+/// What the blob service does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct BlobStatus {
     pub(crate) open_uploads: usize,
     /// Blobs that are recorded and could not be read since the start. More than none is an alarm.
     pub(crate) unreadable_blobs: u64,
-    /// Syncs of the Raft log since the start.
-    pub(crate) log_syncs: u64,
     pub(crate) collection: Collection,
 }
 
@@ -85,6 +101,19 @@ pub(crate) struct WouldFree {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.metadata, &self.blobs) {
+            (Some(metadata), Some(blobs)) => write!(f, "{metadata}\n{blobs}"),
+            (Some(metadata), None) => metadata.fmt(f),
+            (None, Some(blobs)) => blobs.fmt(f),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+// === impl MetadataStatus ===
+
+impl fmt::Display for MetadataStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Usage {
             repositories,
             manifests,
@@ -96,12 +125,27 @@ impl fmt::Display for Status {
         writeln!(f, "repositories  {repositories}")?;
         writeln!(f, "manifests     {manifests} ({manifest_bytes} bytes)")?;
         writeln!(f, "tags          {tags}")?;
-        writeln!(f, "blobs         {blobs} ({blob_bytes} bytes)")?;
+        write!(f, "blobs         {blobs} ({blob_bytes} bytes)")
+    }
+}
+
+// === impl BlobStatus ===
+
+impl fmt::Display for BlobStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "open uploads  {}", self.open_uploads)?;
         if self.unreadable_blobs > 0 {
-            writeln!(f, "ALARM         {} blobs could not be read", self.unreadable_blobs)?;
+            writeln!(
+                f,
+                "ALARM         {} blobs could not be read",
+                self.unreadable_blobs
+            )?;
         }
-        write!(f, "collection    {:?}, {} runs", self.collection.phase, self.collection.runs)?;
+        write!(
+            f,
+            "collection    {:?}, {} runs",
+            self.collection.phase, self.collection.runs
+        )?;
         if let Some(last) = &self.collection.last {
             write!(f, "\nlast run      {last}")?;
         }

@@ -1,17 +1,26 @@
 //! What a newcomer reads first.
 
-use std::net::SocketAddr;
-use std::path::Path;
+use meridian_chassis::http::ListenAddress;
+
+use crate::process::Places;
 
 /// Prints where the registry listens, where its data lie, and how to use it.
-pub(crate) fn print(addresses: &[SocketAddr], is_tls: bool, root: &Path) {
-    let scheme = if is_tls { "https" } else { "http" };
-    let data = root.display();
-    for address in addresses {
-        println!("meridian listens on {scheme}://{address}/");
+pub(super) fn print(places: &Places) {
+    let scheme = if places.is_tls { "https" } else { "http" };
+    for address in &places.frontend {
+        match address {
+            ListenAddress::Tcp(address) => println!("meridian listens on {scheme}://{address}/"),
+            ListenAddress::Unix(_) => println!("meridian listens on {address}"),
+        }
     }
-    println!("meridian keeps its data in {data}");
-    let Some(address) = addresses.first() else {
+    if let Some(data_dir) = &places.data_dir {
+        println!("meridian keeps its data in {}", data_dir.display());
+    }
+    let tcp = places.frontend.iter().find_map(|address| match address {
+        ListenAddress::Tcp(address) => Some(address),
+        ListenAddress::Unix(_) => None,
+    });
+    let Some(address) = tcp else {
         return;
     };
     // Clients take `localhost` for a place where plain HTTP is fine.

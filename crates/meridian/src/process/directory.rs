@@ -81,7 +81,10 @@ impl Directory {
     pub(crate) fn upload_key(&self) -> Result<String, Exit> {
         let path = self.root.join("upload.key");
         self.read_or_draw(&path).map_err(|error| {
-            Exit::misconfigured(format!("the key in {} cannot be used: {error}", path.display()))
+            Exit::misconfigured(format!(
+                "the key in {} cannot be used: {error}",
+                path.display()
+            ))
         })
     }
 

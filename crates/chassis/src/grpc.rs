@@ -1,0 +1,132 @@
+//! How a process serves gRPC to the other services of its region.
+//!
+//! Owns the limits of such a listener, the rule about who can reach it, and `grpc.health.v1`. Keeps
+//! two invariants: without a word from the operator nobody else's machine reaches what is not
+//! encrypted, and the health that is told is the readiness of the process. Connections run in the
+//! accept loop of [`http`](crate::http), and drain with it. Leaves the calls to the services.
+
+mod health;
+mod http2_only;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use http::{Request, Response};
+use meridian_error::{Classify, Code};
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::Routes;
+use tower::Service;
+
+use crate::Supervisor;
+use crate::config::ByteSize;
+use crate::http::{HttpConfig, HttpServer, Listener};
+use crate::tls::TlsError;
+use http2_only::Http2Only;
+
+/// A listener would serve more than this machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "listening on {address} would serve plain gRPC to other machines, where anybody could change \
+     everything; listen on 127.0.0.1 or on a `unix:` socket, or set allow_plain_grpc = true if \
+     your network lets nobody else in (mutual TLS is not there yet)"
+)]
+pub struct PlainGrpcError {
+    address: SocketAddr,
+}
+
+/// Looks at who can reach `listeners`, before anything is served on them: this machine alone,
+/// unless `allowed`, and then the log says so.
+///
+/// # Errors
+///
+/// When other machines could reach one, and may not.
+pub fn check(listeners: &[Listener], allowed: bool) -> Result<(), PlainGrpcError> {
+    for address in listeners.iter().filter_map(Listener::tcp_address) {
+        check_plain(address, allowed)?;
+    }
+    Ok(())
+}
+
+fn check_plain(address: SocketAddr, allowed: bool) -> Result<(), PlainGrpcError> {
+    if address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    if !allowed {
+        return Err(PlainGrpcError { address });
+    }
+    tracing::warn!(%address, "serving plain gRPC to other machines, as allow_plain_grpc says");
+    Ok(())
+}
+
+/// Serves `service`, and its health beside it, until the supervisor stops. Its tasks are named
+/// after `name`.
+///
+/// # Errors
+///
+/// None today; with certificates, when they cannot be used.
+pub async fn serve<S>(
+    name: &'static str,
+    service: S,
+    listeners: Vec<Listener>,
+    supervisor: &Supervisor,
+) -> Result<(), TlsError>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: NamedService + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let mirror = health::Mirror::new(reporter, S::NAME, supervisor.readiness().clone()).await;
+    let routes = Routes::new(service).add_service(health).prepare();
+    let server = HttpServer::new(listeners, limits(), None, Http2Only(routes))?;
+    supervisor.spawn(format!("{name}.grpc"), server.run(supervisor.spawner()));
+    let stop = supervisor.token();
+    supervisor.spawn(format!("{name}.health"), mirror.run(stop));
+    Ok(())
+}
+
+/// Our own services have few connections with many calls on each. A call whose receiver is slow
+/// holds its own window, never so much of the connection's that the others stand still.
+fn limits() -> HttpConfig {
+    let mut limits = HttpConfig::internal();
+    limits.http2.max_concurrent_streams = 1024;
+    limits.http2.connection_window = ByteSize::mib(256);
+    limits
+}
+
+// === impl PlainGrpcError ===
+
+impl Classify for PlainGrpcError {
+    fn code(&self) -> Code {
+        Code::InvalidArgument
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_grpc_leaves_the_machine_only_when_allowed() {
+        for (address, refused) in [
+            ("127.0.0.1:7401", false),
+            ("[::1]:7401", false),
+            ("[::ffff:127.0.0.1]:7401", false),
+            ("0.0.0.0:7401", true),
+            ("[::]:7401", true),
+            ("192.0.2.1:7401", true),
+        ] {
+            let address: SocketAddr = address.parse().unwrap();
+            assert_eq!(check_plain(address, false).is_err(), refused, "{address}");
+            assert!(check_plain(address, true).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_windows_of_all_calls_but_a_few_fit_into_that_of_their_connection() {
+        let http2 = limits().http2;
+        let windows = http2.connection_window.as_u64() / http2.stream_window.as_u64();
+        assert!(windows >= u64::from(http2.max_concurrent_streams) / 4);
+    }
+}

@@ -1,0 +1,149 @@
+//! The services that other processes run.
+//!
+//! Owns their clients, and what their absence means to the readiness of this process: it is not
+//! ready until each has answered once. From then on an absence is told to those who ask, each time:
+//! all frontends miss the same service at the same moment, and if all of them stepped back from
+//! their load balancer for it, nobody would be left to answer what needs no service, or to say when
+//! to come again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use meridian_chassis::Supervisor;
+use meridian_chassis::health::Condition;
+use meridian_clients::grpc::{GrpcBlobs, GrpcConfig, GrpcMetadata, channel};
+use meridian_clients::{BlobApi, MetadataApi};
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::config::Services;
+use crate::exit::Exit;
+use crate::role::Role;
+
+/// How long a service may take to say whether it serves.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Between two times that it is asked.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Services of other processes. A connection is made when it is needed.
+pub(super) struct Others {
+    metadata: Other,
+    blob: Other,
+    calls: GrpcConfig,
+}
+
+/// A service of another process.
+struct Other {
+    role: Role,
+    /// What it is to the health protocol.
+    service: &'static str,
+    endpoint: String,
+    channel: Channel,
+}
+
+// === impl Others ===
+
+impl Others {
+    /// The services that the settings name; whether they are there is not asked yet.
+    pub(super) fn find(services: &Services) -> Result<Self, Exit> {
+        let faults = services.calls.faults();
+        if !faults.is_empty() {
+            let lines = faults.iter().map(|fault| format!("services.calls.{fault}"));
+            return Err(Exit::misconfigured_in(lines.collect()));
+        }
+        let calls = services.calls.clone();
+        let metadata = meridian_metadata_service::GRPC_SERVICE;
+        let blob = meridian_blob_service::GRPC_SERVICE;
+        Ok(Self {
+            metadata: Other::find(Role::Metadata, metadata, &services.metadata, &calls)?,
+            blob: Other::find(Role::Blob, blob, &services.blob, &calls)?,
+            calls,
+        })
+    }
+
+    pub(super) fn metadata(&self, supervisor: &Supervisor) -> Arc<dyn MetadataApi> {
+        self.metadata.expect(supervisor);
+        Arc::new(GrpcMetadata::over(
+            self.metadata.channel.clone(),
+            &self.calls,
+        ))
+    }
+
+    pub(super) fn blobs(&self, supervisor: &Supervisor) -> Arc<dyn BlobApi> {
+        self.blob.expect(supervisor);
+        Arc::new(GrpcBlobs::over(self.blob.channel.clone(), &self.calls))
+    }
+}
+
+// === impl Other ===
+
+impl Other {
+    fn find(
+        role: Role,
+        service: &'static str,
+        endpoint: &str,
+        calls: &GrpcConfig,
+    ) -> Result<Self, Exit> {
+        let channel = channel(endpoint, calls);
+        Ok(Self {
+            role,
+            service,
+            endpoint: endpoint.to_owned(),
+            channel: channel
+                .map_err(|error| Exit::misconfigured(format!("services.{role}: {error}")))?,
+        })
+    }
+
+    /// Keeps this process from being ready until the service was there once.
+    fn expect(&self, supervisor: &Supervisor) {
+        let name = format!("{} service", self.role);
+        let condition = supervisor.readiness().condition(name.clone());
+        let health = HealthClient::new(self.channel.clone());
+        let (service, endpoint) = (self.service, self.endpoint.clone());
+        let stop = supervisor.token();
+        supervisor
+            .spawner()
+            .spawn_child("first contact", async move {
+                let met = meet(health, service, &condition, || {
+                    tracing::info!(endpoint, "waiting for the {name}");
+                });
+                if stop.run_until_cancelled(met).await.is_some() {
+                    tracing::info!(endpoint, "the {name} is there");
+                }
+            });
+    }
+}
+
+/// Returns when `service` says that it serves. `absent` is called once if it does not at first.
+async fn meet(
+    mut health: HealthClient<Channel>,
+    service: &str,
+    condition: &Condition,
+    absent: impl FnOnce(),
+) {
+    let mut absent = Some(absent);
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let why = match tokio::time::timeout(ANSWER, health.check(request)).await {
+            Ok(Ok(answer)) if answer.get_ref().status() == ServingStatus::Serving => {
+                return condition.set();
+            }
+            Ok(Ok(_not_serving)) => "it does not serve yet".to_owned(),
+            Ok(Err(status)) => meridian_error::chain(&status),
+            Err(_elapsed) => "it does not answer".to_owned(),
+        };
+        tracing::debug!(service, why, "not there yet");
+        condition.unset(why);
+        if let Some(absent) = absent.take() {
+            absent();
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,58 @@
+//! Some services in a process of their own.
+
+use meridian_chassis::http::ListenAddress;
+
+use crate::cli::Run;
+use crate::config;
+use crate::exit::Exit;
+use crate::process::{self, Places};
+use crate::role::{Cast, Role};
+
+/// Serves until it is asked to stop.
+pub(crate) async fn run(options: Run) -> Result<(), Exit> {
+    let cast = Cast::of(&options.roles);
+    let config = config::of_run(&options, &cast)?;
+    if options.print_config {
+        return config.print();
+    }
+    process::serve(config, &cast, tell).await
+}
+
+/// One line for each service: what it is, and where it is found.
+fn tell(places: &Places) {
+    let frontend = if places.is_tls { "https" } else { "http" };
+    for (role, scheme, addresses) in [
+        (Role::Metadata, "http", &places.metadata),
+        (Role::Blob, "http", &places.blob),
+        (Role::Frontend, frontend, &places.frontend),
+    ] {
+        if !addresses.is_empty() {
+            println!("{}", line(role, scheme, addresses));
+        }
+    }
+}
+
+/// The addresses as the settings of those who call would name them.
+fn line(role: Role, scheme: &str, addresses: &[ListenAddress]) -> String {
+    let endpoints = addresses.iter().map(|address| match address {
+        ListenAddress::Tcp(address) => format!("{scheme}://{address}"),
+        ListenAddress::Unix(_) => address.to_string(),
+    });
+    let endpoints: Vec<_> = endpoints.collect();
+    format!("meridian {role} listens on {}", endpoints.join(" and "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_the_role_and_every_address_as_an_endpoint() {
+        let addresses = ["127.0.0.1:7401", "unix:/run/metadata.sock"];
+        let addresses = addresses.map(|address| address.parse().unwrap());
+        assert_eq!(
+            line(Role::Metadata, "http", &addresses),
+            "meridian metadata listens on http://127.0.0.1:7401 and unix:/run/metadata.sock"
+        );
+    }
+}
