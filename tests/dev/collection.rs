@@ -26,14 +26,18 @@ async fn what_nothing_needs_is_freed_by_itself_and_what_is_needed_stays() {
     }
     let path = format!("/v2/team/app/manifests/{}", dropped.digest());
     client.delete(&path).await.unwrap().expect(202);
-    eventually("the blobs of the deleted image go", Duration::from_secs(30), || async {
-        let mut gone = true;
-        for blob in &dropped.blobs {
-            let answer = client.blob("team/app", digest(blob)).await.unwrap();
-            gone &= answer.status == 404;
-        }
-        gone.then_some(())
-    })
+    eventually(
+        "the blobs of the deleted image go",
+        Duration::from_secs(30),
+        || async {
+            let mut gone = true;
+            for blob in &dropped.blobs {
+                let answer = client.blob("team/app", digest(blob)).await.unwrap();
+                gone &= answer.status == 404;
+            }
+            gone.then_some(())
+        },
+    )
     .await;
     for blob in &kept.blobs {
         let answer = client.blob("team/app", digest(blob)).await.unwrap();

@@ -78,10 +78,14 @@ async fn a_request_under_way_is_answered_before_the_end() {
     });
     // Asked to stop only when the first half has arrived.
     let data_dir = folder.path().to_owned();
-    eventually("the upload is under way", Duration::from_secs(30), || async {
-        let status = verb(&data_dir, &["status"]);
-        (status["open_uploads"] == 1).then_some(())
-    })
+    eventually(
+        "the upload is under way",
+        Duration::from_secs(30),
+        || async {
+            let status = verb(&data_dir, &["status"]);
+            (status["open_uploads"] == 1).then_some(())
+        },
+    )
     .await;
     let stopping = tokio::task::spawn_blocking({
         let pid = dev.pid();

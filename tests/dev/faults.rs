@@ -117,10 +117,20 @@ fn the_data_are_for_their_user_only() {
 
 #[test]
 fn help_tells_flags_and_exit_codes() {
-    let output = Command::new(binary()).args(["dev", "--help"]).output().unwrap();
+    let output = Command::new(binary())
+        .args(["dev", "--help"])
+        .output()
+        .unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
-    for word in ["--listen", "--data-dir", "--config", "Exit codes", "64", "Examples"] {
+    for word in [
+        "--listen",
+        "--data-dir",
+        "--config",
+        "Exit codes",
+        "64",
+        "Examples",
+    ] {
         assert!(help.contains(word), "`{word}` is not in:\n{help}");
     }
 }
@@ -128,7 +138,10 @@ fn help_tells_flags_and_exit_codes() {
 #[test]
 fn the_settings_in_force_can_be_printed_and_read_back() {
     let folder = tempfile::tempdir().unwrap();
-    let output = dev(folder.path(), &["--listen", "127.0.0.1:5999", "--print-config"]);
+    let output = dev(
+        folder.path(),
+        &["--listen", "127.0.0.1:5999", "--print-config"],
+    );
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(printed.contains("127.0.0.1:5999"), "{printed}");
     let config = folder.path().join("meridian.toml");

@@ -1,10 +1,15 @@
 //! `meridian dev` as its user meets it: the command line, the data directory, the ends.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for the tasks it spawns"
+)]
 
 mod collection;
 mod endings;
 mod faults;
+mod losses;
 mod sessions;
 
 use std::path::Path;

@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! due ----> condemned ----> removed, its object doomed ----> object deleted ----> forgotten
-//!  Condemn            Remove                        the store            Deleted
+//!  Condemn            Remove                 ^      the store            Deleted
+//!                                            |
+//!         an object that nothing names ------+
+//!                                     Doom
 //! ```
 //!
 //! Owns the order of the steps and the pace. Keeps the invariant that an object is deleted only
 //! after the metadata has said, in its log, that nothing names it and nothing ever will again:
-//! every candidate is judged there anew, so that a stale view here is harmless. The orphan sweep
-//! finds what no record ever named. Leaves grace and leases to the metadata service.
+//! every candidate is judged there anew, so that a stale view here is harmless. That holds for the
+//! orphan sweep, too, which finds what no record ever named. Leaves grace and leases to the metadata service.
 
 mod doomed;
 mod judge;
@@ -138,7 +141,7 @@ impl Collector {
 
     async fn steps(&self, sweep: bool) -> Result<(), CollectError> {
         self.enter(CollectionPhase::Deleting);
-        self.delete_doomed().await?;
+        self.delete_doomed(doomed::of_a_record).await?;
         self.enter(CollectionPhase::Judging);
         self.judge().await?;
         if sweep {

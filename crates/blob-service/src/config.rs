@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use meridian_chassis::config::{ByteSize, Secret, duration};
+use meridian_chassis::http::ListenAddress;
 use serde::{Deserialize, Serialize};
 
 /// An upload key of fewer bytes could be guessed.
@@ -15,9 +16,13 @@ const LEAST_KEY: usize = 32;
 const MOST_INLINE: ByteSize = ByteSize::mib(1);
 
 /// Settings of the blob service.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Where the other services reach this one, if it is a process of its own.
+    pub listen: Vec<ListenAddress>,
+    /// Allows plain gRPC on addresses that other machines can reach.
+    pub allow_plain_grpc: bool,
     /// How uploads are taken.
     pub uploads: UploadConfig,
     /// How garbage is collected.
@@ -91,6 +96,7 @@ impl Config {
         let Self {
             uploads,
             collection,
+            ..
         } = self;
         let mut faults = Vec::new();
         let key = uploads.key.expose().len();
@@ -117,6 +123,17 @@ impl Config {
             faults.push(ConfigError::Inline(uploads.inline_bytes));
         }
         faults
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 7402).into())],
+            allow_plain_grpc: false,
+            uploads: UploadConfig::default(),
+            collection: CollectionConfig::default(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod generation;
 mod grpc;
 mod ingest;
 mod layout;
+mod loss;
 mod propose;
 mod read;
 mod service;

@@ -2,8 +2,8 @@
 //!
 //! Keeps the invariants that presence is the metadata's to say, never the store's, and that a body
 //! has exactly the promised bytes or fails visibly. So an object that is missing although a record
-//! names it is an outage (and an alarm), not an absent blob: a 404 would have the next push repair
-//! it in silence.
+//! names it is an outage (and an alarm), not an absent blob. But a push that asks whether it must
+//! upload the blob hears that it must, once the loss is known: that is how it is repaired.
 
 use std::io;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use meridian_blobstore::BlobStore;
+use meridian_blobstore::{BlobStore, ReadError as NotOpened};
 use meridian_clients::{
     BlobLocation, BlobRead, BlobRecord, BlobStat, ByteStream, MetadataApi, ReadBlobError,
     ReadError, RepositoryPath, StorageKey, WriteError,
@@ -20,6 +20,7 @@ use meridian_clients::{
 use meridian_oci::{ByteRange, Digest, Resolved};
 
 use crate::layout;
+use crate::loss::{self, Losses};
 use crate::propose::Proposer;
 
 /// How often a blob that moved while it was opened is looked up again.
@@ -30,7 +31,16 @@ pub(crate) struct Reads {
     store: Arc<dyn BlobStore>,
     metadata: Arc<dyn MetadataApi>,
     proposer: Proposer,
+    losses: Arc<Losses>,
     unreadable: AtomicU64,
+}
+
+/// Why an object was not opened.
+enum OpenError {
+    /// It is not there, or not whole.
+    Lost(io::Error),
+    /// The store failed, which may pass; or the record is damaged.
+    Failed(io::Error),
 }
 
 // === impl Reads ===
@@ -40,11 +50,13 @@ impl Reads {
         store: Arc<dyn BlobStore>,
         metadata: Arc<dyn MetadataApi>,
         proposer: Proposer,
+        losses: Arc<Losses>,
     ) -> Self {
         Self {
             store,
             metadata,
             proposer,
+            losses,
             unreadable: AtomicU64::new(0),
         }
     }
@@ -56,6 +68,9 @@ impl Reads {
         for_push: bool,
     ) -> Result<BlobStat, ReadBlobError> {
         let record = self.metadata.blob(repository, digest).await?;
+        if for_push && self.is_lost(digest, &record).await {
+            return Err(ReadError::BlobUnknown.into());
+        }
         if for_push && record.wants_touch {
             self.touch(repository, digest).await?;
         }
@@ -77,17 +92,46 @@ impl Reads {
             // Perhaps it was removed, or moved, between the look and the opening.
             let now = self.metadata.blob(repository, digest).await?;
             if now.location == record.location {
-                return Err(self.alarm(digest, source));
+                return Err(self.alarm(digest, &record, source));
             }
             record = now;
         }
         let read = self.open_once(&record, range).await;
-        read.map_err(|source| self.alarm(digest, source))
+        read.map_err(|source| self.alarm(digest, &record, source))
     }
 
     /// How many blobs were found to be recorded but not readable, since the start.
     pub(crate) fn unreadable(&self) -> u64 {
         self.unreadable.load(Ordering::Relaxed)
+    }
+
+    /// Whether the bytes of a blob that is present are known to be lost.
+    pub(crate) async fn lacks(
+        &self,
+        repository: &RepositoryPath,
+        digest: Digest,
+    ) -> Result<bool, WriteError> {
+        if self.losses.is_empty() {
+            return Ok(false);
+        }
+        let record = self.metadata.blob(repository, digest).await?;
+        Ok(self.is_lost(digest, &record).await)
+    }
+
+    /// Whether a blob is known to be lost, and still is: somebody may have brought its file back.
+    async fn is_lost(&self, digest: Digest, record: &BlobRecord) -> bool {
+        let BlobLocation::Stored(key) = record.location else {
+            return false;
+        };
+        if self.losses.of(key.registry, digest) != Some(key) {
+            return false;
+        }
+        let is_lost = loss::is_lost(&*self.store, key, record.size).await;
+        if let Ok(false) = is_lost {
+            self.losses.forget(digest, key);
+        }
+        // A store that does not answer has told us before.
+        is_lost.unwrap_or(true)
     }
 
     /// Renews the lease on which a push relies.
@@ -110,7 +154,11 @@ impl Reads {
         })
     }
 
-    async fn open_once(&self, record: &BlobRecord, range: Option<&str>) -> io::Result<BlobRead> {
+    async fn open_once(
+        &self,
+        record: &BlobRecord,
+        range: Option<&str>,
+    ) -> Result<BlobRead, OpenError> {
         let size = record.size;
         Ok(match ByteRange::resolve(range, size) {
             Resolved::Unsatisfiable => BlobRead::Unsatisfiable { size },
@@ -130,9 +178,11 @@ impl Reads {
         })
     }
 
-    async fn body(&self, record: &BlobRecord, range: Range<u64>) -> io::Result<ByteStream> {
+    async fn body(&self, record: &BlobRecord, range: Range<u64>) -> Result<ByteStream, OpenError> {
         match &record.location {
-            BlobLocation::Inline(bytes) => inline(bytes, record.size, &range),
+            BlobLocation::Inline(bytes) => {
+                inline(bytes, record.size, &range).map_err(OpenError::Failed)
+            }
             BlobLocation::Stored(key) => self.stored(*key, record.size, range).await,
         }
     }
@@ -142,13 +192,20 @@ impl Reads {
         key: StorageKey,
         size: u64,
         range: Range<u64>,
-    ) -> io::Result<ByteStream> {
+    ) -> Result<ByteStream, OpenError> {
         let object = layout::object(key);
-        let opened = self.store.open(&object, Some(range)).await;
-        let reader = opened.map_err(io::Error::other)?;
+        let reader = match self.store.open(&object, Some(range)).await {
+            Ok(reader) => reader,
+            // A range of the blob that is not in its object: that is too short.
+            Err(error @ (NotOpened::NotFound(_) | NotOpened::OutOfRange { .. })) => {
+                return Err(OpenError::Lost(io::Error::other(error)));
+            }
+            Err(error) => return Err(OpenError::Failed(io::Error::other(error))),
+        };
         if reader.size() != size {
             let text = format!("object {object} has {} bytes of {size}", reader.size());
-            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            let error = io::Error::new(io::ErrorKind::InvalidData, text);
+            return Err(OpenError::Lost(error));
         }
         // Lengths are the reader's to keep; it fails rather than end early.
         Ok(Box::pin(reader.inspect(move |piece| {
@@ -159,10 +216,28 @@ impl Reads {
         })))
     }
 
-    fn alarm(&self, digest: Digest, source: io::Error) -> ReadBlobError {
-        self.unreadable.fetch_add(1, Ordering::Relaxed);
-        let error = meridian_error::chain(&source);
-        tracing::error!(blob.digest = %digest, error, "a recorded blob cannot be read");
+    /// Tells of a blob that is recorded and cannot be read: of one that is lost, once.
+    fn alarm(&self, digest: Digest, record: &BlobRecord, error: OpenError) -> ReadBlobError {
+        let key = match &record.location {
+            BlobLocation::Stored(key) => Some(*key),
+            BlobLocation::Inline(_) => None,
+        };
+        let is_news = match (&error, key) {
+            (OpenError::Lost(_), Some(key)) => self.losses.note(digest, key),
+            _ => true,
+        };
+        let (OpenError::Lost(source) | OpenError::Failed(source)) = error;
+        if is_news {
+            self.unreadable.fetch_add(1, Ordering::Relaxed);
+            let error = meridian_error::chain(&source);
+            let object = key.map(|key| layout::object(key).to_string());
+            tracing::error!(
+                blob.digest = %digest,
+                object,
+                error,
+                "a recorded blob cannot be read",
+            );
+        }
         ReadBlobError::Unreadable { digest, source }
     }
 }

@@ -174,7 +174,8 @@ impl BlobApi for BlobService {
         };
         let mounted = self.proposer.run(mount).await?;
         fail::fail_point!("fe.mount.after_ref_before_reply");
-        if mounted.is_some() {
+        // What is lost is in no repository, whatever the records say: it must be uploaded.
+        if mounted.is_some() && !self.reads.lacks(repository, digest).await? {
             return Ok(MountOutcome::Mounted);
         }
         let session = self.uploads.start(repository, digest.algorithm()).await?;

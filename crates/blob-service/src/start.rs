@@ -12,6 +12,7 @@ use meridian_clients::MetadataApi;
 use meridian_clock::Clock;
 
 use crate::collect::{Collector, Lifetimes};
+use crate::loss::Losses;
 use crate::propose::Proposer;
 use crate::read::Reads;
 use crate::upload::Uploads;
@@ -56,6 +57,7 @@ pub async fn start(
     let Config {
         uploads: config,
         collection,
+        ..
     } = config;
     let proposer = Proposer::new(Arc::clone(&ports.metadata), config.commit_deadline);
     let lifetimes = Lifetimes {
@@ -63,7 +65,10 @@ pub async fn start(
         // A record may be proposed for the first time at the end of a session's life.
         finished: config.max_lifetime + config.commit_deadline * 2,
     };
-    let uploads = Arc::new(Uploads::new(config, ports.clone(), supervisor.spawner()));
+    let losses = Arc::new(Losses::default());
+    let (spawner, for_uploads) = (supervisor.spawner(), Arc::clone(&losses));
+    let uploads = Uploads::new(config, ports.clone(), spawner, for_uploads);
+    let uploads = Arc::new(uploads);
     let collector = Arc::new(Collector::new(
         collection,
         lifetimes,
@@ -83,7 +88,7 @@ pub async fn start(
     });
     Ok(Arc::new(BlobService {
         uploads,
-        reads: Reads::new(ports.store, ports.metadata, proposer.clone()),
+        reads: Reads::new(ports.store, ports.metadata, proposer.clone(), losses),
         collector,
         proposer,
     }))

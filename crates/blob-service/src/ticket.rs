@@ -11,7 +11,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use meridian_clients::{RepositoryPath, RequestId};
+use meridian_clients::{RepositoryPath, RequestId, StorageKey};
 use meridian_oci::{Algorithm, Digest, UploadId};
 use sha2::Sha256;
 
@@ -112,13 +112,23 @@ impl Stamp {
     }
 
     /// The id of the request that records the session's bytes under `digest`: the same each time
-    /// the session is finished with it, in any process.
-    pub(crate) fn request(&self, ticket: Ticket, digest: Digest) -> RequestId {
+    /// the session is finished with it, in any process. What it is to replace makes it another
+    /// request, because it would be answered otherwise.
+    pub(crate) fn request(
+        &self,
+        ticket: Ticket,
+        digest: Digest,
+        instead_of: Option<StorageKey>,
+    ) -> RequestId {
         let mut mac = self.keyed.clone();
         mac.update(b"request");
         mac.update(&ticket.to_bytes());
         mac.update(digest.algorithm().as_str().as_bytes());
         mac.update(digest.as_bytes());
+        if let Some(lost) = instead_of {
+            mac.update(&lost.epoch.to_be_bytes());
+            mac.update(&lost.generation.to_be_bytes());
+        }
         let tag = mac.finalize().into_bytes();
         let mut id = [0; 16];
         id.copy_from_slice(&tag[..16]);
@@ -213,11 +223,11 @@ mod tests {
     #[test]
     fn a_request_is_one_for_each_session_and_digest() {
         let digest = Digest::of(Algorithm::Sha256, b"x");
-        let id = stamp().request(ticket(1), digest);
-        assert_eq!(stamp().request(ticket(1), digest), id);
-        assert_ne!(stamp().request(ticket(2), digest), id);
+        let id = stamp().request(ticket(1), digest, None);
+        assert_eq!(stamp().request(ticket(1), digest, None), id);
+        assert_ne!(stamp().request(ticket(2), digest, None), id);
         assert_ne!(
-            stamp().request(ticket(1), Digest::of(Algorithm::Sha256, b"y")),
+            stamp().request(ticket(1), Digest::of(Algorithm::Sha256, b"y"), None),
             id
         );
     }

@@ -15,6 +15,7 @@ mod find;
 mod finish;
 mod over;
 mod record;
+mod replace;
 mod session;
 mod table;
 mod write;
@@ -38,6 +39,7 @@ pub(crate) use self::table::SweepClaim;
 use self::table::Table;
 use crate::generation::Generations;
 use crate::layout;
+use crate::loss::Losses;
 use crate::propose::Proposer;
 use crate::ticket::{Stamp, Ticket};
 use crate::{Ports, UploadConfig};
@@ -57,6 +59,7 @@ pub(crate) struct Uploads {
     generations: Generations,
     table: Table,
     endings: Endings,
+    losses: Arc<Losses>,
     kept_writers: Arc<Semaphore>,
     config: UploadConfig,
 }
@@ -64,7 +67,12 @@ pub(crate) struct Uploads {
 // === impl Uploads ===
 
 impl Uploads {
-    pub(crate) fn new(config: UploadConfig, ports: Ports, spawner: Spawner) -> Self {
+    pub(crate) fn new(
+        config: UploadConfig,
+        ports: Ports,
+        spawner: Spawner,
+        losses: Arc<Losses>,
+    ) -> Self {
         let proposer = Proposer::new(Arc::clone(&ports.metadata), config.commit_deadline);
         Self {
             store: ports.store,
@@ -76,6 +84,7 @@ impl Uploads {
             proposer,
             table: Table::new(config.max_open),
             endings: Endings::new(ports.cache),
+            losses,
             kept_writers: Arc::new(Semaphore::new(KEPT_WRITERS)),
             config,
         }

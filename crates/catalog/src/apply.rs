@@ -14,6 +14,7 @@ mod registry;
 mod request;
 mod tag;
 mod turn;
+mod upload;
 
 use meridian_clock::Version;
 
@@ -21,6 +22,7 @@ use crate::access::read;
 use crate::row::{Answer, System};
 use crate::{CatalogError, Command, Entry, Refusal, Reply, Write, key};
 use turn::Turn;
+use upload::Upload;
 
 type Result<T, S> = std::result::Result<T, CatalogError<<S as crate::Read>::Error>>;
 
@@ -74,7 +76,20 @@ fn dispatch<S: Write>(turn: &mut Turn<'_, S>, command: &Command) -> Result<Reply
             blob,
             encoding,
             place,
-        } => blob::put(turn, registry, repository, *blob, *encoding, place),
+        } => {
+            let upload = Upload {
+                registry,
+                repository,
+                leaf: *blob,
+                encoding: *encoding,
+                place,
+                owner: None,
+                instead_of: None,
+                asks_what_is_kept: false,
+            };
+            blob::put(turn, &upload)
+        }
+        Command::RecordBlob(new) => blob::put(turn, &Upload::from(&**new)),
         Command::MountBlob {
             registry,
             repository,

@@ -67,8 +67,8 @@ pub enum Command {
         /// What must hold.
         condition: Option<Condition>,
     },
-    /// Records a blob whose bytes are durable, and leases it to a repository. An object can be
-    /// named once; a blob that is recorded already keeps the object that it has.
+    /// As [`Command::RecordBlob`], by a writer that does not say for which registry it made the
+    /// object: entries of logs from before there was the other.
     PutBlob {
         /// In which registry.
         registry: RegistryName,
@@ -130,6 +130,10 @@ pub enum Command {
         /// Shard and `seq`.
         through: Vec<(u16, u64)>,
     },
+    /// Records a blob whose bytes are durable, and leases it to a repository. An object can be
+    /// named once; a blob that is recorded already keeps the object that it has, unless that is the
+    /// one which the writer found to be lost.
+    RecordBlob(Box<NewBlob>),
 }
 
 /// Settings that decide within the state, and so are part of it.
@@ -183,6 +187,28 @@ pub struct NewManifest {
     pub condition: Option<Condition>,
 }
 
+/// A blob to record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewBlob {
+    /// In which registry.
+    pub registry: RegistryName,
+    /// In which repository.
+    pub repository: RepositoryName,
+    /// What.
+    #[serde(with = "crate::compact")]
+    pub blob: Leaf,
+    /// How the stored bytes relate to the blob.
+    pub encoding: Encoding,
+    /// Where its bytes are.
+    pub place: BlobPlace,
+    /// The registry among whose objects they are; for bytes that are in the command itself, that of
+    /// the blob.
+    pub owner: Option<RegistryId>,
+    /// The object whose bytes the writer found to be lost. If the blob still names it, it names the
+    /// new place from now on.
+    pub instead_of: Option<ObjectKey>,
+}
+
 /// What must hold for a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Condition {
@@ -226,6 +252,9 @@ pub enum Collect {
     Remove(#[serde(with = "crate::compact")] Vec<(RegistryId, Digest)>),
     /// Forgets objects that are physically gone.
     Deleted(Vec<ObjectKey>),
+    /// Dooms objects that lie among those of a registry and that no blob names, so that none ever
+    /// will.
+    Doom(Vec<(RegistryId, ObjectKey)>),
 }
 
 /// What is answered to an entry.
@@ -256,6 +285,15 @@ pub enum Reply {
     },
     /// It may not take effect; nothing was changed.
     Refused(Refusal),
+    /// A blob was recorded that is recorded already, and keeps the object that it has.
+    Kept {
+        /// The version that it stamped.
+        version: Version,
+        /// The registry of the object.
+        registry: RegistryId,
+        /// The object.
+        object: ObjectKey,
+    },
 }
 
 /// Why a command may not take effect.
@@ -273,8 +311,8 @@ pub enum Refusal {
     RepositoryUnknown,
     /// No such manifest, or tag.
     ManifestUnknown,
-    /// No such blob; or a put names an object that was named before, and whose bytes may be gone:
-    /// the blob must be uploaded again.
+    /// No such blob; or a put names an object that was named before, or doomed, and whose bytes may
+    /// be gone: they must be placed anew, under another generation.
     BlobUnknown,
     /// The condition does not hold; this is what there is.
     ConditionFailed(#[serde(with = "crate::compact")] Option<Digest>),
@@ -286,6 +324,8 @@ pub enum Refusal {
     InUse(#[serde(with = "crate::compact")] Vec<Digest>),
     /// The generations ran out.
     GenerationsExhausted,
+    /// A put names an object of another registry, or one whose generation nobody was given.
+    ObjectForeign,
 }
 
 // === impl Entry ===
@@ -308,6 +348,7 @@ impl fmt::Display for Entry {
             Command::Collect(_) => "collect",
             Command::Sweep => "sweep",
             Command::Acknowledge { .. } => "acknowledge",
+            Command::RecordBlob(_) => "record blob",
         };
         f.write_str(name)
     }
@@ -323,6 +364,7 @@ impl fmt::Display for Reply {
             Self::Reserved { .. } => "reserved",
             Self::Collected { .. } => "collected",
             Self::Refused(_) => "refused",
+            Self::Kept { .. } => "kept",
         };
         f.write_str(name)
     }

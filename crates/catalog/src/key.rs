@@ -19,7 +19,7 @@
 //! c millis registry digest           when garbage collection looks at a blob
 //! p epoch generation                 which blob a stored object belongs to
 //! x epoch generation                 objects to delete
-//! g epoch block                      which generations were ever named, 64 to a block
+//! g epoch block                      which generations were named or doomed, 64 to a block
 //! w registry repository 0 digest     Sweep: a deleted manifest whose tags are still to be hidden
 //! Q request                          what a request was answered
 //! q version                          requests in the order in which they are forgotten

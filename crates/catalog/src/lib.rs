@@ -19,8 +19,8 @@ mod store;
 
 pub use apply::apply;
 pub use command::{
-    BlobPlace, Collect, Command, Condition, Encoding, Entry, NewManifest, ObjectKey, Refusal,
-    Reply, RequestId, Settings,
+    BlobPlace, Collect, Command, Condition, Encoding, Entry, NewBlob, NewManifest, ObjectKey,
+    Refusal, Reply, RequestId, Settings,
 };
 pub use row::{Referrer, Stream, System, Usage};
 pub use store::{CatalogError, MemoryStore, Read, Visit, Write};

@@ -166,7 +166,7 @@ pub(crate) struct Owner {
     pub(crate) digest: Digest,
 }
 
-/// Which generations of a block were ever named, a bit each.
+/// Which generations of a block were ever named or doomed, a bit each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spent {
     pub(crate) bits: u64,

@@ -141,5 +141,7 @@ fn a_command_costs_a_few_dozen_operations_at_most() {
     pin("remove", cost(&mut stage, remove), (14, 14));
     let deleted = Command::Collect(Collect::Deleted(vec![object(9)]));
     pin("deleted", cost(&mut stage, deleted), (5, 4));
+    let doom = Command::Collect(Collect::Doom(vec![(id, object(99))]));
+    pin("doom", cost(&mut stage, doom), (8, 5));
     assert!(too_much.is_empty(), "{too_much:#?}");
 }

@@ -13,7 +13,9 @@ mod script;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use meridian_catalog::{Command, Entry, MemoryStore, Refusal, Reply, apply, invariant, query};
+use meridian_catalog::{
+    Collect, Command, Entry, MemoryStore, Refusal, Reply, apply, invariant, query,
+};
 
 use crate::model::Model;
 use crate::stage::{DAWN, region, set_counters};
@@ -100,7 +102,10 @@ impl History {
                 other => other.to_string(),
             };
             let how = how.split('(').next().unwrap_or_default();
-            format!("{}: {how}", entry)
+            match &entry.command {
+                Command::Collect(Collect::Doom(_)) => format!("doom: {how}"),
+                _ => format!("{entry}: {how}"),
+            }
         });
         answers.collect()
     }
@@ -248,12 +253,18 @@ fn a_state_agrees_with_the_model_after_every_step() {
         "delete manifest: RepositoryUnknown",
         "delete tag: ConditionFailed",
         "delete tag: done",
+        "doom: collected",
+        "doom: nothing collected",
         "initialize: nothing",
         "initialize: OtherRegion",
         "mount blob: done",
         "mount blob: nothing",
         "put blob: BlobUnknown",
         "put blob: done",
+        "record blob: BlobUnknown",
+        "record blob: done",
+        "record blob: kept",
+        "record blob: ObjectForeign",
         "put manifest: ConditionFailed",
         "put manifest: done",
         "put manifest: LeavesUnknown",

@@ -25,7 +25,7 @@ pub(crate) struct Model {
     pub(crate) settings: Settings,
     pub(crate) next_generation: u64,
     pub(crate) registries: BTreeMap<RegistryName, Registry>,
-    /// Every object that a command ever named.
+    /// Every object that was ever named or doomed.
     pub(crate) spent: BTreeSet<ObjectKey>,
     pub(crate) doomed: BTreeMap<ObjectKey, RegistryId>,
     pub(crate) streams: Vec<Stream>,
@@ -79,6 +79,8 @@ pub(crate) struct Blob {
 enum Effect {
     /// Something that everybody learns of.
     Event(RegistryId, Box<Event>),
+    /// The same, of a blob that keeps the object that it has.
+    Kept(RegistryId, Box<Event>, ObjectKey),
     /// Something of this region only.
     Regional,
     /// An answer that says more than that it is done.
@@ -106,6 +108,14 @@ impl Model {
             Ok(Effect::Event(registry, event)) => {
                 draft.emit(version, registry, *event);
                 Reply::Done { version }
+            }
+            Ok(Effect::Kept(registry, event, object)) => {
+                draft.emit(version, registry, *event);
+                Reply::Kept {
+                    version,
+                    registry,
+                    object,
+                }
             }
         };
         draft.last = version;
@@ -140,7 +150,25 @@ impl Model {
                 blob,
                 place,
                 ..
-            } => self.put_blob(registry, repository, *blob, place, version),
+            } => {
+                let put = self.put_blob(registry, repository, *blob, place, (None, None), version);
+                put.map(|effect| match effect {
+                    // Its writer knows no other answer.
+                    Effect::Kept(registry, event, _) => Effect::Event(registry, event),
+                    effect => effect,
+                })
+            }
+            Command::RecordBlob(new) => {
+                let said = (new.owner, new.instead_of);
+                self.put_blob(
+                    &new.registry,
+                    &new.repository,
+                    new.blob,
+                    &new.place,
+                    said,
+                    version,
+                )
+            }
             Command::MountBlob {
                 registry,
                 repository,

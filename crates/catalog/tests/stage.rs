@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use meridian_catalog::{
-    BlobPlace, Collect, Command, Condition, Encoding, Entry, MemoryStore, NewManifest, ObjectKey,
-    Reply, RequestId, Settings, Write, apply, invariant, key, query,
+    BlobPlace, Collect, Command, Condition, Encoding, Entry, MemoryStore, NewBlob, NewManifest,
+    ObjectKey, Reply, RequestId, Settings, Write, apply, invariant, key, query,
 };
 use meridian_clock::{Region, Version};
 use meridian_event::{Envelope, Leaf, RegistryId, SHARDS};
@@ -12,6 +12,9 @@ use meridian_oci::{Algorithm, Digest, MediaType, RegistryName, RepositoryName, T
 
 /// When the stage opens.
 pub(crate) const DAWN: u64 = 1_760_000_000_000;
+
+/// How many generations were given to the writers of the stage.
+pub(crate) const GIVEN: u64 = 2_000;
 
 pub(crate) const SETTINGS: Settings = Settings {
     lease_millis: 1_000,
@@ -133,6 +136,11 @@ impl Stage {
             settings,
         });
         stage.done(Command::CreateRegistry { name: registry() });
+        stage.apply(&Entry {
+            millis: DAWN,
+            request: None,
+            command: Command::ReserveGenerations { count: GIVEN },
+        });
         stage
     }
 
@@ -169,7 +177,7 @@ impl Stage {
     /// Says a command that must take effect.
     pub(crate) fn done(&mut self, command: Command) -> Version {
         match self.say(command.clone()) {
-            Reply::Done { version } => version,
+            Reply::Done { version } | Reply::Kept { version, .. } => version,
             other => panic!("{command:?} was answered {other:?}"),
         }
     }
@@ -285,6 +293,13 @@ impl Stage {
         query::usage(&self.store, self.id()).unwrap()
     }
 
+    /// Dooms those of these objects that nothing names; returns how many there were.
+    pub(crate) fn doom(&mut self, objects: &[ObjectKey]) -> u64 {
+        let id = self.id();
+        let strays = objects.iter().map(|object| (id, *object));
+        self.collect(Collect::Doom(strays.collect()))
+    }
+
     /// Objects that wait to be deleted.
     pub(crate) fn doomed(&self) -> BTreeSet<ObjectKey> {
         let doomed = query::doomed(&self.store, 1_000).unwrap();
@@ -303,12 +318,19 @@ impl Stage {
 }
 
 pub(crate) fn put_blob(name: &str, blob: Leaf, place: BlobPlace) -> Command {
-    Command::PutBlob {
+    Command::RecordBlob(Box::new(new_blob(name, blob, place)))
+}
+
+/// A blob whose writer says nothing of its object.
+pub(crate) fn new_blob(name: &str, blob: Leaf, place: BlobPlace) -> NewBlob {
+    NewBlob {
         registry: registry(),
         repository: repository(name),
         blob,
         encoding: Encoding::Plain,
         place,
+        owner: None,
+        instead_of: None,
     }
 }
 

@@ -24,7 +24,8 @@ pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 #[async_trait]
 pub trait BlobApi: Send + Sync + 'static {
     /// Whether a blob is present in a repository. `for_push` says that the caller is about to rely
-    /// on it, which renews its lease when that is due.
+    /// on it, which renews its lease when that is due. To such a caller a blob whose bytes are known
+    /// to be lost is absent, so that it uploads them: the upload takes the place of what was lost.
     async fn stat(
         &self,
         repository: &RepositoryPath,

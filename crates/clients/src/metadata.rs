@@ -74,7 +74,13 @@ pub trait MetadataApi: Send + Sync + 'static {
     /// Deletes a tag, or a manifest and with it every tag that points at it.
     async fn delete_manifest(&self, request: DeleteManifest) -> Result<Deleted, WriteError>;
 
-    /// Records a blob whose bytes are durable, and leases it to the repository.
+    /// Records a blob whose bytes are durable, and leases it to the repository. A blob that is
+    /// recorded already keeps its place, and the new object is doomed.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::BlobUnknown`] when the object may be gone, because it was named or doomed before:
+    /// the bytes must be placed anew, under another generation, and recorded by another request.
     async fn put_blob(&self, request: PutBlob) -> Result<BlobPut, WriteError>;
 
     /// Makes a blob of one repository present in another, if it is there; `from` absent means any
@@ -127,7 +133,8 @@ pub trait MetadataApi: Send + Sync + 'static {
     /// Objects that must be deleted physically, oldest first.
     async fn doomed(&self, limit: usize) -> Result<Vec<Doomed>, ReadError>;
 
-    /// Which of these objects a blob record names. For the sweep of orphans.
+    /// Which of these objects a blob record names, or are doomed. For the sweep of orphans, which
+    /// must have the others doomed before it deletes them: the answer is old when it arrives.
     async fn known(&self, keys: &[StorageKey]) -> Result<Vec<bool>, ReadError>;
 
     /// What a registry holds.
@@ -257,6 +264,9 @@ pub struct PutBlob {
     pub encoding: Encoding,
     /// Where its bytes are.
     pub location: BlobLocation,
+    /// The object whose bytes the writer found to be lost. If the record still names it, it names
+    /// `location` from now on, and the former object is doomed.
+    pub instead_of: Option<StorageKey>,
     /// Which request this is.
     pub request: RequestId,
 }
@@ -273,6 +283,9 @@ pub struct ManifestPut {
 pub struct BlobPut {
     /// The version of the mutation.
     pub version: Version,
+    /// The object that the record keeps, if it is not the one that was put: whoever uploaded the
+    /// bytes once more can look whether that is still there.
+    pub kept: Option<StorageKey>,
 }
 
 /// Something that was deleted.
@@ -319,14 +332,17 @@ pub enum Collect {
     Remove(Vec<(RegistryId, Digest)>),
     /// These objects are deleted physically.
     Deleted(Vec<StorageKey>),
+    /// Doom objects that lie in the store and that no record names: from now on none can. What this
+    /// region knows nothing of, by its registry or its generation, is left alone.
+    Doom(Vec<StorageKey>),
 }
 
 /// What a step of garbage collection did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CollectOutcome {
-    /// Blobs condemned, removed or done with, as the step was.
+    /// Blobs condemned or removed, objects done with or doomed, as the step was.
     pub blobs: u64,
-    /// Their bytes.
+    /// The bytes of those blobs.
     pub bytes: u64,
 }
 

@@ -5,7 +5,7 @@
 
 use meridian_clients::{Collect, Due};
 
-use super::{CollectError, Collector};
+use super::{CollectError, Collector, doomed};
 
 impl Collector {
     /// Takes every step that can be taken now, in batches, each followed by the deletion of what
@@ -23,7 +23,7 @@ impl Collector {
                 due.iter().copied().partition(|due| due.condemned);
             self.condemn(fresh).await?;
             self.remove(condemned).await?;
-            self.delete_doomed().await?;
+            self.delete_doomed(doomed::of_a_record).await?;
             before = due;
         }
     }

@@ -1,17 +1,21 @@
 //! Objects that no record names, and never did.
 //!
 //! A crash between the store and the record leaves a finished object behind, an abandoned upload
-//! an unfinished one. Either goes only when it is older than any upload that could still want it,
-//! when no session has it nor can get it meanwhile, and, for a finished one, when the metadata
-//! says, asked after it was listed and claimed, that no record names it.
+//! an unfinished one. Either is taken for a stray when it is older than any upload that could still
+//! want it, when no session of this process has it nor can get it meanwhile, and, for a finished one,
+//! when the metadata says that no record names it. All of that is a view that may be old: a record may
+//! be on its way from a process that was paused, or has another clock. So strays are proposed to be
+//! doomed, and only what the metadata doomed in its log, where from that entry on no record can name
+//! it, is deleted, as all that is doomed. Whoever was late places his bytes anew.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use meridian_blobstore::Listed;
-use meridian_clients::StorageKey;
+use meridian_clients::{Collect, StorageKey};
 
-use super::report::{Tally, WouldCollect, WouldRemove};
-use super::{CollectError, Collector};
+use super::report::{CollectionReport, Tally, WouldCollect, WouldRemove};
+use super::{CollectError, Collector, doomed};
 use crate::layout;
 use crate::upload::SweepClaim;
 
@@ -28,14 +32,16 @@ const COUNTED: usize = 10_000;
 /// How many of each a dry run names.
 const NAMED: usize = 1000;
 
-/// Objects of a page that nobody wants.
-struct Strays {
-    orphans: Vec<(StorageKey, u64)>,
-    abandoned: Vec<(StorageKey, u64)>,
+/// Objects of a page that nobody wants, as it seems.
+struct Strays(BTreeMap<StorageKey, Stray>);
+
+struct Stray {
+    bytes: u64,
+    finished: bool,
 }
 
 impl Collector {
-    /// Deletes orphans and abandoned uploads.
+    /// Has orphans and abandoned uploads doomed, and deletes them.
     pub(super) async fn sweep(&self) -> Result<(), CollectError> {
         let mut after = None;
         loop {
@@ -45,10 +51,7 @@ impl Collector {
             };
             after = Some(last.key.clone());
             let (strays, _claim) = self.strays(page).await?;
-            self.sweep_out(strays.orphans, |current| &mut current.orphans)
-                .await?;
-            self.sweep_out(strays.abandoned, |current| &mut current.abandoned)
-                .await?;
+            self.sweep_out(strays).await?;
         }
     }
 
@@ -81,13 +84,13 @@ impl Collector {
                 return Ok(would);
             };
             after = Some(last.key.clone());
-            let (Strays { orphans, abandoned }, _claim) = self.strays(page).await?;
-            count(&mut would.orphans, &orphans);
-            count(&mut would.abandoned, &abandoned);
+            let (Strays(strays), _claim) = self.strays(page).await?;
+            for stray in strays.values() {
+                stray.count(&mut would.orphans, &mut would.abandoned);
+            }
             let room = NAMED - would.first_objects.len();
-            let strays = orphans.iter().chain(&abandoned).take(room);
-            let names = strays.map(|(key, _)| layout::object(*key).to_string());
-            would.first_objects.extend(names);
+            let names = strays.keys().map(|key| layout::object(*key).to_string());
+            would.first_objects.extend(names.take(room));
         }
     }
 
@@ -101,23 +104,26 @@ impl Collector {
         let claimed = old
             .into_iter()
             .filter(|(key, _)| claim.has(key.epoch, key.generation));
-        let (finished, abandoned): (Vec<_>, Vec<_>) =
-            claimed.partition(|(_, listed)| listed.finished);
-        let sized = |(key, listed): (StorageKey, Listed)| (key, listed.size);
-        let keys: Vec<_> = finished.iter().map(|(key, _)| *key).collect();
-        let known = if keys.is_empty() {
-            Vec::new()
-        } else {
-            self.metadata.known(&keys).await?
-        };
-        // An answer that is too short says nothing of the rest, which therefore stays.
-        let judged = finished.into_iter().zip(known);
-        let unknown = judged.filter_map(|(stray, is_known)| (!is_known).then_some(stray));
-        let strays = Strays {
-            orphans: unknown.map(sized).collect(),
-            abandoned: abandoned.into_iter().map(sized).collect(),
-        };
-        Ok((strays, claim))
+        let mut strays: BTreeMap<_, _> = claimed
+            .map(|(key, listed)| {
+                let stray = Stray {
+                    bytes: listed.size,
+                    finished: listed.finished,
+                };
+                (key, stray)
+            })
+            .collect();
+        let finished = strays.iter().filter(|(_, stray)| stray.finished);
+        let finished: Vec<_> = finished.map(|(key, _)| *key).collect();
+        if !finished.is_empty() {
+            let known = self.metadata.known(&finished).await?;
+            // An answer that is too short says nothing of the rest, which therefore stays.
+            let known = known.into_iter().chain(std::iter::repeat(true));
+            for (key, _) in finished.iter().zip(known).filter(|(_, known)| *known) {
+                strays.remove(key);
+            }
+        }
+        Ok((Strays(strays), claim))
     }
 
     fn is_old(&self, listed: &Listed) -> bool {
@@ -132,22 +138,29 @@ impl Collector {
         })
     }
 
-    async fn sweep_out(
-        &self,
-        strays: Vec<(StorageKey, u64)>,
-        tally: impl Fn(&mut super::CollectionReport) -> &mut Tally,
-    ) -> Result<(), CollectError> {
-        let bytes = strays.iter().map(|(_, bytes)| bytes).sum();
-        let keys: Vec<_> = strays.into_iter().map(|(key, _)| key).collect();
-        let count = keys.len() as u64;
-        let (_, failure) = self.delete(keys).await;
-        match failure {
-            Some(error) => Err(error.into()),
-            None => {
-                tally(&mut self.status().current).add(count, bytes);
-                Ok(())
-            }
+    async fn sweep_out(&self, Strays(strays): Strays) -> Result<(), CollectError> {
+        let keys: Vec<_> = strays.keys().copied().collect();
+        let mut doomed = 0;
+        for some in keys.chunks(self.config.batch.max(1)) {
+            doomed += self.propose(Collect::Doom(some.to_vec())).await?.blobs;
         }
+        fail::fail_point!("gc.after_doom_before_physical");
+        if doomed < keys.len() as u64 {
+            tracing::warn!(
+                doomed,
+                strays = keys.len(),
+                "the metadata lets some objects be that look like orphans: it names them by now, or \
+                 it never gave out their registry or generation",
+            );
+        }
+        if doomed == 0 {
+            return Ok(());
+        }
+        self.delete_doomed(|report, key| match strays.get(&key) {
+            Some(stray) => stray.count_in(report),
+            None => doomed::of_a_record(report, key),
+        })
+        .await
     }
 }
 
@@ -160,6 +173,15 @@ fn ours(listed: Listed) -> Option<(StorageKey, Listed)> {
     Some((key?, listed))
 }
 
-fn count(tally: &mut Tally, strays: &[(StorageKey, u64)]) {
-    strays.iter().for_each(|(_, bytes)| tally.add(1, *bytes));
+// === impl Stray ===
+
+impl Stray {
+    const fn count_in(&self, report: &mut CollectionReport) {
+        self.count(&mut report.orphans, &mut report.abandoned);
+    }
+
+    const fn count(&self, orphans: &mut Tally, abandoned: &mut Tally) {
+        let tally = if self.finished { orphans } else { abandoned };
+        tally.add(1, self.bytes);
+    }
 }

@@ -185,7 +185,10 @@ impl Draft {
 
 /// Begins an object under a key that is nobody else's. If it is there, an earlier try began it and
 /// was told that it had not.
-async fn begin(store: &dyn BlobStore, key: StorageKey) -> Result<Box<dyn BlobWriter>, Stop> {
+pub(super) async fn begin(
+    store: &dyn BlobStore,
+    key: StorageKey,
+) -> Result<Box<dyn BlobWriter>, Stop> {
     match store.create(&layout::object(key)).await {
         Ok(writer) => Ok(writer),
         Err(CreateError::Exists(_)) => take_up(store, key, &WriterState::default()).await,

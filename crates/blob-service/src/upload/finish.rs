@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use meridian_clients::{BlobLocation, StorageKey, Transfer, UploadError};
+use meridian_clients::{StorageKey, Transfer, UploadError};
 use meridian_oci::{Algorithm, Digest, Hasher};
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::coop::consume_budget;
@@ -73,9 +73,7 @@ impl Uploads {
             let body = self.admit(session, draft, chunk, gone)?;
             match self.take_last(target, draft, body).await? {
                 Whole::Small(bytes) => {
-                    let size = bytes.len() as u64;
-                    let location = BlobLocation::Inline(bytes);
-                    return self.record(target, draft.ticket, size, location).await;
+                    return self.record_inline(target, draft.ticket, bytes).await;
                 }
                 Whole::Stored(sealed) => *progress = Progress::Sealed(sealed),
             }
@@ -84,10 +82,7 @@ impl Uploads {
             return Err(Stop::Kept(UploadError::Unknown));
         };
         self.verify(sealed, target.digest).await?;
-        sealed.proposed = true;
-        let location = BlobLocation::Stored(sealed.key);
-        self.record(target, sealed.ticket, sealed.size, location)
-            .await
+        self.record_object(target, sealed).await
     }
 
     /// Holds a finished object against the digest.

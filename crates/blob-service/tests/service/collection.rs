@@ -161,7 +161,7 @@ async fn it_runs_by_itself() {
 }
 
 /// A world on a real disk, whose files have real times.
-async fn disk_world(folder: &tempfile::TempDir) -> World {
+pub(crate) async fn disk_world(folder: &tempfile::TempDir) -> World {
     let store = DiskBlobStore::open(DiskConfig::new(folder.path()))
         .await
         .unwrap();
@@ -171,7 +171,7 @@ async fn disk_world(folder: &tempfile::TempDir) -> World {
 }
 
 /// A whole object that no record names.
-async fn strand(world: &World, generation: u64) -> BlobKey {
+pub(crate) async fn strand(world: &World, generation: u64) -> BlobKey {
     let key = BlobKey {
         registry: registry_id().to_string().parse().unwrap(),
         epoch: 1,

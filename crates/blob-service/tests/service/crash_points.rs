@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use meridian_clients::{BlobApi, Transfer, UploadError};
 
-use crate::harness::{World, content, open, push, repository, sha256, sized, streamed};
+use crate::collection::{disk_world, strand};
+use crate::harness::{content, open, push, repository, sha256, sized, streamed};
 
-const POINTS: [&str; 13] = [
+const POINTS: [&str; 14] = [
     "fe.post.after_session",
     "fe.patch.mid_body",
     "fe.patch.after_blob_ack_before_reply",
@@ -21,6 +23,7 @@ const POINTS: [&str; 13] = [
     "gc.before_begin_delete",
     "gc.after_begin_delete_before_physical",
     "gc.after_physical_before_done",
+    "gc.after_doom_before_physical",
 ];
 
 #[tokio::test]
@@ -33,7 +36,8 @@ async fn every_crash_point_is_passed() {
         };
         fail::cfg_callback(point, pass).unwrap();
     }
-    let world = World::new();
+    let folder = tempfile::tempdir().unwrap();
+    let world = disk_world(&folder).await;
     world.metadata.set_times(0, 0);
     let life = world.start().await;
     let (service, here) = (&life.service, repository("a"));
@@ -58,6 +62,8 @@ async fn every_crash_point_is_passed() {
         .finish(&here, &session.upload, sha256(&small), sized(&small))
         .await
         .unwrap();
+    strand(&world, 7).await;
+    world.pass(Duration::from_secs(8 * 24 * 3600));
     service.collect().await.unwrap();
     for point in POINTS {
         fail::remove(point);

@@ -8,6 +8,7 @@ mod downloads;
 mod faults;
 mod grpc;
 mod harness;
+mod losses;
 mod metadata;
 mod model;
 mod race;

@@ -29,8 +29,10 @@ pub(crate) enum Mutant {
     RemovesUnseen,
     /// A manifest is put without a look at whether its blobs are present.
     AdmitsDangling,
-    /// One generation is given out again and again.
+    /// One generation is given out again and again, and may be named as often.
     RepeatsGenerations,
+    /// What the sweep dooms can be named all the same.
+    DoomsUnfenced,
 }
 
 pub(crate) struct MemoryMetadata {
@@ -53,6 +55,8 @@ struct State {
     links: BTreeMap<(RepositoryName, Digest), u64>,
     manifests: BTreeMap<(RepositoryName, Digest), Vec<Digest>>,
     doomed: BTreeSet<StorageKey>,
+    /// What was ever named or doomed.
+    spent: BTreeSet<StorageKey>,
     answers: HashMap<RequestId, Answer>,
     next_generation: u64,
     counter: u32,
@@ -269,10 +273,37 @@ impl MetadataApi for MemoryMetadata {
         if take_one(&self.lost_requests) {
             return Err(away().into());
         }
+        // Whoever records a blob may have been paused for long.
+        self.turns.wait_long().await;
         let now = self.clock.now_millis();
         let answer = self.write(put.request, |state| {
-            match state.blobs.get(&put.digest) {
-                None => {
+            let here = match put.location {
+                BlobLocation::Stored(key) => Some(key),
+                BlobLocation::Inline(_) => None,
+            };
+            let known = state.blobs.get(&put.digest).cloned();
+            let there = known.as_ref().and_then(|row| match row.location {
+                BlobLocation::Stored(key) => Some(key),
+                BlobLocation::Inline(_) => None,
+            });
+            let heals = there.is_some() && there == put.instead_of;
+            let is_spent = here.is_some_and(|key| state.spent.contains(&key));
+            if is_spent && (known.is_none() || heals) {
+                return Err(ReadError::BlobUnknown.into());
+            }
+            if self.mutant != Some(Mutant::RepeatsGenerations) {
+                state.spent.extend(here);
+            }
+            let mut kept = None;
+            match known {
+                Some(_) if !heals => {
+                    // The bytes are here twice; the newer ones go.
+                    if let Some(key) = here.filter(|_| !is_spent) {
+                        state.doomed.insert(key);
+                    }
+                    kept = there.filter(|_| there != here);
+                }
+                _ => {
                     let row = Row {
                         size: put.size,
                         location: put.location,
@@ -280,19 +311,12 @@ impl MetadataApi for MemoryMetadata {
                         condemned: false,
                     };
                     state.blobs.insert(put.digest, row);
-                }
-                // The bytes are here twice; the newer ones go.
-                Some(row) => {
-                    if let BlobLocation::Stored(key) = put.location
-                        && row.location != put.location
-                    {
-                        state.doomed.insert(key);
-                    }
+                    state.doomed.extend(there);
                 }
             }
             state.lease(&put.repository.name, put.digest, now);
             let version = self.version(state);
-            Ok(Answer::Put(BlobPut { version }))
+            Ok(Answer::Put(BlobPut { version, kept }))
         });
         let answer = answer.await?;
         if take_one(&self.lost_answers) {
@@ -321,7 +345,8 @@ impl MetadataApi for MemoryMetadata {
             }
             state.lease(&repository.name, digest, now);
             let version = self.version(state);
-            Ok(Answer::Put(BlobPut { version }))
+            let kept = None;
+            Ok(Answer::Put(BlobPut { version, kept }))
         });
         Ok(match answer.await? {
             Answer::Put(put) => Some(put),
@@ -474,6 +499,19 @@ impl MetadataApi for MemoryMetadata {
                 Collect::Deleted(keys) => {
                     for key in keys {
                         outcome.blobs += u64::from(state.doomed.remove(&key));
+                    }
+                }
+                Collect::Doom(keys) => {
+                    for key in keys {
+                        let location = BlobLocation::Stored(key);
+                        let mut rows = state.blobs.values();
+                        if key.registry != registry_id() || rows.any(|it| it.location == location) {
+                            continue;
+                        }
+                        outcome.blobs += u64::from(state.doomed.insert(key));
+                        if self.mutant != Some(Mutant::DoomsUnfenced) {
+                            state.spent.insert(key);
+                        }
                     }
                 }
             }

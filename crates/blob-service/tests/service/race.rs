@@ -1,7 +1,8 @@
 //! Garbage collection against pushes, mounts and deletions, in seeded interleavings.
 //!
 //! One hot layer, three repositories, two processes that push, mount, name the layer in manifests,
-//! take manifests back, and collect, with no grace and leases that run out all the time. Whatever
+//! take manifests back, collect and sweep, with no grace, leases that run out all the time, and a
+//! sweep that takes anything for old which no session of its own process holds. Whatever
 //! the interleaving: what a manifest needs can be pulled, with the right bytes; and when nothing
 //! needs anything any more, the store is empty. That the test would notice is shown by faults that
 //! the metadata's contract forbids, with which it must fail.
@@ -71,7 +72,12 @@ impl BlobStore for Hesitant {
         limit: usize,
     ) -> Result<Vec<Listed>, StorageError> {
         self.turns.wait().await;
-        self.store.list(after, limit).await
+        // To the sweep, some of it is as old as can be.
+        let mut page = self.store.list(after, limit).await?;
+        for listed in &mut page {
+            listed.modified_millis = (self.turns.roll(3) == 0).then_some(0);
+        }
+        Ok(page)
     }
 
     async fn space(&self) -> Result<Option<Space>, StorageError> {
@@ -81,6 +87,10 @@ impl BlobStore for Hesitant {
 
 /// How often each client pushes.
 const ROUNDS: u64 = 8;
+
+/// How long sessions and objects live at most: the clock starts at a thousand seconds, and moves by
+/// milliseconds.
+const LIFE: Duration = Duration::from_secs(900);
 
 /// What must not be.
 type Violation = String;
@@ -158,7 +168,12 @@ async fn run(seed: u64, mutant: Option<Mutant>) -> Result<(), Violation> {
         store: MemoryBlobStore::new(),
         turns: turns.clone(),
     };
-    let world = World::with(Arc::new(store), turns, mutant);
+    let mut world = World::with(Arc::new(store), turns, mutant);
+    // No session grows so old, nothing that is swept is so young.
+    (
+        world.config.uploads.idle_expiry,
+        world.config.uploads.max_lifetime,
+    ) = (LIFE, LIFE);
     world.metadata.set_times(0, 20);
     let (one, two) = (world.start().await, world.start().await);
     let layer = content(seed, 3000);
@@ -238,6 +253,11 @@ fn a_removal_that_does_not_look_again_is_noticed() {
 #[test]
 fn a_manifest_that_is_put_unseen_is_noticed() {
     assert!(search(0..300, Some(Mutant::AdmitsDangling)).is_some());
+}
+
+#[test]
+fn a_sweep_that_is_not_fenced_is_noticed() {
+    assert!(search(0..300, Some(Mutant::DoomsUnfenced)).is_some());
 }
 
 #[test]

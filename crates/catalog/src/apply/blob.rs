@@ -5,55 +5,68 @@ use meridian_oci::{Digest, RegistryName, RepositoryName};
 
 use super::guard::{self, Guard};
 use super::turn::Turn;
+use super::upload::Upload;
 use super::{Result, manifest, object, outbox, refuse};
 use crate::key;
 use crate::row::{Blob, Link};
-use crate::{BlobPlace, CatalogError, Encoding, Refusal, Reply, Write};
+use crate::{BlobPlace, CatalogError, Refusal, Reply, Write};
 
 /// Records a blob and leases it to a repository. If it is recorded already, the object that was
-/// uploaded again is doomed. An object that was named before is never bound a second time: it may
-/// be gone.
-pub(super) fn put<S: Write>(
-    turn: &mut Turn<'_, S>,
-    registry: &RegistryName,
-    repository: &RepositoryName,
-    leaf: Leaf,
-    encoding: Encoding,
-    place: &BlobPlace,
-) -> Result<Reply, S> {
-    let Some(registry) = turn.registry(registry)? else {
+/// uploaded again is doomed, or the former one if its bytes are lost. An object that was named or
+/// doomed before is never bound: it may be gone.
+pub(super) fn put<S: Write>(turn: &mut Turn<'_, S>, upload: &Upload<'_>) -> Result<Reply, S> {
+    let leaf = upload.leaf;
+    let Some(registry) = turn.registry(upload.registry)? else {
         return refuse::<S>(Refusal::RegistryUnknown);
     };
     let known = turn.read::<Blob>(&key::blob(registry, leaf.digest))?;
     if known.as_ref().is_some_and(|known| known.size != leaf.size) {
         return refuse::<S>(Refusal::SizesDiffer(vec![leaf.digest]));
     }
-    let object = match place {
-        BlobPlace::Inline(_) => None,
-        BlobPlace::Stored(object) => Some(*object),
-    };
+    let object = upload.object();
+    let is_foreign = upload.owner.is_some_and(|owner| owner != registry)
+        || object.is_some_and(|object| !object::was_given(turn, object));
+    if is_foreign {
+        return refuse::<S>(Refusal::ObjectForeign);
+    }
     let is_spent = match object {
         None => false,
         Some(object) => object::is_spent(turn, object)?,
     };
+    let mut kept = None;
     let blob = match known {
         None if is_spent => return refuse::<S>(Refusal::BlobUnknown),
-        None => record(turn, registry, leaf, encoding, place)?,
+        None => create(turn, registry, upload)?,
+        Some(known) if upload.heals(&known) => {
+            if is_spent {
+                return refuse::<S>(Refusal::BlobUnknown);
+            }
+            replace(turn, registry, upload, known)?
+        }
         Some(known) => {
             // What was spent is this blob's already, or doomed, or gone.
             if let Some(redundant) = object.filter(|_| !is_spent) {
                 object::doom(turn, registry, redundant)?;
             }
+            kept = upload.other_object(&known);
             known
         }
     };
-    lease(turn, registry, repository, leaf.digest, blob)?;
+    lease(turn, registry, upload.repository, leaf.digest, blob)?;
     let event = Event::BlobPut {
-        repository: repository.clone(),
+        repository: upload.repository.clone(),
         blob: leaf,
         mounted_from: None,
     };
-    outbox::emit(turn, registry, event)
+    let reply = outbox::emit(turn, registry, event)?;
+    Ok(match (reply, kept) {
+        (Reply::Done { version }, Some(object)) => Reply::Kept {
+            version,
+            registry,
+            object,
+        },
+        (reply, _) => reply,
+    })
 }
 
 /// Leases a blob of another repository.
@@ -200,15 +213,14 @@ pub(super) fn look_at<S: Write>(
     turn.put(&key::blob(registry, digest), blob)
 }
 
-fn record<S: Write>(
+fn create<S: Write>(
     turn: &mut Turn<'_, S>,
     registry: RegistryId,
-    leaf: Leaf,
-    encoding: Encoding,
-    place: &BlobPlace,
+    upload: &Upload<'_>,
 ) -> Result<Blob, S> {
-    if let BlobPlace::Stored(object) = place {
-        object::bind(turn, registry, leaf.digest, *object)?;
+    let leaf = upload.leaf;
+    if let Some(object) = upload.object() {
+        object::bind(turn, registry, leaf.digest, object)?;
     }
     turn.count_blobs(registry, |usage| {
         usage.blobs += 1;
@@ -220,8 +232,29 @@ fn record<S: Write>(
         touched: turn.version,
         condemned: None,
         due: None,
-        encoding,
-        place: place.clone(),
+        encoding: upload.encoding,
+        place: upload.place.clone(),
+    })
+}
+
+/// Gives a blob whose bytes are lost those that were uploaded again. Where a blob's bytes are is
+/// this region's own affair, so the order of its log decides and no version is needed.
+fn replace<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    upload: &Upload<'_>,
+    known: Blob,
+) -> Result<Blob, S> {
+    if let Some(object) = upload.object() {
+        object::bind(turn, registry, upload.leaf.digest, object)?;
+    }
+    if let BlobPlace::Stored(lost) = known.place {
+        object::release(turn, registry, lost)?;
+    }
+    Ok(Blob {
+        encoding: upload.encoding,
+        place: upload.place.clone(),
+        ..known
     })
 }
 

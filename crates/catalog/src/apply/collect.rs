@@ -44,6 +44,11 @@ pub(super) fn step<S: Write>(turn: &mut Turn<'_, S>, step: &Collect) -> Result<R
                 objects += u64::from(object::forget(turn, *key)?);
             }
         }
+        Collect::Doom(strays) => {
+            for (registry, key) in strays {
+                objects += u64::from(object::disown(turn, *registry, *key)?);
+            }
+        }
     }
     // Even a step that condemned nothing may have put off a turn.
     Ok(Reply::Collected { objects, bytes })

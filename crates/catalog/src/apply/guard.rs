@@ -20,6 +20,12 @@ pub(crate) enum Guard {
     JudgedAtRemove,
     /// A storage key is named once.
     NamedOnce,
+    /// What the sweep dooms can never be named.
+    DoomedIsSpent,
+    /// What a blob names is not doomed by the sweep.
+    NamedIsKept,
+    /// Bytes that were lost are brought back by whoever uploads them again.
+    LostIsReplaced,
 }
 
 /// Whether a rule is in force.

@@ -1,9 +1,11 @@
 //! Stored objects: named once, then doomed, then gone.
 //!
 //! Keeps the half of invariant 5 that fences storage: an object is bound to one blob or doomed,
-//! and a generation that was ever named is spent, so that a command which comes again after its
-//! request was forgotten cannot name bytes that were deleted meanwhile. What was spent is never
-//! forgotten; it costs a bit.
+//! and a generation that was ever bound or doomed is spent, so that no command which comes late, or
+//! comes again after its request was forgotten, can name bytes that are deleted meanwhile. What was
+//! spent is never forgotten, because nothing bounds how late a command may come: a process may be
+//! paused for any time between the last byte and the record. It costs a bit, in one row for 64
+//! generations, and only generations that were given out can be spent.
 
 use meridian_event::RegistryId;
 use meridian_oci::Digest;
@@ -15,7 +17,7 @@ use crate::key;
 use crate::row::{Owner, Spent};
 use crate::{ObjectKey, Write};
 
-/// Whether a command named the object before.
+/// Whether a command named or doomed the object before.
 pub(super) fn is_spent<S: Write>(turn: &Turn<'_, S>, object: ObjectKey) -> Result<bool, S> {
     if !guard::stands(Guard::NamedOnce) {
         return Ok(false);
@@ -23,6 +25,14 @@ pub(super) fn is_spent<S: Write>(turn: &Turn<'_, S>, object: ObjectKey) -> Resul
     let (block, bit) = place(object);
     let spent = turn.read::<Spent>(&block)?;
     Ok(spent.is_some_and(|spent| spent.bits & bit != 0))
+}
+
+/// Whether the generation was given to somebody. Of an earlier epoch it is not known how far that
+/// had come.
+pub(super) const fn was_given<S: Write>(turn: &Turn<'_, S>, object: ObjectKey) -> bool {
+    let (epoch, next) = (turn.system.epoch, turn.system.next_generation);
+    object.generation != 0
+        && (object.epoch < epoch || object.epoch == epoch && object.generation < next)
 }
 
 /// Makes an object the bytes of a blob.
@@ -47,7 +57,33 @@ pub(super) fn doom<S: Write>(
     turn.put(&key::doomed(object.epoch, object.generation), &registry)
 }
 
-/// Dooms the object of a blob that is removed.
+/// Dooms an object that lies in the store and that no blob names: from here on none can. Returns
+/// whether it did. What this state knows nothing of is left alone, be it of a registry that is not
+/// here or of a generation that nobody was given: then store and state do not belong together, and
+/// a state that is older than its store must not empty it.
+pub(super) fn disown<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    object: ObjectKey,
+) -> Result<bool, S> {
+    let ObjectKey { epoch, generation } = object;
+    let is_named =
+        guard::stands(Guard::NamedIsKept) && turn.exists(&key::object(epoch, generation))?;
+    if is_named
+        || !was_given(turn, object)
+        || !turn.exists(&key::usage(registry))?
+        || turn.exists(&key::doomed(epoch, generation))?
+    {
+        return Ok(false);
+    }
+    if guard::stands(Guard::DoomedIsSpent) {
+        spend(turn, object)?;
+    }
+    turn.put(&key::doomed(epoch, generation), &registry)?;
+    Ok(true)
+}
+
+/// Dooms the object of a blob that is removed, or that has its bytes elsewhere now.
 pub(super) fn release<S: Write>(
     turn: &mut Turn<'_, S>,
     registry: RegistryId,

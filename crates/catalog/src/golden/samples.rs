@@ -248,6 +248,14 @@ fn replies() -> impl Iterator<Item = (&'static str, Reply)> {
                 bytes: 1 << 40,
             },
         ),
+        (
+            "-kept",
+            Reply::Kept {
+                version: version(2),
+                registry: registry(),
+                object: object(),
+            },
+        ),
     ]
     .into_iter()
 }

@@ -69,7 +69,26 @@ impl Census {
         Ok(census)
     }
 
-    /// Whether a generation was ever named.
+    /// Every generation that was ever named or doomed.
+    pub(super) fn all_spent(&self) -> impl Iterator<Item = ObjectKey> {
+        self.spent.iter().flat_map(|((epoch, block), spent)| {
+            let bits = (0..Spent::BITS).filter(|bit| spent.bits & (1 << bit) != 0);
+            bits.map(move |bit| ObjectKey {
+                epoch: *epoch,
+                generation: block * Spent::BITS + bit,
+            })
+        })
+    }
+
+    /// Whether a generation was given to somebody.
+    pub(super) fn was_given(&self, object: ObjectKey) -> bool {
+        self.system.as_ref().is_some_and(|system| {
+            let next = (system.epoch, system.next_generation);
+            object.generation != 0 && (object.epoch, object.generation) < next
+        })
+    }
+
+    /// Whether a generation was ever named or doomed.
     pub(super) fn is_spent(&self, object: ObjectKey) -> bool {
         let ObjectKey { epoch, generation } = object;
         let block = self.spent.get(&(epoch, generation / Spent::BITS));

@@ -22,7 +22,25 @@ pub(super) fn check(census: &Census, findings: &mut Findings) {
         );
     }
     for object in census.objects.keys().chain(census.doomed.keys()) {
-        findings.demand("a named object is spent", census.is_spent(*object), object);
+        findings.demand(
+            "a named or doomed object is spent",
+            census.is_spent(*object),
+            object,
+        );
+    }
+    for object in census.all_spent() {
+        findings.demand(
+            "a generation that nobody was given is not spent",
+            census.was_given(object),
+            &object,
+        );
+    }
+    for (object, registry) in &census.doomed {
+        findings.demand(
+            "a doomed object is of a registry",
+            census.usage.contains_key(registry),
+            object,
+        );
     }
 }
 

@@ -4,7 +4,10 @@
 
 use super::content::{image, layer, name, object, registry};
 use super::world::{LEASE, World};
-use crate::{BlobPlace, Command, Encoding, Refusal, Reply, query};
+use crate::{BlobPlace, Command, Encoding, NewBlob, Refusal, Reply, query};
+
+/// By how much the generation of a second try is greater than that of the first.
+const AGAIN: u64 = 16;
 
 /// Who takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +22,11 @@ pub(super) enum Actor {
     Deleter,
     /// Deletes the layer from `a`.
     Remover,
+    /// Takes any object for an orphan, at any time, and wants it doomed. It is no client: whenever
+    /// it is there, its proposals are among the things that may happen.
+    Sweeper,
+    /// Learns that the layer's bytes are lost, and uploads it to `a` once more.
+    Healer,
     /// Proposes the uploader's record once more, whenever, as often as it likes; nobody remembers
     /// the request.
     Ghost,
@@ -34,6 +42,10 @@ pub(super) enum Progress {
     MustUpload,
     /// Wrote the bytes.
     MustRecord,
+    /// Was told that its object may be gone: places the bytes under another generation.
+    MustUploadAgain,
+    /// Wrote them.
+    MustRecordAgain,
     /// Relies on the layer.
     MustPut,
     Done,
@@ -56,18 +68,32 @@ impl World {
                     .actors
                     .iter()
                     .position(|(it, _)| *it == Actor::Uploader);
-                self.record("a", uploader.unwrap() as u64 + 2);
+                self.record("a", uploader.unwrap() as u64 + 2, None);
                 Progress::Begin
             }
+            (Actor::Sweeper, progress) => progress,
             (Actor::Reuser, Progress::Begin) => self.ask(),
             (Actor::Mounter, Progress::Begin) => self.mount(),
             (Actor::Uploader, Progress::Begin) => Progress::MustUpload,
+            (Actor::Healer, Progress::Begin) => match self.lost {
+                Some(_) => Progress::MustUpload,
+                None => Progress::Done,
+            },
+            (Actor::Healer, Progress::MustRecord) => self.record("a", author, self.lost),
+            (Actor::Healer, Progress::MustRecordAgain) => {
+                self.record("a", author + AGAIN, self.lost)
+            }
             (_, Progress::MustTouch) => self.touch(),
             (_, Progress::MustUpload) => {
                 self.disk.insert(author);
                 Progress::MustRecord
             }
-            (_, Progress::MustRecord) => self.record("a", author),
+            (_, Progress::MustRecord) => self.record("a", author, None),
+            (_, Progress::MustUploadAgain) => {
+                self.disk.insert(author + AGAIN);
+                Progress::MustRecordAgain
+            }
+            (_, Progress::MustRecordAgain) => self.record("a", author + AGAIN, None),
             (Actor::Mounter, Progress::MustPut) => self.put("b", author),
             (_, Progress::MustPut) => self.put("a", author),
             (_, Progress::Done) => Progress::Done,
@@ -117,17 +143,31 @@ impl World {
         }
     }
 
-    pub(super) fn record(&mut self, repository: &'static str, generation: u64) -> Progress {
-        let reply = self.say(Command::PutBlob {
+    pub(super) fn record(
+        &mut self,
+        repository: &'static str,
+        generation: u64,
+        instead_of: Option<u64>,
+    ) -> Progress {
+        let reply = self.say(Command::RecordBlob(Box::new(NewBlob {
             registry: registry(),
             repository: name(repository),
             blob: layer(),
             encoding: Encoding::Plain,
             place: BlobPlace::Stored(object(generation)),
-        });
+            owner: Some(self.registry),
+            instead_of: instead_of.map(object),
+        })));
         match reply {
-            Reply::Done { .. } => self.leased(repository),
-            // The ghost came first, and what it recorded is gone again.
+            Reply::Done { .. } | Reply::Kept { .. } => {
+                // Whoever is told so after a loss may rely on the layer again.
+                if instead_of.is_some() {
+                    self.lost = None;
+                }
+                self.leased(repository)
+            }
+            // The sweep came first, or the ghost, and what that recorded is gone again.
+            Reply::Refused(Refusal::BlobUnknown) if generation < AGAIN => Progress::MustUploadAgain,
             Reply::Refused(Refusal::BlobUnknown) => Progress::Done,
             other => panic!("a record was answered {other:?}"),
         }

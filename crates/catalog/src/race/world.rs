@@ -31,6 +31,10 @@ pub(super) enum Action {
     Condemn,
     /// The collector wants it removed.
     Remove,
+    /// The collector wants an object doomed that it takes for an orphan.
+    Sweep(u64),
+    /// The disk loses an object.
+    Lose(u64),
     /// A deleter reads that an object is doomed.
     Take(u64),
     /// A deleter deletes an object that it once read about.
@@ -48,6 +52,8 @@ pub(super) struct World {
     ticks: u8,
     /// Generations whose bytes are on the disk.
     pub(super) disk: BTreeSet<u64>,
+    /// The generation whose bytes the disk lost, until somebody was told that they are back.
+    pub(super) lost: Option<u64>,
     /// Generations of which a deleter read that they are doomed.
     hand: BTreeSet<u64>,
     /// Repository and author of each image that was acknowledged and not deleted since.
@@ -73,6 +79,7 @@ impl World {
             now: 1,
             ticks,
             disk: BTreeSet::new(),
+            lost: None,
             hand: BTreeSet::new(),
             images: BTreeSet::new(),
             leases: BTreeSet::new(),
@@ -90,8 +97,9 @@ impl World {
         });
         world.say(Command::CreateRegistry { name: registry() });
         world.registry = query::registry(&world.store, &registry()).unwrap().unwrap();
+        world.say(Command::ReserveGenerations { count: 100 });
         world.disk.insert(1);
-        world.record("a", 1);
+        world.record("a", 1, None);
         world.put("a", 0);
         world
     }
@@ -100,12 +108,22 @@ impl World {
         let actors = self.actors.iter();
         let busy = actors.filter(|(_, progress)| *progress != Progress::Done);
         let mut actions: Vec<_> = busy
-            .filter(|(actor, _)| *actor != Actor::Ghost || self.has_recorded(Actor::Uploader))
+            .filter(|(actor, _)| match actor {
+                Actor::Ghost => self.has_recorded(Actor::Uploader),
+                Actor::Sweeper => false,
+                _ => true,
+            })
             .map(|(actor, _)| Action::Act(*actor))
             .collect();
         actions.extend([Action::Condemn, Action::Remove]);
         if self.ticks > 0 {
             actions.push(Action::Tick);
+        }
+        if self.awaits(Actor::Sweeper) {
+            actions.extend(self.disk.iter().copied().map(Action::Sweep));
+        }
+        if self.awaits(Actor::Healer) && self.disk.contains(&1) && self.lost.is_none() {
+            actions.push(Action::Lose(1));
         }
         for (_, object) in query::doomed(&self.store, 100).unwrap() {
             actions.push(Action::Take(object.generation));
@@ -136,6 +154,14 @@ impl World {
             }
             Action::Remove => {
                 world.say(Command::Collect(Collect::Remove(candidates)));
+            }
+            Action::Sweep(generation) => {
+                let strays = vec![(world.registry, object(generation))];
+                world.say(Command::Collect(Collect::Doom(strays)));
+            }
+            Action::Lose(generation) => {
+                world.disk.remove(&generation);
+                world.lost = Some(generation);
             }
             Action::Take(generation) => {
                 world.hand.insert(generation);
@@ -173,7 +199,7 @@ impl World {
             }
         }
         for generation in self.named() {
-            if !self.disk.contains(&generation) {
+            if !self.is_stored(generation) {
                 return Some(format!(
                     "the object {generation} was deleted while a blob names it"
                 ));
@@ -220,12 +246,14 @@ impl World {
             now,
             ticks,
             disk,
+            lost,
             hand,
             images,
             leases,
             is_changed: _,
         } = self;
-        let rest = format!("{actors:?} {now} {ticks} {disk:?} {hand:?} {images:?} {leases:?}");
+        let rest =
+            format!("{actors:?} {now} {ticks} {disk:?} {lost:?} {hand:?} {images:?} {leases:?}");
         state.extend_from_slice(rest.as_bytes());
         Digest::of(Algorithm::Sha256, &state)
     }
@@ -254,8 +282,18 @@ impl World {
         let view = query::blob(&self.store, self.registry, &name, layer().digest, self.now);
         view.unwrap().is_some_and(|view| match view.place {
             BlobPlace::Inline(_) => true,
-            BlobPlace::Stored(object) => self.disk.contains(&object.generation),
+            BlobPlace::Stored(object) => self.is_stored(object.generation),
         })
+    }
+
+    /// Whether an object is there, or would be if the disk had not lost it.
+    fn is_stored(&self, generation: u64) -> bool {
+        self.disk.contains(&generation) || self.lost == Some(generation)
+    }
+
+    /// Whether an actor has not begun yet.
+    fn awaits(&self, actor: Actor) -> bool {
+        self.actors.contains(&(actor, Progress::Begin))
     }
 
     /// The generations that blob records name.

@@ -1,8 +1,8 @@
 //! What happens next, from a seed.
 
 use meridian_catalog::{
-    BlobPlace, Collect, Command, Condition, Encoding, Entry, MemoryStore, NewManifest, ObjectKey,
-    RequestId, Settings, query,
+    BlobPlace, Collect, Command, Condition, Encoding, Entry, MemoryStore, NewBlob, NewManifest,
+    ObjectKey, RequestId, Settings, query,
 };
 use meridian_event::{RegistryId, SHARDS};
 use meridian_oci::{Digest, RegistryName, RepositoryName};
@@ -119,7 +119,7 @@ impl Script {
                 tag: self.content.tags.choose(&mut self.random).unwrap().clone(),
                 condition: self.condition(),
             },
-            33..53 => self.put_blob(registry, repository),
+            33..53 => self.put_blob(store, registry, repository),
             53..59 => Command::MountBlob {
                 registry,
                 repository,
@@ -137,7 +137,7 @@ impl Script {
                 digest: self.blob(),
             },
             68..70 => Command::ReserveGenerations {
-                count: self.random.random_range(0..3),
+                count: self.random.random_range(0..25),
             },
             70..88 => Command::Collect(self.collect(store)),
             88..91 => Command::Sweep,
@@ -291,27 +291,76 @@ impl Script {
         }
     }
 
-    fn put_blob(&mut self, registry: RegistryName, repository: RepositoryName) -> Command {
+    fn put_blob(
+        &mut self,
+        store: &MemoryStore,
+        registry: RegistryName,
+        repository: RepositoryName,
+    ) -> Command {
         let blob = *self.content.blobs.choose(&mut self.random).unwrap();
         let place = if self.random.random_bool(0.1) {
             BlobPlace::Inline(vec![1, 2, 3])
         } else {
-            // Now and then one that was named before, by a session that came back to life.
-            let back = u64::from(self.random.random_bool(0.15)) * self.random.random_range(1..20);
-            let generation = self.generation.saturating_sub(back);
-            self.generation += u64::from(back == 0);
-            BlobPlace::Stored(ObjectKey {
-                epoch: 1,
-                generation,
-            })
+            BlobPlace::Stored(self.object(store))
         };
-        Command::PutBlob {
+        let encoding = Encoding::Plain;
+        if self.random.random_bool(0.1) {
+            return Command::PutBlob {
+                registry,
+                repository,
+                blob,
+                encoding,
+                place,
+            };
+        }
+        let id = query::registry(store, &registry).unwrap();
+        // Now and then the writer found that the bytes of the blob are lost, or that they were.
+        let instead_of = self.random.random_bool(0.3).then(|| {
+            let found = id
+                .and_then(|id| query::blob(store, id, &repository, blob.digest, self.now).unwrap());
+            match found.map(|found| found.place) {
+                Some(BlobPlace::Stored(object)) => object,
+                _ => self.object(store),
+            }
+        });
+        let owner = match self.random.random_range(0..20) {
+            0 => query::registry(store, &self.place().0).unwrap(),
+            1 => None,
+            _ => id,
+        };
+        Command::RecordBlob(Box::new(NewBlob {
             registry,
             repository,
             blob,
-            encoding: Encoding::Plain,
+            encoding,
             place,
+            owner,
+            instead_of,
+        }))
+    }
+
+    /// The next object, mostly; now and then one that was named before, by a session that came back
+    /// to life, or one that nobody was given.
+    fn object(&mut self, store: &MemoryStore) -> ObjectKey {
+        let next = query::system(store).unwrap().unwrap().next_generation;
+        let generation = match self.random.random_range(0..20) {
+            0 => next + self.random.random_range(0..3),
+            1..4 => self.a_former_generation(),
+            _ if self.generation == next => self.a_former_generation(),
+            _ => {
+                self.generation += 1;
+                self.generation - 1
+            }
+        };
+        ObjectKey {
+            epoch: 1,
+            generation,
         }
+    }
+
+    fn a_former_generation(&mut self) -> u64 {
+        let back = self.random.random_range(1..20);
+        self.generation.saturating_sub(back)
     }
 
     fn collect(&mut self, store: &MemoryStore) -> Collect {
@@ -324,7 +373,20 @@ impl Script {
         }
         match self.random.random_range(0..10) {
             0..4 => Collect::Condemn(candidates),
-            4..8 => Collect::Remove(candidates),
+            4..7 => Collect::Remove(candidates),
+            7 => {
+                let (registry, _) = self.place();
+                let registry = query::registry(store, &registry).unwrap();
+                let nowhere = meridian_clock::Version {
+                    millis: self.now,
+                    counter: 77,
+                    region: "eu".parse().unwrap(),
+                };
+                let registry = registry.unwrap_or_else(|| RegistryId::new(nowhere));
+                let count = self.random.random_range(0..4);
+                let strays = (0..count).map(|_| (registry, self.object(store)));
+                Collect::Doom(strays.collect())
+            }
             _ => {
                 let doomed = query::doomed(store, 5).unwrap();
                 let mut keys: Vec<_> = doomed.into_iter().map(|(_, object)| object).collect();

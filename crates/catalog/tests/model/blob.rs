@@ -1,6 +1,6 @@
 //! Blobs, leases, collection.
 
-use meridian_catalog::{BlobPlace, Collect, Refusal, Reply, Settings};
+use meridian_catalog::{BlobPlace, Collect, ObjectKey, Refusal, Reply, Settings};
 use meridian_clock::Version;
 use meridian_event::{Event, Leaf, RegistryId};
 use meridian_oci::{Digest, RegistryName, RepositoryName};
@@ -14,6 +14,7 @@ impl Model {
         name: &RepositoryName,
         leaf: Leaf,
         place: &BlobPlace,
+        (owner, instead_of): (Option<RegistryId>, Option<ObjectKey>),
         version: Version,
     ) -> Outcome {
         let settings = self.settings;
@@ -23,16 +24,30 @@ impl Model {
             return Err(Refusal::SizesDiffer(vec![leaf.digest]));
         }
         let is_known = known.is_some();
+        let lost = instead_of.map(BlobPlace::Stored);
+        let is_lost = known.is_some_and(|known| Some(&known.place) == lost.as_ref());
+        if owner.is_some_and(|owner| owner != id) {
+            return Err(Refusal::ObjectForeign);
+        }
         if let BlobPlace::Stored(object) = place {
+            if !self.was_given(*object) {
+                return Err(Refusal::ObjectForeign);
+            }
             let is_fresh = self.spent.insert(*object);
-            if is_known && is_fresh {
+            if is_known && is_fresh && !is_lost {
                 self.doomed.insert(*object, id);
             }
-            if !is_known && !is_fresh {
+            if (!is_known || is_lost) && !is_fresh {
                 return Err(Refusal::BlobUnknown);
             }
         }
+        if let Some(object) = instead_of.filter(|_| is_lost) {
+            self.doomed.insert(object, id);
+        }
         let registry = self.registry(registry)?;
+        if let Some(blob) = registry.blobs.get_mut(&leaf.digest).filter(|_| is_lost) {
+            blob.place = place.clone();
+        }
         registry.blobs.entry(leaf.digest).or_insert_with(|| Blob {
             size: leaf.size,
             place: place.clone(),
@@ -46,7 +61,13 @@ impl Model {
             blob: leaf,
             mounted_from: None,
         };
-        Ok(Effect::Event(id, Box::new(event)))
+        let event = Box::new(event);
+        Ok(match registry.blobs[&leaf.digest].place {
+            BlobPlace::Stored(object) if *place != BlobPlace::Stored(object) => {
+                Effect::Kept(id, event, object)
+            }
+            _ => Effect::Event(id, event),
+        })
     }
 
     pub(super) fn mount(
@@ -152,8 +173,25 @@ impl Model {
                 let known = keys.iter().filter(|key| self.doomed.remove(key).is_some());
                 objects = known.count() as u64;
             }
+            Collect::Doom(strays) => {
+                for (registry, object) in strays {
+                    let is_ours = self.was_given(*object) && self.registry_of(*registry).is_some();
+                    let mut blobs = self.registries.values().flat_map(|it| it.blobs.values());
+                    let is_named = blobs.any(|blob| blob.place == BlobPlace::Stored(*object));
+                    if is_ours && !is_named && !self.doomed.contains_key(object) {
+                        self.spent.insert(*object);
+                        self.doomed.insert(*object, *registry);
+                        objects += 1;
+                    }
+                }
+            }
         }
         Effect::Answer(Reply::Collected { objects, bytes })
+    }
+
+    fn was_given(&self, object: ObjectKey) -> bool {
+        let next = (self.epoch, self.next_generation);
+        object.generation > 0 && (object.epoch, object.generation) < next
     }
 
     fn registry_of(&mut self, id: RegistryId) -> Option<&mut Registry> {

@@ -1,9 +1,9 @@
 //! Blobs: uploaded, mounted, touched, deleted; and objects that are named once.
 
-use meridian_catalog::{BlobPlace, Collect, Refusal, Reply, query};
+use meridian_catalog::{BlobPlace, Collect, Command, ObjectKey, Refusal, Reply, query};
 use meridian_event::{Event, Leaf};
 
-use crate::stage::{SETTINGS, Stage, blob, image, object, put_blob, repository};
+use crate::stage::{GIVEN, SETTINGS, Stage, blob, image, new_blob, object, put_blob, repository};
 
 fn refused(refusal: Refusal) -> Reply {
     Reply::Refused(refusal)
@@ -41,7 +41,9 @@ fn a_small_blob_lives_in_its_record() {
 fn an_object_that_was_uploaded_in_vain_is_doomed() {
     let mut stage = Stage::new(SETTINGS);
     let leaf = stage.upload("a", 5);
-    stage.done(put_blob("b", leaf, BlobPlace::Stored(object(77))));
+    let reply = stage.say(put_blob("b", leaf, BlobPlace::Stored(object(77))));
+    let keeps = |reply: &Reply| matches!(reply, Reply::Kept { object: it, .. } if *it == object(5));
+    assert!(keeps(&reply), "{reply:?}");
     assert_eq!(stage.doomed(), [object(77)].into());
     let view = stage.blob("b", leaf.digest).unwrap();
     assert_eq!(
@@ -50,7 +52,8 @@ fn an_object_that_was_uploaded_in_vain_is_doomed() {
         "the first one stays"
     );
     assert_eq!(stage.usage().blobs, 1);
-    stage.done(put_blob("b", leaf, BlobPlace::Inline(vec![0; 5])));
+    let reply = stage.say(put_blob("b", leaf, BlobPlace::Inline(vec![0; 5])));
+    assert!(keeps(&reply), "{reply:?}");
     assert_eq!(stage.doomed(), [object(77)].into());
 }
 
@@ -86,6 +89,96 @@ fn a_put_that_comes_after_its_object_was_deleted_is_refused() {
     assert_eq!(stage.say(other), unknown, "whichever blob it is to be");
     stage.done(put_blob("a", leaf, BlobPlace::Stored(object(50))));
     assert!(stage.has_blob("a", leaf.digest), "a new upload is welcome");
+}
+
+#[test]
+fn what_was_lost_and_is_uploaded_again_is_found_at_its_new_place() {
+    for place in [BlobPlace::Stored(object(50)), BlobPlace::Inline(vec![0; 5])] {
+        let mut stage = Stage::new(SETTINGS);
+        let leaf = stage.push(image(&[blob(5)]));
+        let heal = |lost: u64, place: &BlobPlace| {
+            let mut new = new_blob("a", blob(5), place.clone());
+            new.instead_of = Some(object(lost));
+            Command::RecordBlob(Box::new(new))
+        };
+        stage.done(heal(5, &place));
+        let placed = |stage: &Stage| stage.blob("a", blob(5).digest).unwrap().place;
+        assert_eq!(placed(&stage), place);
+        assert_eq!(
+            stage.doomed(),
+            [object(5)].into(),
+            "whatever is left of it goes"
+        );
+        assert_eq!(stage.usage().blobs, 1);
+        // Somebody else found the same, and comes later: it is not lost any more.
+        stage.done(heal(5, &BlobPlace::Stored(object(51))));
+        assert_eq!(placed(&stage), place);
+        assert_eq!(stage.doomed(), [object(5), object(51)].into());
+        // It comes again, long after.
+        stage.done(heal(5, &place));
+        assert_eq!(placed(&stage), place);
+        assert_eq!(stage.doomed(), [object(5), object(51)].into());
+        assert!(stage.has_manifest("a", leaf.digest));
+    }
+}
+
+#[test]
+fn what_was_lost_is_not_replaced_by_what_may_be_gone() {
+    let mut stage = Stage::new(SETTINGS);
+    stage.upload("a", 5);
+    assert_eq!(stage.doom(&[object(50)]), 1);
+    let mut new = new_blob("a", blob(5), BlobPlace::Stored(object(50)));
+    new.instead_of = Some(object(5));
+    let reply = stage.say(Command::RecordBlob(Box::new(new)));
+    assert_eq!(reply, refused(Refusal::BlobUnknown));
+}
+
+#[test]
+fn only_an_object_that_was_made_for_the_registry_is_named() {
+    let mut stage = Stage::new(SETTINGS);
+    let other = "other".parse().unwrap();
+    stage.done(Command::CreateRegistry { name: other });
+    let other = query::registry(&stage.store, &"other".parse().unwrap()).unwrap();
+    let id = Some(stage.id());
+    let foreign = refused(Refusal::ObjectForeign);
+    let key = |epoch, generation| ObjectKey { epoch, generation };
+    for (owner, object, reply) in [
+        (other, key(1, 5), Some(&foreign)),
+        (id, key(1, 0), Some(&foreign)),
+        (id, key(1, GIVEN + 1), Some(&foreign)),
+        (id, key(2, 1), Some(&foreign)),
+        (None, key(1, GIVEN + 1), Some(&foreign)),
+        (id, key(1, GIVEN), None),
+        (id, key(0, u64::MAX), None),
+        (None, key(1, 5), None),
+    ] {
+        let mut stage = stage.clone();
+        let mut new = new_blob("a", blob(5), BlobPlace::Stored(object));
+        new.owner = owner;
+        let said = stage.say(Command::RecordBlob(Box::new(new)));
+        assert_eq!(
+            Some(&said).filter(|said| !is_done(said)),
+            reply,
+            "{object:?}"
+        );
+    }
+}
+
+#[test]
+fn an_entry_of_before_records_a_blob() {
+    let mut stage = Stage::new(SETTINGS);
+    let put = |generation| Command::PutBlob {
+        registry: crate::stage::registry(),
+        repository: repository("a"),
+        blob: blob(5),
+        encoding: meridian_catalog::Encoding::Plain,
+        place: BlobPlace::Stored(object(generation)),
+    };
+    stage.done(put(5));
+    stage.done(put(6));
+    let place = stage.blob("a", blob(5).digest).unwrap().place;
+    assert_eq!(place, BlobPlace::Stored(object(5)));
+    assert_eq!(stage.doomed(), [object(6)].into());
 }
 
 #[test]
@@ -143,12 +236,12 @@ fn a_blob_is_mounted_from_where_it_is() {
 #[test]
 fn a_blob_of_another_registry_cannot_be_mounted() {
     let mut stage = Stage::new(SETTINGS);
-    let other = meridian_catalog::Command::CreateRegistry {
+    let other = Command::CreateRegistry {
         name: "other".parse().unwrap(),
     };
     stage.done(other);
     let leaf = stage.upload("a", 5);
-    let mount = |from: Option<&str>| meridian_catalog::Command::MountBlob {
+    let mount = |from: Option<&str>| Command::MountBlob {
         registry: "other".parse().unwrap(),
         repository: repository("a"),
         from: from.map(repository),
@@ -156,7 +249,7 @@ fn a_blob_of_another_registry_cannot_be_mounted() {
     };
     assert_eq!(stage.say(mount(None)), Reply::Nothing);
     assert_eq!(stage.say(mount(Some("a"))), Reply::Nothing);
-    let missing = meridian_catalog::Command::MountBlob {
+    let missing = Command::MountBlob {
         registry: "third".parse().unwrap(),
         repository: repository("a"),
         from: None,
@@ -192,7 +285,7 @@ fn a_lease_is_never_shortened() {
         lease_millis: 100,
         ..SETTINGS
     };
-    stage.done(meridian_catalog::Command::Configure(shorter));
+    stage.done(Command::Configure(shorter));
     stage.touch("a", leaf.digest);
     stage.now += 999;
     assert_eq!(stage.condemn(&[leaf]), 0);

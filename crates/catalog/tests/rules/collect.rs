@@ -1,9 +1,11 @@
 //! Collection: what keeps a blob, to the millisecond, and what takes it back.
 
-use meridian_catalog::{BlobPlace, Collect, Command, Reply, Settings, query};
+use meridian_catalog::{
+    BlobPlace, Collect, Command, Entry, ObjectKey, Refusal, Reply, RequestId, Settings, query,
+};
 use meridian_event::Leaf;
 
-use crate::stage::{Manifested, SETTINGS, Stage, blob, image, object, put_blob};
+use crate::stage::{GIVEN, Manifested, SETTINGS, Stage, blob, image, object, put_blob};
 
 /// Condemns and removes in turn; returns whether it is gone.
 fn collect(stage: &mut Stage, leaf: Leaf) -> bool {
@@ -95,7 +97,8 @@ fn whatever_takes_a_condemned_blob_revives_it() {
         let leaf = stage.upload("a", 5);
         stage.now += 1_000;
         assert_eq!(stage.condemn(&[leaf]), 1);
-        assert!(matches!(way(&mut stage, leaf), Reply::Done { .. }));
+        let reply = way(&mut stage, leaf);
+        assert!(matches!(reply, Reply::Done { .. } | Reply::Kept { .. }));
         assert_eq!(stage.remove(&[leaf]), 0);
         assert!(stage.has_blob("a", leaf.digest));
     }
@@ -150,6 +153,85 @@ fn an_object_is_forgotten_once_and_only_if_it_was_doomed() {
 }
 
 #[test]
+fn an_orphan_is_doomed_and_can_never_be_named() {
+    let mut stage = Stage::new(SETTINGS);
+    assert_eq!(stage.doom(&[object(5), object(6), object(5)]), 2);
+    assert_eq!(stage.doomed(), [object(5), object(6)].into());
+    assert_eq!(stage.doom(&[object(5)]), 0, "it is in good hands");
+    let unknown = Reply::Refused(Refusal::BlobUnknown);
+    let put = |number| put_blob("a", blob(number), BlobPlace::Stored(object(5)));
+    assert_eq!(stage.say(put(5)), unknown);
+    assert_eq!(
+        stage.collect(Collect::Deleted(vec![object(5), object(6)])),
+        2
+    );
+    stage.now += 1_000_000_000;
+    assert_eq!(stage.say(put(5)), unknown, "however late");
+    assert_eq!(stage.say(put(6)), unknown, "whatever it is to be");
+    // A power cut may bring a deleted file back.
+    assert_eq!(stage.doom(&[object(5)]), 1);
+    assert_eq!(stage.doomed(), [object(5)].into());
+    stage.done(put_blob("a", blob(5), BlobPlace::Stored(object(50))));
+    assert!(
+        stage.has_blob("a", blob(5).digest),
+        "a new object is welcome"
+    );
+}
+
+#[test]
+fn what_is_named_is_no_orphan() {
+    let mut stage = Stage::new(SETTINGS);
+    let leaf = stage.upload("a", 5);
+    assert_eq!(stage.doom(&[object(5)]), 0);
+    stage.now += 1_000;
+    stage.condemn(&[leaf]);
+    assert_eq!(stage.doom(&[object(5)]), 0, "it may be revived");
+    stage.remove(&[leaf]);
+    assert_eq!(stage.doom(&[object(5)]), 0, "it is doomed");
+    assert_eq!(stage.doomed(), [object(5)].into());
+}
+
+#[test]
+fn what_is_not_known_here_is_left_alone() {
+    let mut stage = Stage::new(SETTINGS);
+    let key = |epoch, generation| ObjectKey { epoch, generation };
+    let unknown = [
+        key(1, 0),
+        key(1, GIVEN + 1),
+        key(2, 1),
+        key(u64::MAX, u64::MAX),
+    ];
+    assert_eq!(stage.doom(&unknown), 0);
+    let last = query::system(&stage.store).unwrap().unwrap().last;
+    let nowhere = meridian_event::RegistryId::new(last);
+    let step = Collect::Doom(vec![(nowhere, object(5))]);
+    assert_eq!(stage.collect(step), 0);
+    assert!(stage.doomed().is_empty());
+    assert_eq!(stage.doom(&[key(0, 7), key(1, GIVEN)]), 2);
+}
+
+#[test]
+fn a_doom_that_is_said_again_is_answered_as_before() {
+    let mut stage = Stage::new(SETTINGS);
+    let entry = Entry {
+        millis: stage.now,
+        request: Some(RequestId([9; 16])),
+        command: Command::Collect(Collect::Doom(vec![(stage.id(), object(5))])),
+    };
+    let first = stage.apply(&entry);
+    assert_eq!(
+        first,
+        Reply::Collected {
+            objects: 1,
+            bytes: 0
+        }
+    );
+    stage.collect(Collect::Deleted(vec![object(5)]));
+    assert_eq!(stage.apply(&entry), first);
+    assert!(stage.doomed().is_empty(), "it has its effect once");
+}
+
+#[test]
 fn a_longer_grace_holds_for_what_is_condemned() {
     let mut stage = Stage::new(SETTINGS);
     let leaf = stage.upload("a", 5);
@@ -187,7 +269,7 @@ fn a_blob_in_a_great_many_repositories_goes_in_several_steps() {
     // Said directly, because checking the whole state after each would take minutes.
     for number in 0..1_700 {
         let command = put_blob(&format!("r{number}"), leaf, BlobPlace::Stored(object(5)));
-        let entry = meridian_catalog::Entry {
+        let entry = Entry {
             millis: stage.now,
             request: None,
             command,

@@ -3,7 +3,7 @@
 use meridian_catalog::{Command, Entry, MemoryStore, Refusal, Reply, Settings, apply, query};
 use meridian_event::{Event, SHARDS};
 
-use crate::stage::{DAWN, SETTINGS, Stage, image, region, registry, set_counters};
+use crate::stage::{DAWN, GIVEN, SETTINGS, Stage, image, region, registry, set_counters};
 
 fn initialize(name: &str) -> Command {
     Command::Initialize {
@@ -98,14 +98,15 @@ fn generations_are_given_once_and_run_out() {
         first,
         count,
     };
-    assert_eq!(reserve(10), reserved(1, 10));
-    assert_eq!(reserve(1), reserved(11, 1));
-    assert_eq!(reserve(0), reserved(12, 0));
+    let next = GIVEN + 1;
+    assert_eq!(reserve(10), reserved(next, 10));
+    assert_eq!(reserve(1), reserved(next + 10, 1));
+    assert_eq!(reserve(0), reserved(next + 11, 0));
     assert_eq!(
         reserve(u64::MAX),
         Reply::Refused(Refusal::GenerationsExhausted)
     );
-    assert_eq!(reserve(5), reserved(12, 5));
+    assert_eq!(reserve(5), reserved(next + 11, 5));
     set_counters(&mut stage.store, 1, u64::MAX - 1);
     let last = stage.say(Command::ReserveGenerations { count: 1 });
     assert_eq!(last, reserved(u64::MAX - 1, 1));

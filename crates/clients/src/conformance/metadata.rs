@@ -62,6 +62,8 @@ pub async fn run(fixture: &impl Fixture) {
     blobs::a_mount_makes_a_blob_present_elsewhere(&stage).await;
     blobs::a_deleted_blob_is_absent(&stage).await;
     blobs::a_push_renews_an_old_lease(&stage, fixture).await;
+    blobs::an_object_that_was_lost_is_replaced(&Stage(fixture.open().await)).await;
+    blobs::an_object_that_was_not_made_for_the_registry_is_refused(&stage).await;
 
     lists::tags_come_in_pages(&Stage(fixture.open().await)).await;
     lists::repositories_come_in_pages(&Stage(fixture.open().await)).await;
@@ -72,6 +74,8 @@ pub async fn run(fixture: &impl Fixture) {
     collection::a_blob_that_nobody_needs_is_collected(&Stage(fixture.open().await), fixture).await;
     collection::a_touch_revives(&Stage(fixture.open().await), fixture).await;
     collection::a_needed_blob_stays(&Stage(fixture.open().await), fixture).await;
+    collection::an_orphan_is_doomed_and_never_named(&Stage(fixture.open().await)).await;
+    collection::what_is_no_orphan_stays(&Stage(fixture.open().await)).await;
 }
 
 /// A service, and what pushes to it look like.
@@ -98,12 +102,23 @@ impl Stage {
         bytes: &[u8],
         location: BlobLocation,
     ) -> Result<BlobPut, WriteError> {
+        self.put_instead(at, bytes, location, None).await
+    }
+
+    async fn put_instead(
+        &self,
+        at: &RepositoryPath,
+        bytes: &[u8],
+        location: BlobLocation,
+        instead_of: Option<StorageKey>,
+    ) -> Result<BlobPut, WriteError> {
         let put = PutBlob {
             repository: at.clone(),
             digest: sha256(bytes),
             size: bytes.len() as u64,
             encoding: Encoding::Plain,
             location,
+            instead_of,
             request: fresh(),
         };
         self.0.put_blob(put).await

@@ -56,12 +56,8 @@ fn leaves_refusal<S: Write>(
     for leaf in &new.children {
         let cell = key::manifests(registry, &new.repository).digest(leaf.digest);
         let manifest = turn.read::<Manifest>(&cell)?;
-        let size = match manifest.filter(Manifest::is_present) {
-            Some(manifest) => Some(manifest.size),
-            // An index may name what is no manifest: build caches list their layers in one.
-            None => blob_size(turn, registry, new, leaf.digest)?,
-        };
-        check(leaf, size);
+        let manifest = manifest.filter(Manifest::is_present);
+        check(leaf, manifest.map(|manifest| manifest.size));
     }
     if !absent.is_empty() {
         return Ok(Some(Refusal::LeavesUnknown(absent)));

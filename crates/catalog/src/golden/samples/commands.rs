@@ -4,7 +4,9 @@ use meridian_oci::{MediaType, RepositoryName, Tag};
 
 use super::{Sample, digest, leaf, long_leaf, name, object, registry, request, settings};
 use crate::golden::ENTRY;
-use crate::{BlobPlace, Collect, Command, Condition, Encoding, Entry, NewManifest};
+use crate::{
+    BlobPlace, Collect, Command, Condition, Encoding, Entry, NewBlob, NewManifest, ObjectKey,
+};
 
 pub(super) fn entries() -> impl Iterator<Item = Sample> {
     commands().map(|(case, command)| entry(case, command))
@@ -95,6 +97,19 @@ fn commands() -> impl Iterator<Item = (&'static str, Command)> {
             epoch: 3,
             through: vec![(0, 1), (15, u64::MAX)],
         },
+        Command::RecordBlob(Box::new(NewBlob {
+            registry: name("default"),
+            repository: name("team/app"),
+            blob: long_leaf(),
+            encoding: Encoding::Plain,
+            place: BlobPlace::Stored(object()),
+            owner: Some(registry()),
+            instead_of: Some(ObjectKey {
+                epoch: 2,
+                generation: 7,
+            }),
+        })),
+        Command::Collect(Collect::Doom(vec![(registry(), object())])),
     ]
     .into_iter()
     .map(|command| (command_case(&command), command))
@@ -119,5 +134,7 @@ const fn command_case(command: &Command) -> &'static str {
         Command::Collect(Collect::Deleted(_)) => "-deleted",
         Command::Sweep => "-sweep",
         Command::Acknowledge { .. } => "-acknowledge",
+        Command::RecordBlob(_) => "-record-blob",
+        Command::Collect(Collect::Doom(_)) => "-doom",
     }
 }

@@ -1,9 +1,11 @@
 //! Records of blobs.
 
 use bytes::Bytes;
+use meridian_error::{Classify, Code};
+use meridian_event::RegistryId;
 
 use super::{Fixture, LEASE, Stage, fresh, image, repository, sha256};
-use crate::{BlobLocation, Encoding, ReadError, RepositoryPath, WriteError};
+use crate::{BlobLocation, Encoding, ReadError, RepositoryPath, StorageKey, WriteError};
 
 pub(super) async fn a_record_is_read_as_it_was_put(stage: &Stage) {
     let at = repository("blobs/read");
@@ -93,4 +95,63 @@ pub(super) async fn a_push_renews_an_old_lease(stage: &Stage, fixture: &impl Fix
     assert!(!stage.blob(&at, needed).await.unwrap().wants_touch);
     stage.touch_blob(&at, digest, fresh()).await.unwrap();
     assert!(!stage.blob(&at, digest).await.unwrap().wants_touch);
+}
+
+pub(super) async fn an_object_that_was_lost_is_replaced(stage: &Stage) {
+    let at = repository("blobs/lost");
+    let lost = stage.storage_key().await;
+    let location = BlobLocation::Stored(lost);
+    stage.put_located(&at, b"lost", location).await.unwrap();
+    let (second, third) = (stage.storage_key().await, stage.storage_key().await);
+    let doomed = || async {
+        let doomed = stage.doomed(100).await.unwrap().into_iter();
+        doomed.map(|doomed| doomed.key).collect::<Vec<_>>()
+    };
+    // What comes later in vain is dropped; it knows nothing of the loss, or no more than is over.
+    for (key, instead_of, placed, gone) in [
+        (second, Some(lost), second, vec![lost]),
+        (third, Some(lost), second, vec![lost, third]),
+        (stage.storage_key().await, None, second, vec![]),
+    ] {
+        let location = BlobLocation::Stored(key);
+        let put = stage.put_instead(&at, b"lost", location, instead_of).await;
+        let kept = (placed != key).then_some(placed);
+        assert_eq!(put.unwrap().kept, kept);
+        let record = stage.blob(&at, sha256(b"lost")).await.unwrap();
+        assert_eq!(record.location, BlobLocation::Stored(placed));
+        assert!(gone.is_empty() || doomed().await == gone);
+    }
+    let inline = BlobLocation::Inline(Bytes::from_static(b"lost"));
+    let put = stage.put_instead(&at, b"lost", inline.clone(), Some(second));
+    put.await.unwrap();
+    let record = stage.blob(&at, sha256(b"lost")).await.unwrap();
+    assert_eq!(record.location, inline);
+    assert!(doomed().await.contains(&second));
+}
+
+pub(super) async fn an_object_that_was_not_made_for_the_registry_is_refused(stage: &Stage) {
+    let at = repository("blobs/foreign");
+    let key = stage.storage_key().await;
+    let mut other = key.registry.version();
+    other.counter += 77;
+    let registry = RegistryId::new(other);
+    for foreign in [
+        StorageKey { registry, ..key },
+        StorageKey {
+            generation: u64::MAX,
+            ..key
+        },
+        StorageKey {
+            epoch: key.epoch + 1,
+            ..key
+        },
+    ] {
+        let location = BlobLocation::Stored(foreign);
+        let refused = stage.put_located(&at, b"foreign", location).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.code(), Code::Internal, "{foreign:?}: {refused}");
+        assert!(stage.blob(&at, sha256(b"foreign")).await.is_err());
+    }
+    let location = BlobLocation::Stored(key);
+    stage.put_located(&at, b"foreign", location).await.unwrap();
 }

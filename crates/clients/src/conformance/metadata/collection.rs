@@ -6,7 +6,7 @@ use meridian_event::RegistryId;
 use meridian_oci::Digest;
 
 use super::{Fixture, GRACE, LEASE, Stage, fresh, image, repository, sha256};
-use crate::{BlobLocation, Collect, CollectOutcome, Doomed, ReadError, StorageKey};
+use crate::{BlobLocation, Collect, CollectOutcome, Doomed, ReadError, StorageKey, WriteError};
 
 const MOMENT: Duration = Duration::from_secs(1);
 
@@ -120,4 +120,49 @@ pub(super) async fn a_needed_blob_stays(stage: &Stage, fixture: &impl Fixture) {
     );
     assert_eq!(step(stage, Collect::Remove(candidate)).await.blobs, 0);
     assert!(stage.blob(&at, digest).await.is_ok());
+}
+
+pub(super) async fn an_orphan_is_doomed_and_never_named(stage: &Stage) {
+    let (orphan, at) = (stage.storage_key().await, repository("gc"));
+    let doom = || Collect::Doom(vec![orphan]);
+    let request = fresh();
+    let one = CollectOutcome { blobs: 1, bytes: 0 };
+    assert_eq!(stage.collect(doom(), request).await.unwrap(), one);
+    assert_eq!(
+        stage.collect(doom(), request).await.unwrap(),
+        one,
+        "a retry"
+    );
+    assert_eq!(step(stage, doom()).await.blobs, 0, "it is in good hands");
+    assert_eq!(stage.doomed(100).await.unwrap(), [Doomed { key: orphan }]);
+    let record = || stage.put_located(&at, b"late", BlobLocation::Stored(orphan));
+    let gone = WriteError::from(ReadError::BlobUnknown);
+    assert_eq!(record().await.unwrap_err(), gone);
+    assert_eq!(step(stage, Collect::Deleted(vec![orphan])).await.blobs, 1);
+    assert_eq!(record().await.unwrap_err(), gone, "however late it comes");
+    assert!(stage.blob(&at, sha256(b"late")).await.is_err());
+    assert_eq!(step(stage, doom()).await.blobs, 1, "it came back to light");
+    let again = BlobLocation::Stored(stage.storage_key().await);
+    stage.put_located(&at, b"late", again).await.unwrap();
+}
+
+pub(super) async fn what_is_no_orphan_stays(stage: &Stage) {
+    let (digest, key) = put(stage, "named").await;
+    let mut other = key.registry.version();
+    other.counter += 77;
+    let strays = vec![
+        key,
+        StorageKey {
+            registry: RegistryId::new(other),
+            ..stage.storage_key().await
+        },
+        StorageKey {
+            generation: u64::MAX,
+            ..key
+        },
+    ];
+    assert_eq!(step(stage, Collect::Doom(strays)).await.blobs, 0);
+    assert_eq!(stage.doomed(100).await.unwrap(), []);
+    let record = stage.blob(&repository("gc"), digest).await.unwrap();
+    assert_eq!(record.location, BlobLocation::Stored(key));
 }

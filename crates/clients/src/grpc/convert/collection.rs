@@ -89,9 +89,8 @@ impl From<Collect> for pb::collect_request::Step {
         match step {
             Collect::Condemn(blobs) => Self::Condemn(candidates(blobs)),
             Collect::Remove(blobs) => Self::Remove(candidates(blobs)),
-            Collect::Deleted(keys) => Self::Deleted(pb::StorageKeys {
-                keys: keys.into_iter().map(Into::into).collect(),
-            }),
+            Collect::Deleted(keys) => Self::Deleted(wire_keys(keys)),
+            Collect::Doom(keys) => Self::Doom(wire_keys(keys)),
         }
     }
 }
@@ -105,7 +104,14 @@ impl TryFrom<Option<pb::collect_request::Step>> for Collect {
             Step::Condemn(blobs) => Self::Condemn(take_candidates(blobs)?),
             Step::Remove(blobs) => Self::Remove(take_candidates(blobs)?),
             Step::Deleted(keys) => Self::Deleted(storage_keys(keys.keys)?),
+            Step::Doom(keys) => Self::Doom(storage_keys(keys.keys)?),
         })
+    }
+}
+
+fn wire_keys(keys: Vec<StorageKey>) -> pb::StorageKeys {
+    pb::StorageKeys {
+        keys: keys.into_iter().map(Into::into).collect(),
     }
 }
 

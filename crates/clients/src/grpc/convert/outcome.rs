@@ -28,8 +28,27 @@ macro_rules! versioned {
 versioned! {
     ManifestPut = PutManifestResponse;
     Deleted = DeleteManifestResponse;
-    BlobPut = PutBlobResponse;
     Deleted = DeleteBlobResponse;
+}
+
+impl From<BlobPut> for pb::PutBlobResponse {
+    fn from(put: BlobPut) -> Self {
+        Self {
+            version: Some(put.version.into()),
+            kept: put.kept.map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<pb::PutBlobResponse> for BlobPut {
+    type Error = DecodeError;
+
+    fn try_from(value: pb::PutBlobResponse) -> Result<Self> {
+        Ok(Self {
+            version: version(value.version, "version")?,
+            kept: value.kept.map(TryInto::try_into).transpose()?,
+        })
+    }
 }
 
 /// The answer to a mount.
@@ -47,7 +66,11 @@ pub fn mounted(put: Option<BlobPut>) -> pb::MountBlobResponse {
 /// When the version is there, but is none.
 pub fn take_mounted(value: pb::MountBlobResponse) -> Result<Option<BlobPut>> {
     let found = value.version.map(|found| version(Some(found), "version"));
-    Ok(found.transpose()?.map(|version| BlobPut { version }))
+    let put = |version| BlobPut {
+        version,
+        kept: None,
+    };
+    Ok(found.transpose()?.map(put))
 }
 
 impl From<Generations> for pb::ReserveGenerationsResponse {

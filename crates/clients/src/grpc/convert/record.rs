@@ -102,6 +102,7 @@ impl From<PutBlob> for pb::PutBlobRequest {
             encoding: pb::Encoding::from(put.encoding).into(),
             location: Some(put.location.into()),
             request: Some(put.request.into()),
+            instead_of: put.instead_of.map(Into::into),
         }
     }
 }
@@ -117,6 +118,7 @@ impl TryFrom<pb::PutBlobRequest> for PutBlob {
             size: blob.size,
             encoding: encoding(value.encoding)?,
             location: location(value.location)?,
+            instead_of: value.instead_of.map(TryInto::try_into).transpose()?,
             request: super::request_id(value.request)?,
         })
     }

@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::*;
 use crate::{
-    BlobLocation, BlobRecord, BlobStat, Collect, DeleteManifest, Doomed, Due, Encoding,
+    BlobLocation, BlobPut, BlobRecord, BlobStat, Collect, DeleteManifest, Doomed, Due, Encoding,
     ManifestPut, ManifestStat, MountOutcome, Page, PutBlob, PutManifest, Referrers, StorageKey,
     StoredManifest, Transfer, UploadStatus,
 };
@@ -140,19 +140,24 @@ proptest! {
         digest in digest(),
         size in any::<u64>(),
         location in location(),
+        instead_of in proptest::option::of(storage_key()),
         request in request(),
+        version in version(),
         wants_touch in any::<bool>(),
     ) {
         let encoding = Encoding::Plain;
         let record = BlobRecord { size, encoding, location: location.clone(), wants_touch };
         let message: pb::GetBlobResponse = sent(record.clone());
         prop_assert_eq!(BlobRecord::try_from(message), Ok(record));
-        let put = PutBlob { repository, digest, size, encoding, location, request };
+        let put = PutBlob { repository, digest, size, encoding, location, instead_of, request };
         let again = PutBlob::try_from(sent::<pb::PutBlobRequest>(put.clone())).unwrap();
         prop_assert_eq!(
             (again.repository, again.digest, again.size, again.location, again.request),
             (put.repository, put.digest, put.size, put.location, put.request)
         );
+        prop_assert_eq!(again.instead_of, put.instead_of);
+        let done = BlobPut { version, kept: instead_of };
+        prop_assert_eq!(BlobPut::try_from(sent::<pb::PutBlobResponse>(done.clone())), Ok(done));
     }
 
     #[test]
@@ -175,7 +180,12 @@ proptest! {
         prop_assert_eq!(take_due(sent(super::due(due.clone()))), Ok(due));
         let doomed: Vec<_> = keys.iter().map(|key| Doomed { key: *key }).collect();
         prop_assert_eq!(take_doomed(sent(super::doomed(doomed.clone()))), Ok(doomed));
-        for step in [Collect::Condemn(blobs.clone()), Collect::Remove(blobs), Collect::Deleted(keys)] {
+        for step in [
+            Collect::Condemn(blobs.clone()),
+            Collect::Remove(blobs),
+            Collect::Deleted(keys.clone()),
+            Collect::Doom(keys),
+        ] {
             let message = pb::CollectRequest { step: Some(step.clone().into()), request: None };
             prop_assert_eq!(Collect::try_from(sent::<pb::CollectRequest>(message).step), Ok(step));
         }
