@@ -16,6 +16,8 @@ const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
 
+const ENHANCE_YOUR_CALM: u32 = 11;
+
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
@@ -45,25 +47,34 @@ fn open(target: &Target) -> Wire {
     wire
 }
 
-/// Whether among the frames that were received is one of this kind.
-fn saw(mut bytes: &[u8], kind: u8) -> bool {
+/// What the first frame of this kind holds, among those that were received.
+fn find(mut bytes: &[u8], kind: u8) -> Option<&[u8]> {
     while let [a, b, c, found, _flags, _, _, _, _, rest @ ..] = bytes {
-        if *found == kind {
-            return true;
-        }
         let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        if *found == kind {
+            return rest.get(..length);
+        }
         bytes = rest.get(length..).unwrap_or_default();
     }
-    false
+    None
 }
 
-/// The connection ends, or the frames are absorbed; the server serves on in any case.
+/// Whether among the frames that were received is one of this kind.
+fn saw(bytes: &[u8], kind: u8) -> bool {
+    find(bytes, kind).is_some()
+}
+
+/// The connection ends with the reason that there was too much of something.
 fn ends(target: &Target, mut wire: Wire, what: &str) {
     assert!(
         wire.ends_within(SOON).is_some(),
         "row 31: {what}: the connection stays"
     );
-    assert!(saw(wire.received(), GOAWAY), "row 31: {what}: no GOAWAY");
+    let goaway = find(wire.received(), GOAWAY);
+    // The last stream that was served, the reason, and words.
+    let reason = goaway.and_then(|goaway| goaway.get(4..8));
+    let calm = ENHANCE_YOUR_CALM.to_be_bytes();
+    assert_eq!(reason, Some(&calm[..]), "row 31: {what}");
     target.must_serve();
 }
 

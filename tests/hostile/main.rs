@@ -15,6 +15,7 @@ mod digests;
 mod framing;
 mod graph;
 mod http2;
+mod limits;
 mod lists;
 mod manifests;
 mod names;

@@ -42,6 +42,44 @@ fn the_size_limit_is_exact() {
     reply.must("row 45: 10 MiB of annotation", status(&[413]));
 }
 
+/// What a document costs is bounded by its length, whatever it is made of.
+#[test]
+fn documents_of_many_small_parts_cost_no_more_than_others() {
+    let target = Target::start();
+    let name = target.repository("app");
+    let head = format!(r#""schemaVersion":2,"mediaType":"{INDEX}","manifests":[]"#);
+    let room = (4 << 20) - head.len() - 20;
+    let push_four = |content: &str| {
+        let document = format!(r#"{{{head},"x":[{content}]}}"#);
+        std::thread::scope(|scope| {
+            for tag in ["a", "b", "c", "d"] {
+                let (target, name, document) = (&target, &name, &document);
+                scope.spawn(move || {
+                    let reply = target.put(name, tag, INDEX, document.as_bytes());
+                    reply.must(&format!("row 37: {content:.20}"), status(&[201, 400]));
+                });
+            }
+        });
+    };
+    // What is stored costs memory for a while, too: texts as long as that show how much.
+    for letter in ["v", "w", "x", "y", "z"] {
+        push_four(&format!("\"{}\"", letter.repeat(room - 2)));
+    }
+    let plain = target.peak_memory();
+    for part in [
+        r#"{"a":0},"#,
+        "[],",
+        "0,",
+        r#"{"a":{"b":[0]}},"#,
+        r#""\u0041","#,
+    ] {
+        let parts = part.repeat(room / part.len());
+        push_four(parts.trim_end_matches(','));
+    }
+    let grown = target.peak_memory().saturating_sub(plain);
+    assert!(grown < 96 << 20, "row 37: {grown} bytes more");
+}
+
 #[test]
 fn encoded_manifests_are_not_decoded() {
     let target = Target::start();
@@ -132,8 +170,12 @@ fn what_a_manifest_is_must_be_certain() {
         manifest.as_object_mut().unwrap().remove("mediaType");
     });
     let untyped_index = json!({"schemaVersion": 2, "manifests": []});
-    let unsupported = refusal(&[400, 415], "UNSUPPORTED");
+    let lists = json!({"schemaVersion": 2, "mediaType": OCI, "layers": [], "manifests": []});
+    let listed = json!({"schemaVersion": 2, "mediaType": INDEX, "layers": [], "manifests": []});
+    let unsupported = refusal(&[400], "UNSUPPORTED");
     for (row, media_type, manifest, expected) in [
+        (40, OCI, &lists, INVALID),
+        (40, INDEX, &listed, INVALID),
         (40, OCI, &both, INVALID),
         (40, OCI, &untyped_both, INVALID),
         (40, INDEX, &untyped_both, INVALID),

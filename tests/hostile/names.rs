@@ -165,6 +165,26 @@ fn forwarding_headers_poison_nothing() {
     assert!(!format!("{:?}", reply.headers).contains("evil"));
 }
 
+/// Row X74: no page of another origin reads an answer, and nothing leads elsewhere.
+#[test]
+fn other_origins_get_nothing() {
+    let target = Target::start();
+    for origin in ["null", "https://evil.example", "http://localhost"] {
+        for line in ["GET /v2/", "GET /v2/_catalog", "OPTIONS /v2/"] {
+            let headers = [
+                ("Origin", origin),
+                ("Access-Control-Request-Method", "DELETE"),
+            ];
+            let line = format!("{line}?url=https://evil.example/&redirect=//evil.example");
+            let reply = target.ask(&line, &headers, b"");
+            reply.must(&format!("row X74: {line}"), status(&[200, 405]));
+            let told = format!("{:?}", reply.headers);
+            assert!(!told.contains("access-control"), "row X74: {line}: {told}");
+            assert!(!told.contains("evil"), "row X74: {line}: {told}");
+        }
+    }
+}
+
 #[test]
 fn methods_that_no_endpoint_has_are_refused() {
     let target = Target::start();

@@ -12,11 +12,16 @@ use crate::wire::{DEADLINE, Reply, Wire};
 pub(crate) const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
+/// No table makes the server hold more than this on top of what it started with.
+const GROWTH: u64 = 48 << 20;
+
 /// A server, and names in it that nobody else uses.
 pub(crate) struct Target {
     address: SocketAddr,
     names: String,
-    _own: Option<(Dev, TempDir)>,
+    own: Option<(Dev, Option<TempDir>)>,
+    /// Its [peak of memory](Self::peak_memory) before the table.
+    began_with: u64,
 }
 
 /// What a reply must be.
@@ -53,15 +58,28 @@ impl Target {
         let given = std::env::var("MERIDIAN_TEST_ADDR").ok();
         let own = given.is_none().then(|| {
             let folder = tempfile::tempdir().unwrap();
-            (DevBuilder::new(folder.path()).start(), folder)
+            (DevBuilder::new(folder.path()).start(), Some(folder))
         });
         let host = given.unwrap_or_else(|| own.as_ref().unwrap().0.host().to_owned());
-        let target = Self {
+        Self::new(&host, own)
+    }
+
+    /// A server with other settings than the defaults.
+    pub(crate) fn own(builder: &DevBuilder) -> Self {
+        let dev = builder.start();
+        let host = dev.host().to_owned();
+        Self::new(&host, Some((dev, None)))
+    }
+
+    fn new(host: &str, own: Option<(Dev, Option<TempDir>)>) -> Self {
+        let mut target = Self {
             address: host.to_socket_addrs().unwrap().next().unwrap(),
             names: format!("hostile/{:032x}", rand::random::<u128>()),
-            _own: own,
+            own,
+            began_with: 0,
         };
         target.wait_until_ready();
+        target.began_with = target.peak_memory();
         target
     }
 
@@ -130,10 +148,23 @@ impl Target {
         reply.header("location").unwrap().to_owned()
     }
 
-    /// The server serves after all of this.
+    /// The most memory that the server ever held, in bytes; of a server that is not ours nothing is
+    /// known, and this is 0.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let Some((dev, _)) = &self.own else { return 0 };
+        let status = std::fs::read_to_string(format!("/proc/{}/status", dev.pid())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = peak.unwrap().trim().trim_end_matches(" kB");
+        kibibytes.parse::<u64>().unwrap() << 10
+    }
+
+    /// The server serves after all of this, and never held much for it.
     pub(crate) fn must_serve(&self) {
         self.ask("GET /v2/", &[], b"")
             .must("afterwards", status(&[200]));
+        // The kernel counts in batches: a reading may lie a little below an earlier one.
+        let grown = self.peak_memory().saturating_sub(self.began_with);
+        assert!(grown < GROWTH, "{grown} bytes of memory afterwards");
     }
 }
 

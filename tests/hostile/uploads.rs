@@ -57,9 +57,31 @@ fn hostile_ranges_move_nothing() {
     target
         .raw(chunked.as_bytes())
         .must("row 19", refusal(&[400], "SIZE_INVALID"));
+    let digest = digest(b"hello");
+    for (line, body) in [
+        (
+            format!("PATCH {location}"),
+            "11\r\nmuch more than it\r\n0\r\n\r\n",
+        ),
+        (
+            format!("PUT {location}?digest={digest}"),
+            "4\r\nless\r\n0\r\n\r\n",
+        ),
+        (
+            format!("PUT {location}?digest={digest}"),
+            "11\r\nmuch more than it\r\n0\r\n\r\n",
+        ),
+    ] {
+        let bytes = format!(
+            "{line} HTTP/1.1\r\nHost: localhost\r\nContent-Range: 5-9\r\n\
+             Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n{body}"
+        );
+        let reply = target.raw(bytes.as_bytes());
+        reply.must(&format!("row 19: {line}"), refusal(&[400], "SIZE_INVALID"));
+    }
     let reply = target.ask(&format!("GET {location}"), &[], b"");
     assert_eq!((reply.status, reply.header("range")), (204, Some("0-4")));
-    let line = format!("PUT {location}?digest={}", digest(b"hello"));
+    let line = format!("PUT {location}?digest={digest}");
     target
         .ask(&line, &[], b"")
         .must("the session is whole", status(&[201]));
@@ -113,6 +135,28 @@ fn a_session_is_its_repositorys_alone_and_ends() {
         .must("finished", status(&[201]));
     let reply = target.ask(&format!("PATCH {location}"), &[], b"y");
     reply.must("row 55: written to after its end", unknown);
+}
+
+/// An id is authenticated as a whole: no character of it can be another one.
+#[test]
+fn a_changed_id_is_nobodys() {
+    let target = Target::start();
+    let location = target.open(&target.repository("app"));
+    let (path, id) = location.rsplit_once('/').unwrap();
+    for at in 0..id.len() {
+        let mut changed = id.as_bytes().to_vec();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        let changed = String::from_utf8(changed).unwrap();
+        let reply = target.ask(&format!("GET {path}/{changed}"), &[], b"");
+        let unknown = refusal(&[404], "BLOB_UPLOAD_UNKNOWN");
+        reply.must(&format!("rows 55 and 56: character {at}"), unknown);
+    }
+    let mut ids: Vec<String> = (0..100)
+        .map(|_| target.open(&target.repository("app")))
+        .collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 100, "row 55: no id is given twice");
 }
 
 #[test]

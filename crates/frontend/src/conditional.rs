@@ -21,7 +21,7 @@ enum EntityTag {
     Foreign,
 }
 
-/// Why a condition on a write is refused.
+/// Why a condition is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ConditionError {
     /// It is lawful, but nobody here could decide it in one step with the write.
@@ -30,20 +30,35 @@ pub(crate) enum ConditionError {
     /// It names what nothing here ever was, so it does not hold.
     #[error("the entity tag is not one of this registry")]
     Foreign,
+    /// It names something else than what would be read.
+    #[error("the entity tag is not that of {0}")]
+    Differs(Digest),
 }
 
 /// Whether the client has what it asks for: 304, if it is present at all.
-pub(crate) fn is_current(headers: &HeaderMap, digest: &Digest) -> bool {
-    tags(headers, IF_NONE_MATCH).any(|tag| match tag {
+///
+/// # Errors
+///
+/// The client means something else: 412, if this is present at all.
+pub(crate) fn is_current(headers: &HeaderMap, digest: &Digest) -> Result<bool, ConditionError> {
+    let strong = EntityTag::Digest {
+        digest: *digest,
+        weak: false,
+    };
+    let mut meant = tags(headers, IF_MATCH).peekable();
+    if meant.peek().is_some() && !meant.any(|tag| tag == EntityTag::Any || tag == strong) {
+        return Err(ConditionError::Differs(*digest));
+    }
+    Ok(tags(headers, IF_NONE_MATCH).any(|tag| match tag {
         EntityTag::Any => true,
         EntityTag::Digest { digest: tag, .. } => tag == *digest,
         EntityTag::Foreign => false,
-    })
+    }))
 }
 
-/// Whether the request wants to hear of a change only.
-pub(crate) fn asks_for_change(headers: &HeaderMap) -> bool {
-    headers.contains_key(IF_NONE_MATCH)
+/// Whether it depends on what is there whether it is read.
+pub(crate) fn is_conditional(headers: &HeaderMap) -> bool {
+    headers.contains_key(IF_NONE_MATCH) || headers.contains_key(IF_MATCH)
 }
 
 /// Whether `Range` counts: there is no `If-Range`, or it is the blob's entity tag. A date never
@@ -139,11 +154,31 @@ mod tests {
         ] {
             assert_eq!(
                 is_current(&headers(IF_NONE_MATCH, &value), &a),
-                current,
+                Ok(current),
                 "{value}"
             );
         }
-        assert!(!is_current(&HeaderMap::new(), &a));
+        assert_eq!(is_current(&HeaderMap::new(), &a), Ok(false));
+    }
+
+    #[test]
+    fn if_match_compares_strongly_and_is_judged_first() {
+        let (a, b) = (digest(), Digest::of(Algorithm::Sha256, b"b"));
+        let differs = Err(ConditionError::Differs(a));
+        for (value, expected) in [
+            (format!("\"{a}\""), Ok(false)),
+            (format!("\"{b}\", \"{a}\""), Ok(false)),
+            ("*".to_owned(), Ok(false)),
+            (format!("W/\"{a}\""), differs),
+            (format!("\"{b}\""), differs),
+            ("\"x\"".to_owned(), differs),
+            (String::new(), differs),
+        ] {
+            let mut both = headers(IF_MATCH, &value);
+            assert_eq!(is_current(&both, &a), expected, "{value}");
+            both.insert(IF_NONE_MATCH, "*".parse().unwrap());
+            assert_eq!(is_current(&both, &a), expected.map(|_| true), "{value}");
+        }
     }
 
     #[test]

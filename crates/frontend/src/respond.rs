@@ -135,12 +135,15 @@ pub(crate) fn stream(length: u64, bytes: ByteStream) -> Body {
     Body::new(Outbound {
         bytes,
         left: length,
+        begun: false,
     })
 }
 
 struct Outbound {
     bytes: ByteStream,
     left: u64,
+    /// Whether the connection has had a piece, or asked for one.
+    begun: bool,
 }
 
 impl http_body::Body for Outbound {
@@ -153,6 +156,11 @@ impl http_body::Body for Outbound {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if self.left == 0 {
             return Poll::Ready(None);
+        }
+        if std::mem::replace(&mut self.begun, true) {
+            fail::fail_point!("fe.get.mid_body");
+        } else {
+            fail::fail_point!("fe.get.after_headers");
         }
         self.bytes.as_mut().poll_next(cx).map(|item| {
             let item = item.unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()));

@@ -9,10 +9,10 @@ use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap,
     HeaderName, HeaderValue, RANGE,
 };
-use meridian_clients::{BlobRead, RepositoryPath};
+use meridian_clients::{BlobRead, Condition, RepositoryPath};
 use meridian_oci::{Digest, RepositoryName};
 
-use crate::conditional;
+use crate::conditional::{self, ConditionError};
 use crate::error::Failure;
 use crate::respond::{self, Answer};
 use crate::router::Call;
@@ -34,7 +34,7 @@ pub(crate) async fn head(
     let repository = call.state.path(name);
     let stat = call.state.blobs.stat(&repository, digest, true);
     let stat = call.state.within(stat).await??;
-    if conditional::is_current(call.headers, &digest) {
+    if conditional::is_current(call.headers, &digest)? {
         return Ok(not_modified(&digest));
     }
     let mut answer = content(StatusCode::OK, &digest, Body::empty());
@@ -51,8 +51,9 @@ pub(crate) async fn get(
     digest: Digest,
 ) -> Result<Answer, Failure> {
     let repository = call.state.path(name);
-    if conditional::is_current(call.headers, &digest) {
-        return revalidate(&call, &repository, digest).await;
+    let current = conditional::is_current(call.headers, &digest);
+    if current != Ok(false) {
+        return revalidate(&call, &repository, digest, current).await;
     }
     let read = call
         .state
@@ -86,20 +87,35 @@ pub(crate) async fn delete(
     name: RepositoryName,
     digest: Digest,
 ) -> Result<Answer, Failure> {
+    delete_condition(call.headers, &digest)?;
     let repository = call.state.path(name);
     let deletion = call.state.blobs.delete(&repository, digest);
     call.state.within(deletion).await??;
     Ok(respond::empty(StatusCode::ACCEPTED))
 }
 
+/// Says that the client has what is there, or means something else, once it is known to be there.
 async fn revalidate(
     call: &Call<'_>,
     repository: &RepositoryPath,
     digest: Digest,
+    current: Result<bool, ConditionError>,
 ) -> Result<Answer, Failure> {
     let stat = call.state.blobs.stat(repository, digest, false);
     call.state.within(stat).await??;
+    current?;
     Ok(not_modified(&digest))
+}
+
+/// `If-Match` holds if it names the blob itself, and says nothing more then. That a blob must not be
+/// there is no condition under which it could be deleted.
+fn delete_condition(headers: &HeaderMap, digest: &Digest) -> Result<(), ConditionError> {
+    match conditional::on_write(headers)? {
+        None => Ok(()),
+        Some(Condition::PointsAt(named)) if named == *digest => Ok(()),
+        Some(Condition::PointsAt(_)) => Err(ConditionError::Foreign),
+        Some(Condition::Absent) => Err(ConditionError::Undecidable),
+    }
 }
 
 /// The `Range` to obey. More than one header of that name is none.

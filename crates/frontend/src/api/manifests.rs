@@ -26,7 +26,7 @@ pub(crate) async fn head(
     reference: Reference,
 ) -> Result<Answer, Failure> {
     let stat = look_up(&call, &call.state.path(name), &reference).await?;
-    if conditional::is_current(call.headers, &stat.digest) {
+    if conditional::is_current(call.headers, &stat.digest)? {
         return Ok(not_modified(&stat.digest));
     }
     let mut answer = content(&stat, Body::empty());
@@ -43,14 +43,19 @@ pub(crate) async fn get(
     reference: Reference,
 ) -> Result<Answer, Failure> {
     let repository = call.state.path(name);
-    if conditional::asks_for_change(call.headers) {
+    let conditional = conditional::is_conditional(call.headers);
+    if conditional {
         let stat = look_up(&call, &repository, &reference).await?;
-        if conditional::is_current(call.headers, &stat.digest) {
+        if conditional::is_current(call.headers, &stat.digest)? {
             return Ok(not_modified(&stat.digest));
         }
     }
     let manifest = call.state.metadata.manifest(&repository, &reference);
     let StoredManifest { stat, bytes } = call.state.within(manifest).await??;
+    // A tag may have moved in between.
+    if conditional && conditional::is_current(call.headers, &stat.digest)? {
+        return Ok(not_modified(&stat.digest));
+    }
     Ok(content(&stat, Body::from(bytes)))
 }
 
@@ -99,8 +104,10 @@ pub(crate) async fn put(
         condition,
         request: call.id,
     };
+    fail::fail_point!("fe.manifest.after_validate_before_propose");
     let put = call.state.metadata.put_manifest(request);
     let put = call.state.within(put).await??;
+    fail::fail_point!("fe.manifest.after_commit_before_reply");
     let version = respond::value(put.version.to_string());
     answer.headers_mut().insert(respond::VERSION, version);
     Ok(answer)
@@ -121,6 +128,7 @@ pub(crate) async fn delete(
     };
     let deletion = call.state.metadata.delete_manifest(request);
     let deleted = call.state.within(deletion).await??;
+    fail::fail_point!("fe.del.after_commit_before_reply");
     let mut answer = respond::empty(StatusCode::ACCEPTED);
     let version = respond::value(deleted.version.to_string());
     answer.headers_mut().insert(respond::VERSION, version);

@@ -125,6 +125,7 @@ fn of_condition(error: ConditionError) -> Refusal {
             "only If-Match with the digest of a tag, or If-None-Match with *, is supported",
         ),
         ConditionError::Foreign => condition_failed(),
+        ConditionError::Differs(current) => condition_failed().holding(Some(current)),
     }
 }
 

@@ -102,6 +102,7 @@ fn table() -> Vec<(Failure, u16, &'static str)> {
         ),
         (ConditionError::Undecidable.into(), 400, "UNSUPPORTED"),
         (ConditionError::Foreign.into(), 412, "DENIED"),
+        (ConditionError::Differs(digest("a")).into(), 412, "DENIED"),
         (IntakeError::TooLarge.into(), 413, "MANIFEST_INVALID"),
         (IntakeError::Overloaded.into(), 503, "UNAVAILABLE"),
         (IntakeError::Body(broken()).into(), 400, "MANIFEST_INVALID"),
@@ -250,6 +251,8 @@ fn headers_say_what_the_client_needs_to_go_on() {
         current: Some(current),
     };
     assert_eq!(headers(conflict.into())[ETAG], format!("\"{current}\""));
+    let differs = ConditionError::Differs(current);
+    assert_eq!(headers(differs.into())[ETAG], format!("\"{current}\""));
 
     assert_eq!(headers(Failure::Method("GET, HEAD"))[ALLOW], "GET, HEAD");
     assert_eq!(headers(Failure::Range(5))[CONTENT_RANGE], "bytes */5");

@@ -1,4 +1,4 @@
-//! Conditional requests on manifests.
+//! Conditional requests.
 
 use super::*;
 
@@ -108,4 +108,49 @@ async fn conditions_that_cannot_be_decided_are_refused_not_ignored() {
             .status,
         202
     );
+}
+
+#[tokio::test]
+async fn what_is_not_what_the_client_means_is_not_sent() {
+    let registry = Registry::new();
+    let (digest, _) = registry.push_image("a", "v1").await;
+    let blob = registry.push_blob("a", b"blob").await;
+    for (path, digest, unknown) in [
+        ("manifests/v1".to_owned(), digest, "MANIFEST_UNKNOWN"),
+        (format!("blobs/{blob}"), blob, "BLOB_UNKNOWN"),
+    ] {
+        let [own, other] = [digest, sha256(b"other")].map(|digest| format!("\"{digest}\""));
+        for method in ["GET", "HEAD"] {
+            let line = format!("{method} /v2/a/{path}");
+            let meant = registry.call(&line, &[("if-match", &own)], "").await;
+            assert_eq!(meant.status, 200, "{line}");
+            let both = [("if-match", &*own), ("if-none-match", &*own)];
+            assert_eq!(registry.call(&line, &both, "").await.status, 304, "{line}");
+            let differs = registry.call(&line, &[("if-match", &other)], "").await;
+            assert_eq!(differs.status, 412, "{line}");
+            assert_eq!(differs.header("etag"), own, "{line}");
+        }
+        let (kind, _) = path.split_once('/').unwrap();
+        let line = format!("GET /v2/a/{kind}/{}", sha256(b"absent"));
+        let absent = registry.call(&line, &[("if-match", &own)], "").await;
+        assert_eq!(absent.refusal(), (404, unknown.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_blob_is_deleted_only_under_its_own_name() {
+    let registry = Registry::new();
+    let digest = registry.push_blob("a", b"bytes").await;
+    let line = format!("DELETE /v2/a/blobs/{digest}");
+    let [own, other] = [digest, sha256(b"other")].map(|digest| format!("\"{digest}\""));
+    let weak = format!("W/{own}");
+    for (header, status) in [
+        (("if-match", &*other), 412),
+        (("if-match", &*weak), 412),
+        (("if-none-match", "*"), 400),
+        (("if-match", &*own), 202),
+    ] {
+        let reply = registry.call(&line, &[header], "").await;
+        assert_eq!(reply.status, status, "{header:?}");
+    }
 }
