@@ -108,7 +108,9 @@ impl Ledger {
                 }
             };
             if !allowed.contains(&found) {
-                broken.push(format!("{repository}:{tag} is {found:?}, not one of {allowed:?}"));
+                broken.push(format!(
+                    "{repository}:{tag} is {found:?}, not one of {allowed:?}"
+                ));
             }
         }
         self.check_closure(client, &mut broken).await;
@@ -152,7 +154,10 @@ async fn check_manifest(
 ) {
     let answer = client.manifest(repository, reference).await.unwrap();
     if answer.status.as_u16() != 200 {
-        broken.push(format!("manifest {repository}@{reference}: {}", answer.status));
+        broken.push(format!(
+            "manifest {repository}@{reference}: {}",
+            answer.status
+        ));
         return;
     }
     if answer.body != image.manifest {

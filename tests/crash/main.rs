@@ -8,6 +8,10 @@
     clippy::print_stderr,
     reason = "a panic is how a test fails, and it says what it does"
 )]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test waits for the tasks it spawns"
+)]
 
 mod events;
 mod kills;

@@ -23,6 +23,11 @@ const POINTS: &[(&str, u64)] = &[
     ("blob.hash.mismatch_cleanup", 2),
     ("eventlog.append.after_fsync_before_ack", 2),
     ("eventlog.append.after_write_before_fsync", 2),
+    ("fe.del.after_commit_before_reply", 2),
+    ("fe.get.after_headers", 3),
+    ("fe.get.mid_body", 3),
+    ("fe.manifest.after_commit_before_reply", 3),
+    ("fe.manifest.after_validate_before_propose", 3),
     ("fe.mount.after_authz_before_ref", 2),
     ("fe.mount.after_ref_before_reply", 2),
     ("fe.patch.after_blob_ack_before_reply", 3),
@@ -40,6 +45,7 @@ const POINTS: &[(&str, u64)] = &[
     ("meta.append.before_fsync", 20),
     ("meta.apply.after_batch_before_applied_index", 20),
     ("meta.apply.mid_batch", 20),
+    ("meta.flush.before_commit", 2),
     ("meta.purge.mid", 1),
     ("meta.snap.build.mid", 1),
     ("meta.vote.after_fsync", 1),
@@ -102,8 +108,8 @@ async fn whatever_was_acknowledged_survives_an_end_at_each_crash_point() {
             let client = dev.client();
             let session = client.start_upload("team/abandoned").await.unwrap();
             let chunk = vec![7; 100_000];
-            let answer = client.send(reqwest::Method::PATCH, &session, &[], chunk).await;
-            answer.unwrap().expect(202);
+            let patch = client.send(reqwest::Method::PATCH, &session, &[], chunk);
+            patch.await.unwrap().expect(202);
             dev.kill();
         }
         let armed = calm
@@ -153,7 +159,10 @@ fn every_crash_point_of_the_source_is_tried() {
         .collect();
     let untried: Vec<_> = found.difference(&known).collect();
     let gone: Vec<_> = known.difference(&found).collect();
-    assert!(untried.is_empty(), "in the source, and not tried: {untried:?}");
+    assert!(
+        untried.is_empty(),
+        "in the source, and not tried: {untried:?}"
+    );
     assert!(gone.is_empty(), "tried, and not in the source: {gone:?}");
 }
 
@@ -167,7 +176,10 @@ fn search(folder: &Path, found: &mut BTreeSet<String>) {
             for opening in ["fail_point!(", "crash_point!("] {
                 for piece in text.split(opening).skip(1) {
                     let name = piece.trim_start().strip_prefix('"');
-                    found.extend(name.and_then(|name| name.split('"').next()).map(str::to_owned));
+                    found.extend(
+                        name.and_then(|name| name.split('"').next())
+                            .map(str::to_owned),
+                    );
                 }
             }
         }

@@ -18,6 +18,7 @@ enum Step {
     Untag,
     DeleteManifest,
     PushWrong,
+    Pull,
 }
 
 /// The outcome is not known: the registry is gone.
@@ -63,6 +64,7 @@ impl Worker {
                 0..=3 => Step::Push,
                 4..=5 => Step::PushChunked,
                 6 => Step::Mount,
+                7 if number % 2 == 0 => Step::Pull,
                 7 => Step::Untag,
                 8 if number % 2 == 0 => Step::PushWrong,
                 _ => Step::DeleteManifest,
@@ -74,6 +76,7 @@ impl Worker {
                 Step::Untag => self.untag(number).await,
                 Step::DeleteManifest => self.delete().await,
                 Step::PushWrong => self.push_wrong().await,
+                Step::Pull => self.pull().await,
             };
             if done.is_err() {
                 return;
@@ -85,10 +88,14 @@ impl Worker {
         self.ledger.lock().unwrap()
     }
 
+    fn index(&mut self, range: std::ops::Range<u64>) -> usize {
+        usize::try_from(self.content.number(range)).unwrap()
+    }
+
     async fn push(&mut self, number: u64, chunked: bool) -> Result<(), Gone> {
         // One layer that is kept in the metadata, and one that is kept in the store.
-        let small = self.content.number(1..16_000) as usize;
-        let large = self.content.number(17_000..200_000) as usize;
+        let small = self.index(1..16_000);
+        let large = self.index(17_000..400_000);
         let image = self.content.image(&[small, large]);
         for blob in &image.blobs {
             let answer = if chunked {
@@ -172,7 +179,7 @@ impl Worker {
         if self.pushed.is_empty() {
             return Ok(());
         }
-        let victim = self.content.number(0..self.pushed.len() as u64) as usize;
+        let victim = self.index(0..self.pushed.len() as u64);
         let victim = self.pushed.swap_remove(victim).digest();
         self.ledger().forget_manifest(&self.repository, victim);
         let path = format!("/v2/{}/manifests/{victim}", self.repository);
@@ -181,6 +188,20 @@ impl Worker {
             StatusCode::ACCEPTED | StatusCode::NOT_FOUND => Ok(()),
             _ => self.refused(&answer),
         }
+    }
+
+    /// Pulls an image that nobody else deletes. A pull that breaks off is visibly cut.
+    async fn pull(&mut self) -> Result<(), Gone> {
+        let Some(image) = self.pushed.last() else {
+            return Ok(());
+        };
+        for blob in &image.blobs {
+            let path = format!("/v2/{}/blobs/{}", self.repository, digest(blob));
+            let answer = self.client.get(&path).await?;
+            assert_eq!(answer.status, StatusCode::OK, "{path}");
+            assert!(answer.body == *blob, "{path} has other bytes");
+        }
+        Ok(())
     }
 
     /// Pushes bytes under a digest that is not theirs: nothing of it may ever be seen.

@@ -91,7 +91,15 @@ mod tests {
 
     #[test]
     fn other_strings_are_refused() {
-        for name in ["", "-a", "a-", "EU", "a.b", "a b", "abcdefghijklmnopqrstuvwxy"] {
+        for name in [
+            "",
+            "-a",
+            "a-",
+            "EU",
+            "a.b",
+            "a b",
+            "abcdefghijklmnopqrstuvwxy",
+        ] {
             assert_eq!(name.parse::<Region>(), Err(ParseRegionError), "{name}");
         }
     }

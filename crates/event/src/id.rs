@@ -105,7 +105,14 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "eu.1.2", "eu.1.2.3.4", "eu.+1.2.3", "eu.01.2.3", "EU.1.2.3"] {
+        for text in [
+            "",
+            "eu.1.2",
+            "eu.1.2.3.4",
+            "eu.+1.2.3",
+            "eu.01.2.3",
+            "EU.1.2.3",
+        ] {
             assert_eq!(text.parse::<EventId>(), Err(ParseEventIdError), "{text}");
         }
     }
@@ -116,7 +123,12 @@ mod tests {
         let shard = |name: &str| shard_of(registry(), Some(&name.parse().unwrap()));
         assert_eq!(
             ["team/app", "library/nginx", "a", "b"].map(shard),
-            [shard("team/app"), shard("library/nginx"), shard("a"), shard("b")]
+            [
+                shard("team/app"),
+                shard("library/nginx"),
+                shard("a"),
+                shard("b")
+            ]
         );
         let spread: std::collections::BTreeSet<u16> =
             (0..200).map(|n| shard(&format!("repo{n}"))).collect();

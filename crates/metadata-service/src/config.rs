@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use meridian_catalog::Settings;
+use meridian_chassis::http::ListenAddress;
 use meridian_clock::Region;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,10 @@ pub struct Config {
     /// The name of the region. Set from the settings of the process.
     #[serde(skip, default = "local")]
     pub region: Region,
+    /// Where the other services reach this one, if it is a process of its own.
+    pub listen: Vec<ListenAddress>,
+    /// Allows plain gRPC on addresses that other machines can reach.
+    pub allow_plain_grpc: bool,
     /// How long a write or a read may take before it is given up.
     #[serde(with = "humantime_serde")]
     pub deadline: Duration,
@@ -64,9 +69,11 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("metadata"),
             region: local(),
+            listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 7401).into())],
+            allow_plain_grpc: false,
             deadline: Duration::from_secs(10),
             concurrent_writes: 4_096,
-            group_commit_linger: Duration::from_millis(2),
+            group_commit_linger: Duration::from_millis(3),
             publish_linger: Duration::from_millis(100),
             snapshot_entries: 20_000,
             retention: Retention::default(),

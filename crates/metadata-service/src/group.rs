@@ -17,14 +17,15 @@ use openraft::{BasicNode, ReadPolicy, ServerState};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use crate::changes::View;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::raft::log_store::LogStore;
 use crate::raft::log_writer::Linger;
 use crate::raft::network::Alone;
-use crate::raft::state_machine::{StateMachine, States};
+use crate::raft::state_machine::StateMachine;
 use crate::raft::{self, Raft};
-use crate::store::View;
+use crate::state::State;
 
 /// How long a member that must lead waits before it asks again whether it does.
 const SETTLING: Duration = Duration::from_millis(5);
@@ -36,7 +37,7 @@ const ENOUGH: usize = 128;
 pub(crate) struct Group {
     raft: Raft,
     log: LogStore,
-    states: States,
+    state: State,
     clock: Arc<dyn Clock>,
     /// Whether this member is the only voter. Then what it applied is what was acknowledged, and
     /// a read needs nobody's consent. Cleared before a second voter is asked for.
@@ -60,7 +61,7 @@ impl Group {
             enough: ENOUGH,
         };
         let log = LogStore::open(folder, linger, Arc::clone(&clock)).await?;
-        let (machine, states) = {
+        let (machine, state) = {
             let folder = folder.to_owned();
             let opened = tokio::task::spawn_blocking(move || StateMachine::open(folder)).await;
             opened.map_err(io::Error::other)??
@@ -72,7 +73,7 @@ impl Group {
         let group = Self {
             raft,
             log,
-            states,
+            state,
             clock,
             alone: AtomicBool::new(true),
             writes: Semaphore::new(config.concurrent_writes),
@@ -153,19 +154,17 @@ impl Group {
                 Err(_elapsed) => return Err(ReadError::DeadlineExceeded),
             }
         }
-        self.view()
+        Ok(self.view())
     }
 
     /// The state as it is here.
-    pub(crate) fn view(&self) -> Result<View, ReadError> {
-        self.states.view().map_err(|error| ReadError::Internal {
-            reason: error.to_string(),
-        })
+    pub(crate) fn view(&self) -> View {
+        self.state.view()
     }
 
     /// Changes whenever entries were applied.
     pub(crate) fn progress(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.states.progress()
+        self.state.progress()
     }
 
     /// The wall clock, in milliseconds.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod changes;
 mod config;
 mod group;
 mod grpc;
@@ -7,7 +8,9 @@ mod identity;
 mod outbox;
 mod raft;
 mod read;
+mod recovery;
 mod service;
+mod state;
 mod store;
 mod sweep;
 mod write;
@@ -32,6 +35,7 @@ pub use service::MetadataService;
 use group::Group;
 use identity::Claim;
 use outbox::Publisher;
+use recovery::told;
 
 /// What the service stands on.
 pub struct Ports {
@@ -72,13 +76,19 @@ pub async fn start(
     supervisor: &mut Supervisor,
 ) -> Result<MetadataService, StartError> {
     let claim = Claim::new(&config.data_dir, config.region)?;
-    let group = Group::start(&config, &config.data_dir, &claim.identity, ports.clock).await;
+    let group = Group::start(&config, &config.data_dir, &claim.identity, ports.clock);
+    let group = told("opening the metadata", group).await;
     let group = Arc::new(group.map_err(StartError::Open)?);
-    initialize(&config, &group).await?;
+    told(
+        "applying the end of the metadata log",
+        initialize(&config, &group),
+    )
+    .await?;
     let topic = outbox::topic(config.region);
     let linger = config.publish_linger;
     let mut publisher = Publisher::new(Arc::clone(&group), ports.events, topic, linger);
-    publisher.catch_up().await.map_err(StartError::Publish)?;
+    let caught_up = told("catching up with the event log", publisher.catch_up()).await;
+    caught_up.map_err(StartError::Publish)?;
 
     let stop = supervisor.background_token();
     supervisor.spawn_background("metadata.outbox", {

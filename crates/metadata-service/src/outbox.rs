@@ -23,6 +23,9 @@ const BATCH: usize = 512;
 /// How long to wait after a failure.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// Events to publish together: a shard, and what comes next there.
+type Batches = Vec<(u16, Vec<Envelope>)>;
+
 /// Publishes a region's events.
 pub(crate) struct Publisher {
     group: Arc<Group>,
@@ -69,7 +72,8 @@ pub enum PublishError {
 /// The topic of a region's events.
 pub(crate) fn topic(region: Region) -> Topic {
     let name = format!("meridian.{region}.events.v1");
-    name.parse().expect("a region's name is a part of a topic's")
+    name.parse()
+        .expect("a region's name is a part of a topic's")
 }
 
 // === impl Publisher ===
@@ -94,7 +98,7 @@ impl Publisher {
     pub(crate) async fn catch_up(&mut self) -> Result<(), PublishError> {
         let created = self.log.create_topic(&self.topic, SHARDS).await;
         created.map_err(|error| PublishError::Log(meridian_error::chain(&error)))?;
-        let streams = query::streams(&self.group.view()?).map_err(state)?;
+        let streams = query::streams(&self.group.view()).map_err(state)?;
         for (shard, stream) in (0..SHARDS).zip(streams) {
             let last = self.log.last(&self.topic, shard).await;
             let last = last.map_err(|error| PublishError::Log(meridian_error::chain(&error)))?;
@@ -130,7 +134,9 @@ impl Publisher {
             progress.mark_unchanged();
             match self.publish_all().await {
                 Ok(()) => {}
-                Err(error @ (PublishError::LogAhead { .. } | PublishError::ForeignRecord { .. })) => {
+                Err(
+                    error @ (PublishError::LogAhead { .. } | PublishError::ForeignRecord { .. }),
+                ) => {
                     return Err(error);
                 }
                 Err(error) if stop.is_cancelled() => {
@@ -172,8 +178,8 @@ impl Publisher {
         self.acknowledge().await
     }
 
-    fn read_outbox(&self) -> Result<Option<Vec<(u16, Vec<Envelope>)>>, PublishError> {
-        let view = self.group.view()?;
+    fn read_outbox(&self) -> Result<Option<Batches>, PublishError> {
+        let view = self.group.view();
         let mut batches = Vec::new();
         for shard in 0..SHARDS {
             let next = self.next[usize::from(shard)];
@@ -185,7 +191,7 @@ impl Publisher {
         Ok((!batches.is_empty()).then_some(batches))
     }
 
-    async fn publish(&mut self, batches: Vec<(u16, Vec<Envelope>)>) -> Result<(), PublishError> {
+    async fn publish(&mut self, batches: Batches) -> Result<(), PublishError> {
         fail::fail_point!("ob.after_read_before_produce");
         let mut ends = Vec::with_capacity(batches.len());
         let mut appends = Vec::with_capacity(batches.len());
@@ -211,7 +217,7 @@ impl Publisher {
     /// Trims the outbox behind what is published.
     async fn acknowledge(&self) -> Result<(), PublishError> {
         loop {
-            let view = self.group.view()?;
+            let view = self.group.view();
             let streams = query::streams(&view).map_err(state)?;
             let Some(epoch) = streams.first().map(|stream| stream.epoch) else {
                 return Ok(());

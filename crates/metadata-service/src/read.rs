@@ -10,8 +10,8 @@ use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 use std::ops::ControlFlow;
 
+use crate::changes::View;
 use crate::group::Group;
-use crate::store::View;
 
 type Result<T> = std::result::Result<T, ReadError>;
 
@@ -68,7 +68,12 @@ pub(crate) async fn manifest(
             stat: stat(found),
             bytes,
         }),
-        None => Err(absent(&view, registry, repository, ReadError::ManifestUnknown)),
+        None => Err(absent(
+            &view,
+            registry,
+            repository,
+            ReadError::ManifestUnknown,
+        )),
     }
 }
 
@@ -82,7 +87,12 @@ pub(crate) async fn manifest_stat(
     let found = query::manifest_stat(&view, registry, &repository.name, reference);
     match found.map_err(failed)? {
         Some(found) => Ok(stat(found)),
-        None => Err(absent(&view, registry, repository, ReadError::ManifestUnknown)),
+        None => Err(absent(
+            &view,
+            registry,
+            repository,
+            ReadError::ManifestUnknown,
+        )),
     }
 }
 

@@ -106,8 +106,7 @@ impl MetadataApi for MetadataService {
     async fn put_blob(&self, request: PutBlob) -> Result<BlobPut, WriteError> {
         let id = write::request(request.request);
         let command = write::put_blob(request);
-        let reply = self.group.propose(Some(id), command).await?;
-        write::done(reply).map(|version| BlobPut { version })
+        write::recorded(self.group.propose(Some(id), command).await?)
     }
 
     async fn mount_blob(
@@ -126,7 +125,11 @@ impl MetadataApi for MetadataService {
         let id = write::request(request);
         let reply = self.group.propose(Some(id), command).await?;
         let version = write::done_or_nothing(reply)?;
-        Ok(version.map(|version| BlobPut { version }))
+        let put = |version| BlobPut {
+            version,
+            kept: None,
+        };
+        Ok(version.map(put))
     }
 
     async fn touch_blob(

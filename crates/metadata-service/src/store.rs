@@ -1,23 +1,22 @@
-//! The state of the catalog on disk.
+//! The file in which the state lies.
 //!
 //! Owns one redb file at a time: the ordered map of the catalog, and beside it, in the same
-//! transactions, how far the log is applied. A transaction without a sync makes its changes
-//! visible at once; a sync now and then makes everything up to it durable, and after a crash the
-//! state is that of some earlier sync, from which the log is applied again.
+//! transactions, how far the log is applied. Every transaction is durable. Leaves to `state` what
+//! is written when.
 
 use std::io;
-use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use meridian_catalog::{Read, Write};
 use redb::{
-    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table,
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageError, Table,
     TableDefinition,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::changes::{Changes, Rows};
 use crate::raft::{LogId, Membership, codec};
+use crate::recovery::tell_repair;
 
 pub(crate) const STATE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("state");
 const RAFT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("raft");
@@ -38,16 +37,6 @@ pub(crate) struct Applied {
 pub(crate) struct Store {
     db: Arc<Database>,
     name: Arc<str>,
-}
-
-/// The state as of one moment.
-pub(crate) struct View {
-    state: ReadOnlyTable<&'static [u8], &'static [u8]>,
-}
-
-/// The state while a batch of entries is applied to it.
-pub(crate) struct Draft<'t> {
-    state: Table<'t, &'static [u8], &'static [u8]>,
 }
 
 // === impl Store ===
@@ -73,16 +62,20 @@ impl Store {
 
     /// Opens a state file of that name, or begins it.
     pub(crate) fn begin(folder: &Path, name: &str, cache_bytes: usize) -> io::Result<Self> {
+        let file = folder.join(name);
         let db = Database::builder()
             .set_cache_size(cache_bytes)
-            .create(folder.join(name))
+            .set_repair_callback(tell_repair(&file))
+            .create(file)
             .map_err(io::Error::other)?;
         let store = Self {
             db: Arc::new(db),
             name: name.into(),
         };
-        // The tables exist from here on, so that a view never has to ask.
-        store.write(true, |_| Ok(None))?;
+        // The tables exist from here on, so that nobody has to ask.
+        if store.rows().is_err() {
+            store.write(&Applied::default(), |_| Ok(()))?;
+        }
         Ok(store)
     }
 
@@ -93,16 +86,15 @@ impl Store {
         format!("state-{}.redb", number.unwrap_or(0) + 1)
     }
 
-    /// Puts this file in force, for good.
+    /// Puts this file, as it was last written, in force for good.
     pub(crate) fn enforce(&self, folder: &Path) -> io::Result<()> {
-        self.sync()?;
         point(folder, &self.name)
     }
 
-    /// The state now.
-    pub(crate) fn view(&self) -> io::Result<View> {
+    /// The rows now.
+    pub(crate) fn rows(&self) -> io::Result<Arc<Rows>> {
         let transaction = self.db.begin_read().map_err(io::Error::other)?;
-        View::of(&transaction)
+        rows_of(&transaction).map(Arc::new)
     }
 
     /// The state now, and how far the log is applied in it.
@@ -118,42 +110,55 @@ impl Store {
         self.pin().map(|(_, applied)| applied)
     }
 
-    /// Changes the state in one transaction; with `durable`, it and all before it survive a crash.
-    pub(crate) fn write(
-        &self,
-        durable: bool,
-        change: impl FnOnce(&mut Draft<'_>) -> io::Result<Option<Applied>>,
-    ) -> io::Result<()> {
-        let mut transaction = self.db.begin_write().map_err(io::Error::other)?;
-        if durable {
-            // Saves the allocator's state, so that opening after a crash does not walk the file.
-            transaction.set_quick_repair(true);
-        } else {
-            transaction
-                .set_durability(Durability::None)
-                .map_err(io::Error::other)?;
-        }
-        {
-            let mut draft = Draft {
-                state: transaction.open_table(STATE).map_err(io::Error::other)?,
-            };
-            let applied = change(&mut draft)?;
-            drop(draft);
-            let mut raft = transaction.open_table(RAFT).map_err(io::Error::other)?;
-            if let Some(applied) = applied {
-                let bytes = codec::encode(&applied)?;
-                raft.insert(APPLIED, bytes.as_slice())
-                    .map_err(io::Error::other)?;
+    /// Puts changes into the file, and how far the log is applied with them.
+    pub(crate) fn flush(&self, changes: &Changes, applied: &Applied) -> io::Result<()> {
+        self.write(applied, |state| {
+            for (key, value) in changes.iter() {
+                match value {
+                    Some(value) => state.insert(key, value)?,
+                    None => state.remove(key)?,
+                };
             }
-        }
-        fail::fail_point!("meta.apply.after_batch_before_applied_index");
-        transaction.commit().map_err(io::Error::other)
+            Ok(())
+        })
     }
 
-    /// Makes everything that was written durable.
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        self.write(true, |_| Ok(None))
+    /// Puts rows into an empty file.
+    pub(crate) fn fill(&self, rows: &Rows, applied: &Applied) -> io::Result<()> {
+        self.write(applied, |state| {
+            for row in rows.iter()? {
+                let (key, value) = row?;
+                state.insert(key.value(), value.value())?;
+            }
+            Ok(())
+        })
     }
+
+    /// Changes the file in one durable transaction.
+    fn write(
+        &self,
+        applied: &Applied,
+        change: impl FnOnce(&mut Table<'_, &'static [u8], &'static [u8]>) -> Result<(), StorageError>,
+    ) -> io::Result<()> {
+        let mut transaction = self.db.begin_write().map_err(io::Error::other)?;
+        // Saves the allocator's state, so that opening after a crash does not walk the file.
+        transaction.set_quick_repair(true);
+        {
+            let mut state = transaction.open_table(STATE).map_err(io::Error::other)?;
+            change(&mut state).map_err(io::Error::other)?;
+            let mut raft = transaction.open_table(RAFT).map_err(io::Error::other)?;
+            let bytes = codec::encode(applied)?;
+            raft.insert(APPLIED, bytes.as_slice())
+                .map_err(io::Error::other)?;
+        }
+        fail::fail_point!("meta.flush.before_commit");
+        transaction.commit().map_err(io::Error::other)
+    }
+}
+
+/// The rows as of a transaction.
+pub(crate) fn rows_of(transaction: &ReadTransaction) -> io::Result<Rows> {
+    transaction.open_table(STATE).map_err(io::Error::other)
 }
 
 fn applied(raft: &impl ReadableTable<&'static str, &'static [u8]>) -> io::Result<Applied> {
@@ -174,79 +179,14 @@ fn point(folder: &Path, name: &str) -> io::Result<()> {
 fn remove_others(folder: &Path, name: &str) -> io::Result<()> {
     for file in std::fs::read_dir(folder)? {
         let path: PathBuf = file?.path();
-        let is_other = path.file_name().and_then(|name| name.to_str()).is_some_and(
-            |file| file.starts_with("state-") && file.ends_with(".redb") && file != name,
-        );
+        let is_other = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|file| {
+                file.starts_with("state-") && file.ends_with(".redb") && file != name
+            });
         if is_other {
             std::fs::remove_file(path)?;
-        }
-    }
-    Ok(())
-}
-
-// === impl View ===
-
-impl View {
-    /// The state as of a transaction.
-    pub(crate) fn of(transaction: &ReadTransaction) -> io::Result<Self> {
-        let state = transaction.open_table(STATE).map_err(io::Error::other)?;
-        Ok(Self { state })
-    }
-}
-
-impl Read for View {
-    type Error = redb::StorageError;
-
-    fn get<T>(&self, key: &[u8], look: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Self::Error> {
-        Ok(self.state.get(key)?.map(|row| look(row.value())))
-    }
-
-    fn scan(
-        &self,
-        range: (Bound<&[u8]>, Bound<&[u8]>),
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), Self::Error> {
-        scan(&self.state, range, visit)
-    }
-}
-
-// === impl Draft ===
-
-impl Read for Draft<'_> {
-    type Error = redb::StorageError;
-
-    fn get<T>(&self, key: &[u8], look: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Self::Error> {
-        Ok(self.state.get(key)?.map(|row| look(row.value())))
-    }
-
-    fn scan(
-        &self,
-        range: (Bound<&[u8]>, Bound<&[u8]>),
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), Self::Error> {
-        scan(&self.state, range, visit)
-    }
-}
-
-impl Write for Draft<'_> {
-    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Self::Error> {
-        self.state.insert(key, value).map(drop)
-    }
-
-    fn remove(&mut self, key: &[u8]) -> Result<(), Self::Error> {
-        self.state.remove(key).map(drop)
-    }
-}
-
-fn scan(
-    state: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    range: (Bound<&[u8]>, Bound<&[u8]>),
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-) -> Result<(), redb::StorageError> {
-    for row in state.range::<&[u8]>(range)? {
-        let (key, value) = row?;
-        if visit(key.value(), value.value()).is_break() {
-            break;
         }
     }
     Ok(())

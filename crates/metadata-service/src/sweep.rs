@@ -13,8 +13,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Sweeps until it is stopped.
 pub(crate) async fn run(group: &Group, stop: CancellationToken) {
     loop {
-        let has_work = group.view().ok().map(|view| query::has_sweeps(&view));
-        if matches!(has_work, Some(Ok(true))) {
+        if matches!(query::has_sweeps(&group.view()), Ok(true)) {
             match group.propose(None, Command::Sweep).await {
                 Ok(_) if !stop.is_cancelled() => continue,
                 Ok(_) => {}

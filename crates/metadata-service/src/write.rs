@@ -1,9 +1,9 @@
 //! Writes: a request becomes a command, its reply an outcome.
 
-use meridian_catalog::{self as catalog, Command, NewManifest, Refusal, Reply};
+use meridian_catalog::{self as catalog, Command, NewBlob, NewManifest, Refusal, Reply};
 use meridian_clients::{
-    BlobLocation, Collect, CollectOutcome, Condition, DeleteManifest, Encoding, Generations,
-    PutBlob, PutManifest, ReadError, RequestId, StorageKey, WriteError,
+    BlobLocation, BlobPut, Collect, CollectOutcome, Condition, DeleteManifest, Encoding,
+    Generations, PutBlob, PutManifest, ReadError, RequestId, StorageKey, WriteError,
 };
 use meridian_clock::Version;
 use meridian_event::Leaf;
@@ -83,7 +83,14 @@ pub(crate) fn delete_manifest(request: DeleteManifest) -> Command {
 }
 
 pub(crate) fn put_blob(request: PutBlob) -> Command {
-    Command::PutBlob {
+    let (place, owner) = match request.location {
+        BlobLocation::Inline(bytes) => (catalog::BlobPlace::Inline(bytes.to_vec()), None),
+        BlobLocation::Stored(key) => {
+            let place = catalog::BlobPlace::Stored(object(&key));
+            (place, Some(key.registry))
+        }
+    };
+    Command::RecordBlob(Box::new(NewBlob {
         registry: request.repository.registry,
         repository: request.repository.name,
         blob: Leaf {
@@ -93,11 +100,10 @@ pub(crate) fn put_blob(request: PutBlob) -> Command {
         encoding: match request.encoding {
             Encoding::Plain => catalog::Encoding::Plain,
         },
-        place: match request.location {
-            BlobLocation::Inline(bytes) => catalog::BlobPlace::Inline(bytes.to_vec()),
-            BlobLocation::Stored(key) => catalog::BlobPlace::Stored(object(&key)),
-        },
-    }
+        place,
+        owner,
+        instead_of: request.instead_of.as_ref().map(object),
+    }))
 }
 
 pub(crate) fn collect(step: Collect) -> Command {
@@ -105,6 +111,10 @@ pub(crate) fn collect(step: Collect) -> Command {
         Collect::Condemn(candidates) => catalog::Collect::Condemn(candidates),
         Collect::Remove(candidates) => catalog::Collect::Remove(candidates),
         Collect::Deleted(keys) => catalog::Collect::Deleted(keys.iter().map(object).collect()),
+        Collect::Doom(keys) => {
+            let strays = keys.iter().map(|key| (key.registry, object(key)));
+            catalog::Collect::Doom(strays.collect())
+        }
     })
 }
 
@@ -121,6 +131,26 @@ pub(crate) fn done(reply: Reply) -> Result<Version> {
         Reply::Done { version } => Ok(version),
         other => Err(refused(other)),
     }
+}
+
+/// A blob that was recorded.
+pub(crate) fn recorded(reply: Reply) -> Result<BlobPut> {
+    let (version, kept) = match reply {
+        Reply::Kept {
+            version,
+            registry,
+            object,
+        } => {
+            let kept = StorageKey {
+                registry,
+                epoch: object.epoch,
+                generation: object.generation,
+            };
+            (version, Some(kept))
+        }
+        other => (done(other)?, None),
+    };
+    Ok(BlobPut { version, kept })
 }
 
 /// The version of something that took effect, unless there was nothing to do.
@@ -178,6 +208,7 @@ fn refused(reply: Reply) -> WriteError {
         Refusal::NotInitialized
         | Refusal::OtherRegion(_)
         | Refusal::RegistryExists
+        | Refusal::ObjectForeign
         | Refusal::GenerationsExhausted => ReadError::Internal {
             reason: format!("the state machine refused: {refusal:?}"),
         }

@@ -133,7 +133,7 @@ mod tests {
     use crate::raft::Vote;
 
     fn id(index: u64) -> LogId {
-        LogId::new(Vote::new_committed(1, 1).leader_id().clone().into(), index)
+        LogId::new(*Vote::new_committed(1, 1).leader_id(), index)
     }
 
     fn stored(records: impl IntoIterator<Item = Record>) -> Vec<StoredRecord> {
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_large_entry_is_cut_and_put_together() {
-        let bytes: Vec<u8> = (0..2 * PIECE + 5).map(|at| (at % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..251).cycle().take(2 * PIECE + 5).collect();
         let records = stored(entry(1, bytes.clone()));
         assert_eq!(records.len(), 3);
         assert_eq!(decode(&records[2]).unwrap(), LogRecord::Piece);

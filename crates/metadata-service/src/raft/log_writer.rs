@@ -21,6 +21,8 @@ use crate::raft::{IoFlushed, LogId, log_record};
 const QUEUE: usize = 4_096;
 /// Requests that share one sync at most.
 const GROUP: usize = 4_096;
+/// A group lingers on only as long as each part of the time brings company.
+const LINGER_STEPS: u32 = 3;
 /// What is written at once at most, unless a single entry is larger.
 const WRITE_BYTES: usize = 8 << 20;
 
@@ -153,7 +155,7 @@ impl Writer {
         let mut before = 0;
         while self.requests.recv_many(&mut group, GROUP).await > 0 {
             self.wait_for_company(&mut group, before).await;
-            before = group.len();
+            before = company(&group);
             let outcome = self.write(&mut group).await;
             let failed = outcome.is_err();
             report(&mut group, &outcome);
@@ -166,19 +168,20 @@ impl Writer {
 
     /// Waits a little if the last group had company too, so that this one has more of it.
     async fn wait_for_company(&mut self, group: &mut Vec<Request>, before: usize) {
-        if before < 2 || self.linger.longest.is_zero() || group.len() >= self.linger.enough {
+        let enough = |group: &[Request]| company(group) >= self.linger.enough;
+        if before < 2 || self.linger.longest.is_zero() || enough(group) {
             return;
         }
-        let step = self.linger.longest / 2;
-        for _ in 0..2 {
-            let seen = group.len();
+        let step = self.linger.longest / LINGER_STEPS;
+        for _ in 0..LINGER_STEPS {
+            let seen = company(group);
             tokio::time::sleep(step).await;
             while group.len() < GROUP
                 && let Ok(request) = self.requests.try_recv()
             {
                 group.push(request);
             }
-            if group.len() == seen || group.len() >= self.linger.enough {
+            if company(group) == seen || enough(group) {
                 return;
             }
         }
@@ -288,6 +291,12 @@ impl Batch {
         self.bytes += encoded.len();
         self.records.extend(log_record::entry(index, encoded));
     }
+}
+
+/// How many of a group somebody waits for.
+fn company(group: &[Request]) -> usize {
+    let is_awaited = |request: &&Request| !matches!(request, Request::Committed(_));
+    group.iter().filter(is_awaited).count()
 }
 
 fn report(group: &mut Vec<Request>, outcome: &io::Result<()>) {

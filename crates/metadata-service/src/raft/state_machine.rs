@@ -1,128 +1,120 @@
-//! The state machine, for openraft: the catalog on its store.
+//! The state machine, for openraft: the catalog on its state.
 //!
-//! Owns batches and their durability. Entries that come together are applied in one transaction
-//! and answered when it is visible. Each of them is durable in the log already, so the state is
-//! synced only now and then, to keep the part of the log short that a restart applies again.
+//! Owns batches, and when the state is flushed. Entries that come together are applied together and
+//! answered when that is visible. Each of them is durable in the log already, so the state is
+//! flushed only now and then, behind the entries that follow, to bound its memory and the part of the
+//! log that a restart applies again.
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt};
 use meridian_catalog::Reply;
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
-use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::changes::Draft;
 use crate::raft::snapshot::{self, Image, SnapshotBuilder};
 use crate::raft::{LogId, Membership, RaftEntry, Snapshot, SnapshotMeta, TypeConfig};
-use crate::store::{Applied, Store, View};
+use crate::state::State;
+use crate::store::{Applied, Store};
 
-/// The state is synced after so many entries,
-const SYNC_ENTRIES: u64 = 2_000;
+/// The state is flushed after so many entries,
+const FLUSH_ENTRIES: u64 = 4_000;
+/// or when its changes take so much memory,
+const FLUSH_BYTES: usize = 16 << 20;
 /// or after so long, when the next entry comes.
-const SYNC_AFTER: Duration = Duration::from_secs(5);
-/// Entries of one transaction.
+const FLUSH_AFTER: Duration = Duration::from_secs(5);
+/// While a flush goes on, so many times as much may gather before entries wait for it.
+const SLACK: usize = 4;
+/// Entries of one batch.
 const BATCH: usize = 1_024;
 /// Bytes that the database may cache.
-const CACHE_BYTES: usize = 256 << 20;
+const CACHE_BYTES: usize = 128 << 20;
 
 /// The state, and who changes it.
 pub(crate) struct StateMachine {
     folder: PathBuf,
-    shared: Arc<RwLock<Store>>,
-    applied: Applied,
-    since_sync: u64,
-    synced_at: Instant,
-    progress: watch::Sender<u64>,
-}
-
-/// The state, for those who read it.
-#[derive(Clone)]
-pub(crate) struct States {
-    shared: Arc<RwLock<Store>>,
-    progress: watch::Receiver<u64>,
+    state: State,
+    since_flush: u64,
+    flushed_at: Instant,
+    flush: Option<JoinHandle<io::Result<()>>>,
 }
 
 // === impl StateMachine ===
 
 impl StateMachine {
     /// Opens the state in `folder`, or begins it.
-    pub(crate) fn open(folder: PathBuf) -> io::Result<(Self, States)> {
-        let store = Store::open(&folder, CACHE_BYTES)?;
-        let applied = store.applied()?;
-        let shared = Arc::new(RwLock::new(store));
-        let (progress, watched) = watch::channel(0);
-        let states = States {
-            shared: Arc::clone(&shared),
-            progress: watched,
-        };
+    pub(crate) fn open(folder: PathBuf) -> io::Result<(Self, State)> {
+        let state = State::of(Store::open(&folder, CACHE_BYTES)?)?;
         let machine = Self {
             folder,
-            shared,
-            applied,
-            since_sync: 0,
-            synced_at: Instant::now(),
-            progress,
+            state: state.clone(),
+            since_flush: 0,
+            flushed_at: Instant::now(),
+            flush: None,
         };
-        Ok((machine, states))
-    }
-
-    fn store(&self) -> Store {
-        let store = self.shared.read();
-        store.unwrap_or_else(PoisonError::into_inner).clone()
+        Ok((machine, state))
     }
 
     async fn apply_batch(&mut self, batch: Vec<EntryResponder<TypeConfig>>) -> io::Result<()> {
         let (entries, responders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        self.since_sync += entries.len() as u64;
-        let durable = self.since_sync >= SYNC_ENTRIES || self.synced_at.elapsed() >= SYNC_AFTER;
-        let store = self.store();
-        let applied = self.applied.clone();
-        let (applied, replies) = if durable {
-            // A sync takes milliseconds, which a worker of the runtime has not got.
-            let work = move || apply_all(&store, true, applied, entries);
-            let done = tokio::task::spawn_blocking(work).await;
-            self.since_sync = 0;
-            self.synced_at = Instant::now();
-            done.map_err(io::Error::other)??
-        } else {
-            apply_all(&store, false, applied, entries)?
-        };
-        self.applied = applied;
-        let last = self.applied.last.map_or(0, |last| last.index);
-        self.progress.send_replace(last);
+        self.since_flush += entries.len() as u64;
+        let mut draft = self.state.draft();
+        let (applied, replies) = apply_all(&mut draft, self.state.applied(), entries)?;
+        fail::fail_point!("meta.apply.after_batch_before_applied_index");
+        let waiting = self.state.publish(draft, applied);
         answer(responders, replies);
+        let is_due = self.since_flush >= FLUSH_ENTRIES
+            || waiting >= FLUSH_BYTES
+            || self.flushed_at.elapsed() >= FLUSH_AFTER;
+        if is_due {
+            self.flush_behind(waiting >= SLACK * FLUSH_BYTES).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts a flush, which goes on while entries are applied. The one before it has to be over:
+    /// it is waited for only if `must`.
+    async fn flush_behind(&mut self, must: bool) -> io::Result<()> {
+        if let Some(flush) = self.flush.take() {
+            if !must && !flush.is_finished() {
+                self.flush = Some(flush);
+                return Ok(());
+            }
+            flush.await.map_err(io::Error::other)??;
+        }
+        self.since_flush = 0;
+        self.flushed_at = Instant::now();
+        let state = self.state.clone();
+        self.flush = Some(spawn_blocking(move || state.flush()));
         Ok(())
     }
 }
 
 fn apply_all(
-    store: &Store,
-    durable: bool,
+    draft: &mut Draft,
     mut applied: Applied,
     entries: Vec<RaftEntry>,
 ) -> io::Result<(Applied, Vec<Reply>)> {
     let mut replies = Vec::with_capacity(entries.len());
-    store.write(durable, |draft| {
-        for entry in entries {
-            applied.last = Some(entry.log_id);
-            let reply = match entry.payload {
-                EntryPayload::Blank => Reply::Nothing,
-                EntryPayload::Normal(command) => {
-                    meridian_catalog::apply(draft, &command).map_err(io::Error::other)?
-                }
-                EntryPayload::Membership(membership) => {
-                    applied.membership = Membership::new(Some(entry.log_id), membership);
-                    Reply::Nothing
-                }
-            };
-            fail::fail_point!("meta.apply.mid_batch");
-            replies.push(reply);
-        }
-        Ok(Some(applied.clone()))
-    })?;
+    for entry in entries {
+        applied.last = Some(entry.log_id);
+        let reply = match entry.payload {
+            EntryPayload::Blank => Reply::Nothing,
+            EntryPayload::Normal(command) => {
+                meridian_catalog::apply(draft, &command).map_err(io::Error::other)?
+            }
+            EntryPayload::Membership(membership) => {
+                applied.membership = Membership::new(Some(entry.log_id), membership);
+                Reply::Nothing
+            }
+        };
+        fail::fail_point!("meta.apply.mid_batch");
+        replies.push(reply);
+    }
     Ok((applied, replies))
 }
 
@@ -139,7 +131,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     type SnapshotBuilder = SnapshotBuilder;
 
     async fn applied_state(&mut self) -> io::Result<(Option<LogId>, Membership)> {
-        Ok((self.applied.last, self.applied.membership.clone()))
+        let Applied { last, membership } = self.state.applied();
+        Ok((last, membership))
     }
 
     async fn apply<S>(&mut self, entries: S) -> io::Result<()>
@@ -155,29 +148,23 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
-        SnapshotBuilder::new(self.store())
+        SnapshotBuilder::new(self.state.clone())
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, image: Image) -> io::Result<()> {
         let folder = self.folder.clone();
-        let old = self.store();
-        let installed = {
-            let meta = meta.clone();
-            tokio::task::spawn_blocking(move || install(&folder, &old, &meta, &image)).await
-        };
-        let store = installed.map_err(io::Error::other)??;
-        self.applied = store.applied()?;
-        let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
-        *shared = store;
-        Ok(())
+        let state = self.state.clone();
+        let meta = meta.clone();
+        let installed = spawn_blocking(move || install(&folder, &state, &meta, &image)).await;
+        installed.map_err(io::Error::other)?
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
-        if self.applied.last.is_none() {
+        let state = self.state.clone();
+        if state.applied().last.is_none() {
             return Ok(None);
         }
-        let store = self.store();
-        let taken = tokio::task::spawn_blocking(move || snapshot::take(&store)).await;
+        let taken = spawn_blocking(move || snapshot::take(&state)).await;
         taken.map_err(io::Error::other)?.map(Some)
     }
 }
@@ -185,11 +172,11 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 /// Writes the image into a file of its own, and puts that in force only when all of it is there.
 fn install(
     folder: &std::path::Path,
-    old: &Store,
+    state: &State,
     meta: &SnapshotMeta,
     image: &Image,
-) -> io::Result<Store> {
-    let name = old.successor();
+) -> io::Result<()> {
+    let name = state.successor();
     match std::fs::remove_file(folder.join(&name)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -199,20 +186,5 @@ fn install(
     fail::fail_point!("meta.snap.install.after_write_before_swap");
     store.enforce(folder)?;
     fail::fail_point!("meta.snap.install.after_swap_before_purge");
-    Ok(store)
-}
-
-// === impl States ===
-
-impl States {
-    /// The state as of now: every entry that was answered is in it.
-    pub(crate) fn view(&self) -> io::Result<View> {
-        let store = self.shared.read();
-        store.unwrap_or_else(PoisonError::into_inner).view()
-    }
-
-    /// Changes whenever entries were applied.
-    pub(crate) fn progress(&self) -> watch::Receiver<u64> {
-        self.progress.clone()
-    }
+    state.replace(store)
 }

@@ -84,10 +84,7 @@ fn bytes_of(entry: &RaftEntry) -> usize {
 
 fn id(index: u64) -> super::LogId {
     let vote = Vote::new_committed(1, 1);
-    RaftLogId::new(
-        openraft::vote::RaftVote::leader_id(&vote).clone().into(),
-        index,
-    )
+    RaftLogId::new(*openraft::vote::RaftVote::leader_id(&vote), index)
 }
 
 #[tokio::test]

@@ -108,6 +108,7 @@ async fn a_message_that_means_nothing_is_refused_by_the_name_of_its_field() {
         encoding: 77,
         location: None,
         request: None,
+        instead_of: None,
     };
     refused.push(("encoding", raw.put_blob(unknown).await.map(drop)));
     let manifest = pb::PutManifestRequest {

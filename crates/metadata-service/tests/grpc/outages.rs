@@ -29,6 +29,7 @@ fn put(id: u8) -> PutBlob {
         size: 2,
         encoding: Encoding::Plain,
         location: BlobLocation::Inline(Bytes::from_static(b"it")),
+        instead_of: None,
         request: RequestId([id; 16]),
     }
 }

@@ -72,7 +72,10 @@ impl Report {
             .collect();
         ensure!(bad.is_empty(), "did not pass:\n{}", bad.join("\n"));
         let idle = exceptions.iter().find(|name| !failed.contains(name));
-        ensure!(idle.is_none(), "passes, and is excepted all the same: {idle:?}");
+        ensure!(
+            idle.is_none(),
+            "passes, and is excepted all the same: {idle:?}"
+        );
         ensure!(self.passed("") > 0, "nothing ran");
         Ok(())
     }
