@@ -144,7 +144,7 @@ impl Registry {
             .ok_or(Refusal::RepositoryUnknown)
     }
 
-    /// Blobs must be present as such; what an index names may be either.
+    /// Blobs must be present as blobs, and children as manifests.
     fn check_leaves(&self, repository: &Repository, new: &NewManifest) -> Result<(), Refusal> {
         let blob = |digest| {
             let is_here = repository.leases.contains_key(digest);
@@ -155,10 +155,10 @@ impl Registry {
             manifest.map(|manifest| manifest.put.bytes.len() as u64)
         };
         let blobs = new.blobs.iter().map(|leaf| (leaf, blob(&leaf.digest)));
-        let children = new.children.iter().map(|leaf| {
-            let size = manifest(&leaf.digest).or_else(|| blob(&leaf.digest));
-            (leaf, size)
-        });
+        let children = new
+            .children
+            .iter()
+            .map(|leaf| (leaf, manifest(&leaf.digest)));
         let leaves: Vec<_> = blobs.chain(children).collect();
         let absent = leaves.iter().filter(|(_, size)| size.is_none());
         let absent: Vec<_> = absent.map(|(leaf, _)| leaf.digest).collect();
