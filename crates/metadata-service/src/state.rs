@@ -117,9 +117,13 @@ impl State {
         };
         store.flush(&changes, &applied)?;
         let file = store.rows()?;
-        let mut layers = self.layers_mut();
-        layers.file = file;
-        layers.older = Changes::default();
+        let flushed = {
+            let mut layers = self.layers_mut();
+            layers.file = file;
+            std::mem::take(&mut layers.older)
+        };
+        // Tens of thousands of rows, which nobody should have to wait for.
+        drop(flushed);
         Ok(())
     }
 

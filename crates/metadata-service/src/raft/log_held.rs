@@ -174,6 +174,11 @@ impl Places {
     }
 
     fn truncate(&mut self, from: u64) {
+        if from < self.first {
+            // What comes next is not on disk until it is placed.
+            self.first = from;
+            self.offsets.clear();
+        }
         let kept = from.saturating_sub(self.first);
         self.offsets
             .truncate(usize::try_from(kept).unwrap_or(usize::MAX));

@@ -85,12 +85,15 @@ struct Writer {
     committed_is_new: bool,
 }
 
-/// Records that are written together, and the indexes of the entries that begin among them.
+/// Records that are written together.
 #[derive(Default)]
 struct Batch {
     records: Vec<Record>,
     bytes: usize,
+    /// Which of them begins an entry, and the entry's index.
     entries: Vec<(usize, u64)>,
+    /// The first of those that a purge says again.
+    said_again: Option<usize>,
 }
 
 // === impl LogWriter ===
@@ -190,13 +193,14 @@ impl Writer {
     async fn write(&mut self, group: &mut [Request]) -> io::Result<()> {
         let mut batch = Batch::default();
         let mut has_vote = false;
-        let mut purged = None;
+        let mut said_again = None;
         for request in group {
             match request {
                 Request::Append { entries, .. } => {
                     for (index, encoded) in entries.drain(..) {
-                        if batch.bytes + encoded.len() > WRITE_BYTES {
-                            self.append(std::mem::take(&mut batch)).await?;
+                        if batch.bytes > 0 && batch.bytes + encoded.len() > WRITE_BYTES {
+                            let full = std::mem::take(&mut batch);
+                            said_again = self.append(full).await?.or(said_again);
                         }
                         batch.entry(index, encoded);
                     }
@@ -212,7 +216,7 @@ impl Writer {
                 }
                 Request::Truncate { from, .. } => batch.push(log_record::truncate(*from)),
                 Request::Purge { through, .. } => {
-                    purged = Some(batch.records.len());
+                    batch.said_again = Some(batch.records.len());
                     batch
                         .records
                         .extend(self.vote.as_deref().map(log_record::vote));
@@ -237,23 +241,26 @@ impl Writer {
         } else {
             fail::fail_point!("meta.append.before_fsync");
         }
-        let first = self.append(batch).await?;
+        said_again = self.append(batch).await?.or(said_again);
         if has_vote {
             fail::fail_point!("meta.vote.after_fsync");
         } else {
             fail::fail_point!("meta.append.after_fsync_before_callback");
         }
-        if let Some(said_again) = purged {
+        if let Some(said_again) = said_again {
             fail::fail_point!("meta.purge.mid");
-            self.trim(first + said_again as u64).await?;
+            self.trim(said_again).await?;
         }
         Ok(())
     }
 
-    /// Appends a batch, returns when it is durable, and says where its first record stands.
-    async fn append(&self, batch: Batch) -> io::Result<u64> {
+    /// Appends a batch, returns when it is durable, and says where a purge in it begins.
+    async fn append(&self, batch: Batch) -> io::Result<Option<u64>> {
         let Batch {
-            records, entries, ..
+            records,
+            entries,
+            said_again,
+            ..
         } = batch;
         let appended = self.file.disk.append(&self.file.topic, 0, records).await;
         let first = appended.map_err(io::Error::other)?.first;
@@ -262,7 +269,7 @@ impl Writer {
         for (at, index) in entries {
             held.placed(index, first + at as u64);
         }
-        Ok(first)
+        Ok(said_again.map(|at| first + at as u64))
     }
 
     /// Deletes files that nothing needs: what a purge has said again, and entries that are gone.

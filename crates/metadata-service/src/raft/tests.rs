@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::log_store::LogStore;
 use super::log_writer::Linger;
 use super::state_machine::StateMachine;
-use super::{RaftEntry, TypeConfig, Vote};
+use super::{IoFlushed, RaftEntry, TypeConfig, Vote};
 
 const LINGER: Linger = Linger {
     longest: Duration::ZERO,
@@ -224,6 +224,36 @@ async fn a_purge_frees_the_disk_and_loses_neither_vote_nor_later_entries() {
         log.get_log_state().await.unwrap().last_purged_log_id,
         Some(id(100))
     );
+}
+
+#[tokio::test]
+async fn a_purge_beside_appends_that_fill_its_file_keeps_what_it_says_again() {
+    const MIB: usize = 1 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let vote = Vote::new(7, 3);
+    {
+        let mut log = open(folder.path()).await.unwrap();
+        log.save_vote(&vote).await.unwrap();
+        let entries = (1..=55).map(|index| large(index, MIB));
+        log.blocking_append(entries).await.unwrap();
+        // All three are in the queue before any is written: the purge ends one file, and the entry
+        // behind it begins the next.
+        let (mut other, mut third) = (log.clone(), log.clone());
+        let entries = (56..=62).map(|index| large(index, MIB));
+        let (appended, purged, last) = tokio::join!(
+            log.append(entries, IoFlushed::noop()),
+            other.purge(id(62)),
+            third.blocking_append([large(63, 4 * MIB)]),
+        );
+        appended.and(purged).unwrap();
+        last.unwrap();
+        assert_eq!(segments(folder.path()).len(), 2);
+    }
+    let mut log = reopen(folder.path()).await;
+    assert_eq!(log.read_vote().await.unwrap(), Some(vote));
+    let state = log.get_log_state().await.unwrap();
+    assert_eq!(state.last_purged_log_id, Some(id(62)));
+    assert_eq!(state.last_log_id, Some(id(63)));
 }
 
 #[tokio::test]
