@@ -27,8 +27,8 @@ pub struct Config {
     pub deadline: Duration,
     /// How many writes may be under way at once; more wait, and past the deadline they fail.
     pub concurrent_writes: usize,
-    /// How long a group of concurrent writes may wait for more to share its sync. A lone write
-    /// never waits.
+    /// How long a group of many concurrent writes may wait for more to share its sync. Where few
+    /// write, none waits.
     #[serde(with = "humantime_serde")]
     pub group_commit_linger: Duration,
     /// How long events may wait for more to be published together.

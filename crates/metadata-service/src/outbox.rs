@@ -20,11 +20,18 @@ use crate::group::Group;
 
 /// Events of one shard that are published together.
 const BATCH: usize = 512;
+/// Bytes of events that are published together: an event log takes 16 MiB in one append.
+const BATCH_BYTES: usize = 8 << 20;
 /// How long to wait after a failure.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Events to publish together: a shard, and what comes next there.
-type Batches = Vec<(u16, Vec<Envelope>)>;
+/// Events to publish together, and the `seq` of the last one of each shard.
+#[derive(Default)]
+struct Batches {
+    appends: Vec<ShardBatch>,
+    ends: Vec<(u16, u64)>,
+    bytes: usize,
+}
 
 /// Publishes a region's events.
 pub(crate) struct Publisher {
@@ -180,28 +187,20 @@ impl Publisher {
 
     fn read_outbox(&self) -> Result<Option<Batches>, PublishError> {
         let view = self.group.view();
-        let mut batches = Vec::new();
+        let mut batches = Batches::default();
         for shard in 0..SHARDS {
             let next = self.next[usize::from(shard)];
             let events = query::outbox(&view, shard, next, BATCH).map_err(state)?;
-            if !events.is_empty() {
-                batches.push((shard, events));
+            if !batches.add(shard, &events) {
+                break;
             }
         }
-        Ok((!batches.is_empty()).then_some(batches))
+        Ok((!batches.appends.is_empty()).then_some(batches))
     }
 
     async fn publish(&mut self, batches: Batches) -> Result<(), PublishError> {
         fail::fail_point!("ob.after_read_before_produce");
-        let mut ends = Vec::with_capacity(batches.len());
-        let mut appends = Vec::with_capacity(batches.len());
-        for (shard, events) in batches {
-            ends.push((shard, events.last().map_or(0, |event| event.id.seq)));
-            appends.push(ShardBatch {
-                shard,
-                records: events.iter().map(record).collect(),
-            });
-        }
+        let Batches { appends, ends, .. } = batches;
         let outcomes = self.log.append_many(&self.topic, appends).await;
         fail::fail_point!("ob.after_produce_before_cursor");
         let mut failed = Ok(());
@@ -241,6 +240,34 @@ impl Publisher {
     }
 }
 
+// === impl Batches ===
+
+impl Batches {
+    /// Adds the first events of a shard, as far as there is room; the very first always has room.
+    /// Returns whether there is room for more.
+    fn add(&mut self, shard: u16, events: &[Envelope]) -> bool {
+        let mut records = Vec::new();
+        let mut end = 0;
+        let mut has_room = true;
+        for event in events {
+            let record = record(event);
+            let is_first = self.bytes == 0;
+            if !is_first && self.bytes + record.size() > BATCH_BYTES {
+                has_room = false;
+                break;
+            }
+            self.bytes += record.size();
+            end = event.id.seq;
+            records.push(record);
+        }
+        if !records.is_empty() {
+            self.appends.push(ShardBatch { shard, records });
+            self.ends.push((shard, end));
+        }
+        has_room
+    }
+}
+
 fn record(event: &Envelope) -> Record {
     // The key is for people who look at the topic; the shard is chosen by number.
     let key = event
@@ -254,4 +281,72 @@ fn state<E: std::error::Error + 'static>(error: meridian_catalog::CatalogError<E
     PublishError::State(ReadError::Internal {
         reason: meridian_error::chain(&error),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use meridian_clock::Version;
+    use meridian_event::{Event, EventId, Leaf, RegistryId};
+    use meridian_eventlog::MAX_APPEND_BYTES;
+    use meridian_oci::{Algorithm, Digest, MediaType};
+
+    use super::*;
+
+    /// An event of some 700 KiB, as large as they get.
+    fn large(shard: u16, seq: u64) -> Envelope {
+        let leaf = Leaf {
+            digest: Digest::of(Algorithm::Sha512, b""),
+            size: 1,
+        };
+        let region: Region = "eu".parse().unwrap();
+        let id = EventId {
+            region,
+            epoch: 1,
+            shard,
+            seq,
+        };
+        Envelope {
+            id,
+            version: Version::next(None, 1, region),
+            registry: RegistryId::new(Version::next(None, 1, region)),
+            event: Event::ManifestPut {
+                repository: "team/app".parse().unwrap(),
+                manifest: leaf,
+                media_type: MediaType::OCI_IMAGE_INDEX,
+                tags: Vec::new(),
+                blobs: Vec::new(),
+                children: vec![leaf; 10_000],
+                subject: None,
+            },
+        }
+    }
+
+    #[test]
+    fn a_backlog_of_large_events_is_published_in_appends_that_fit() {
+        let mut next = [1_u64; 3];
+        let mut appends = 0;
+        loop {
+            let mut batches = Batches::default();
+            for shard in 0..3_u16 {
+                let from = next[usize::from(shard)];
+                let events: Vec<_> = (from..=20).map(|seq| large(shard, seq)).collect();
+                if !batches.add(shard, &events) {
+                    break;
+                }
+            }
+            let size: usize = batches.appends.iter().map(ShardBatch::size).sum();
+            assert!(size <= MAX_APPEND_BYTES, "{size}");
+            for ((shard, end), append) in batches.ends.iter().zip(&batches.appends) {
+                let before = next[usize::from(*shard)];
+                assert_eq!(append.records.len() as u64, end + 1 - before);
+                next[usize::from(*shard)] = end + 1;
+            }
+            if batches.appends.is_empty() {
+                break;
+            }
+            appends += 1;
+        }
+        assert_eq!(next, [21; 3]);
+        assert!(appends > 3, "{appends}");
+    }
 }

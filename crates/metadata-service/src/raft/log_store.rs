@@ -14,7 +14,9 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use futures::Stream;
 use meridian_clock::Clock;
-use meridian_eventlog::{DiskConfig, DiskEventLog, EventLog, ReadError, ReadLimits, Topic};
+use meridian_eventlog::{
+    DiskConfig, DiskEventLog, EventLog, ReadError, ReadLimits, StoredRecord, Topic,
+};
 use openraft::storage::{LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 
@@ -148,11 +150,32 @@ impl LogStore {
             }
         }
         if entries.is_empty() {
-            return Err(io::Error::other(format!(
-                "the entry at {first} of the log is cut"
-            )));
+            // It is larger than what one read brings.
+            let entry = read_entry(&self.disk, &self.topic, records).await?;
+            entries.push(entry);
         }
         Ok(Some(entries))
+    }
+}
+
+/// The entry that begins with the first of `records`, of which more are read as far as it needs them.
+async fn read_entry(
+    disk: &DiskEventLog,
+    topic: &Topic,
+    mut records: Vec<StoredRecord>,
+) -> io::Result<RaftEntry> {
+    loop {
+        if let Some(entry) = log_record::assemble(&records)? {
+            return Ok(entry);
+        }
+        let cut = || io::Error::other("the log ends within an entry");
+        let next = records.last().ok_or_else(cut)?.offset + 1;
+        let more = disk.read(topic, 0, next, limits(READ_BYTES)).await;
+        let more = more.map_err(io::Error::other)?;
+        if more.is_empty() {
+            return Err(cut());
+        }
+        records.extend(more);
     }
 }
 
@@ -172,8 +195,8 @@ async fn replay(disk: &DiskEventLog, topic: &Topic) -> io::Result<Held> {
     if let Some(place) = held.last_place() {
         let records = disk.read(topic, 0, place, limits(READ_BYTES)).await;
         let records = records.map_err(io::Error::other)?;
-        let last = log_record::assemble(&records)?;
-        held.last = last.map(|entry| entry.log_id);
+        let last = read_entry(disk, topic, records).await?;
+        held.last = Some(last.log_id);
     } else {
         held.last = held.purged;
     }

@@ -21,6 +21,8 @@ use crate::raft::{IoFlushed, LogId, log_record};
 const QUEUE: usize = 4_096;
 /// Requests that share one sync at most.
 const GROUP: usize = 4_096;
+/// After a group of so few, the next one does not linger: it would cost each more than it saves.
+const FEW: usize = 16;
 /// A group lingers on only as long as each part of the time brings company.
 const LINGER_STEPS: u32 = 3;
 /// What is written at once at most, unless a single entry is larger.
@@ -61,9 +63,9 @@ pub(super) struct LogFile {
     pub(super) topic: Topic,
 }
 
-/// How long a group may wait for more to join it, once there is company.
+/// How long a group may wait for more to join it, once there is much company.
 ///
-/// A lone writer is never kept waiting. Where several write at once, a sync that covers more of
+/// A few writers are never kept waiting. Where many write at once, a sync that covers more of
 /// them costs each of them less than it delays them: `Config::group_commit_linger`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Linger {
@@ -169,10 +171,10 @@ impl Writer {
         }
     }
 
-    /// Waits a little if the last group had company too, so that this one has more of it.
+    /// Waits a little if the last group was large, so that this one is.
     async fn wait_for_company(&mut self, group: &mut Vec<Request>, before: usize) {
         let enough = |group: &[Request]| company(group) >= self.linger.enough;
-        if before < 2 || self.linger.longest.is_zero() || enough(group) {
+        if before <= FEW || self.linger.longest.is_zero() || enough(group) {
             return;
         }
         let step = self.linger.longest / LINGER_STEPS;
