@@ -15,7 +15,7 @@ use bytes::{Buf, Bytes};
 pub(super) const ALIGNMENT: usize = 4096;
 
 /// The capacities that exist. Each is a multiple of [`ALIGNMENT`].
-const SIZES: [usize; 5] = [64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20];
+const SIZES: [usize; 4] = [64 << 10, 256 << 10, 512 << 10, 1 << 20];
 
 /// The smallest capacity.
 pub(super) const SMALL: usize = SIZES[0];
@@ -59,7 +59,7 @@ impl BufferPool {
     /// How much an upload should gather before it writes.
     pub(super) fn piece_size(&self) -> usize {
         let lent = self.lent.load(Ordering::Relaxed);
-        let step = [(1, SIZES[2]), (4, SIZES[3]), (16, SIZES[4])];
+        let step = [(1, SIZES[1]), (4, SIZES[2]), (16, SIZES[3])];
         let room = |(share, _): &&(usize, usize)| lent < self.budget / share;
         step.iter()
             .rev()
@@ -67,7 +67,8 @@ impl BufferPool {
             .map_or(SMALL, |(_, size)| *size)
     }
 
-    /// How much a download should read at once.
+    /// How much a download should read at once: 128 KiB costs half as much CPU again (loopback, of
+    /// `cargo xtask bench -- --workloads G1`).
     pub(super) fn chunk_size(&self) -> usize {
         let plenty = self.lent.load(Ordering::Relaxed) < self.budget / 2;
         if plenty { SIZES[1] } else { SMALL }
@@ -227,7 +228,7 @@ mod tests {
         let addresses: Vec<_> = (0..3)
             .map(|_| {
                 let mut buffer = pool.lend(SMALL + 1);
-                assert_eq!(buffer.size(), 128 << 10);
+                assert_eq!(buffer.size(), 256 << 10);
                 let address = buffer.front_mut(1).as_ptr();
                 assert!(address.align_offset(ALIGNMENT) == 0);
                 address

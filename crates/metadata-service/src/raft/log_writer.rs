@@ -22,7 +22,7 @@ const QUEUE: usize = 4_096;
 /// Requests that share one sync at most.
 const GROUP: usize = 4_096;
 /// After a group of so few, the next one does not linger: it would cost each more than it saves.
-const FEW: usize = 8;
+const FEW: usize = 4;
 /// A group lingers on only as long as each part of the time brings company.
 const LINGER_STEPS: u32 = 3;
 /// What is written at once at most, unless a single entry is larger.
