@@ -12,7 +12,7 @@ use meridian_catalog::{Command, Reply, query};
 use meridian_clients::ReadError;
 use meridian_clock::Region;
 use meridian_event::{Envelope, SHARDS};
-use meridian_eventlog::{EventLog, Record, ShardBatch, Topic};
+use meridian_eventlog::{AppendError, EventLog, Outage, Record, ShardBatch, Topic};
 use meridian_proto::{decode_envelope, encode_envelope};
 use tokio_util::sync::CancellationToken;
 
@@ -68,6 +68,9 @@ pub enum PublishError {
         /// Which shard.
         shard: u16,
     },
+    /// The event log has failed for good; it has to be opened again, which a restart does.
+    #[error("the event log has to be opened again: {0}")]
+    Poisoned(String),
     /// The event log failed.
     #[error("the event log failed: {0}")]
     Log(String),
@@ -81,6 +84,18 @@ pub(crate) fn topic(region: Region) -> Topic {
     let name = format!("meridian.{region}.events.v1");
     name.parse()
         .expect("a region's name is a part of a topic's")
+}
+
+// === impl PublishError ===
+
+impl PublishError {
+    /// Whether trying again cannot help this process.
+    const fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::LogAhead { .. } | Self::ForeignRecord { .. } | Self::Poisoned(_)
+        )
+    }
 }
 
 // === impl Publisher ===
@@ -141,11 +156,7 @@ impl Publisher {
             progress.mark_unchanged();
             match self.publish_all().await {
                 Ok(()) => {}
-                Err(
-                    error @ (PublishError::LogAhead { .. } | PublishError::ForeignRecord { .. }),
-                ) => {
-                    return Err(error);
-                }
+                Err(error) if error.is_final() => return Err(error),
                 Err(error) if stop.is_cancelled() => {
                     tracing::warn!(%error, "events stay in the outbox until the next start");
                     return Ok(());
@@ -154,6 +165,9 @@ impl Publisher {
                     tracing::warn!(%error, "events wait in the outbox");
                     tokio::time::sleep(PAUSE).await;
                     if let Err(error) = self.catch_up().await {
+                        if error.is_final() {
+                            return Err(error);
+                        }
                         tracing::warn!(%error, "the event log is still away");
                     }
                     progress.mark_changed();
@@ -207,6 +221,9 @@ impl Publisher {
         for ((shard, end), outcome) in ends.into_iter().zip(outcomes) {
             match outcome {
                 Ok(_) => self.next[usize::from(shard)] = end + 1,
+                Err(error @ AppendError::Outage(Outage::Poisoned(_))) => {
+                    failed = Err(PublishError::Poisoned(meridian_error::chain(&error)));
+                }
                 Err(error) => failed = Err(PublishError::Log(meridian_error::chain(&error))),
             }
         }
