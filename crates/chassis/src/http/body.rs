@@ -21,6 +21,7 @@ use super::BodyRate;
 use super::alarm::Alarm;
 use super::exchange::Exchange;
 use super::guard::Violation;
+use super::pulse::Pulse;
 use super::refusal::Refusal;
 
 /// The body of a request. Its trailers are dropped: nothing that arrives after a body may change
@@ -55,6 +56,14 @@ pub enum BodyError {
 pub(super) struct ResponseBody<B> {
     content: Content<B>,
     exchange: Arc<Exchange>,
+    /// Of HTTP/2, where the library holds pieces back for as long as the client has no window.
+    multiplexed: bool,
+}
+
+/// A piece of a response, of which the connection knows until it is written.
+struct Piece {
+    bytes: Bytes,
+    pulse: Arc<Pulse>,
 }
 
 #[derive(Debug)]
@@ -205,17 +214,23 @@ impl RateLimit {
 // === impl ResponseBody ===
 
 impl<B> ResponseBody<B> {
-    pub(super) const fn service(body: B, exchange: Arc<Exchange>) -> Self {
+    pub(super) const fn service(body: B, exchange: Arc<Exchange>, multiplexed: bool) -> Self {
         Self {
             content: Content::Service(body),
             exchange,
+            multiplexed,
         }
     }
 
-    pub(super) const fn refusal(body: Full<Bytes>, exchange: Arc<Exchange>) -> Self {
+    pub(super) const fn refusal(
+        body: Full<Bytes>,
+        exchange: Arc<Exchange>,
+        multiplexed: bool,
+    ) -> Self {
         Self {
             content: Content::Refusal(body),
             exchange,
+            multiplexed,
         }
     }
 }
@@ -235,7 +250,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for ResponseBody<B> {
                 .map_err(|never| match never {}),
         };
         self.exchange.gave(polled.is_ready(), Instant::now);
-        polled
+        if !self.multiplexed {
+            return polled;
+        }
+        let pulse = self.exchange.pulse();
+        polled.map_ok(|frame| frame.map_data(|bytes| Piece::of(bytes, pulse)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -250,5 +269,27 @@ impl<B: Body<Data = Bytes> + Unpin> Body for ResponseBody<B> {
             Content::Service(body) => body.size_hint(),
             Content::Refusal(body) => body.size_hint(),
         }
+    }
+}
+
+// === impl Piece ===
+
+impl Piece {
+    fn of(bytes: Bytes, pulse: &Arc<Pulse>) -> Bytes {
+        pulse.keep();
+        let pulse = Arc::clone(pulse);
+        Bytes::from_owner(Self { bytes, pulse })
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.pulse.taken(Instant::now());
     }
 }

@@ -47,6 +47,9 @@ pub struct HttpConfig {
     /// A response of which the client takes not a byte for so long is given up.
     #[serde(with = "humantime_serde")]
     pub write_stall_timeout: Duration,
+    /// A client that was told to go, and has nothing left to read, goes within so long.
+    #[serde(with = "humantime_serde")]
+    pub leave_timeout: Duration,
     /// How slowly a request body may come.
     pub min_body_rate: BodyRate,
     /// Bytes of a request's head, its first line included; more answers 431.
@@ -114,6 +117,7 @@ impl Default for HttpConfig {
             keep_alive: Duration::from_secs(120),
             rest_after: Duration::from_secs(1),
             write_stall_timeout: Duration::from_secs(60),
+            leave_timeout: Duration::from_secs(5),
             min_body_rate: BodyRate::default(),
             max_head: ByteSize::kib(64),
             max_target: ByteSize::kib(16),
@@ -149,6 +153,7 @@ impl HttpConfig {
             &mut self.keep_alive,
             &mut self.rest_after,
             &mut self.write_stall_timeout,
+            &mut self.leave_timeout,
             &mut self.min_body_rate.per,
             &mut self.http2.ping_every,
         ] {

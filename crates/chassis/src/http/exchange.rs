@@ -28,6 +28,11 @@ impl Exchange {
         }
     }
 
+    /// The connection that it is on.
+    pub(super) const fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
+    }
+
     /// Something is wrong with the request body; the first fault counts.
     pub(super) fn fault(&self, why: Refusal) {
         self.fault.get_or_init(|| why);

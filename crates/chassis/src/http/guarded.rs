@@ -151,11 +151,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
         given > 0
     }
 
-    /// Whether the client may be sending still.
+    /// Whether the client may be sending still. One of HTTP/2 says how far it has read, and would be
+    /// answered by a reset, which destroys what it has not read yet.
     fn must_linger(&self) -> bool {
         match &self.protocol {
             Protocol::Http1(http1) => http1.is_amid_a_request(),
-            Protocol::Http2 => false,
+            Protocol::Http2 => true,
         }
     }
 
@@ -165,7 +166,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guarded<T> {
         while *taken < MAX_LINGER {
             let mut into = ReadBuf::new(&mut space);
             match ready!(Pin::new(&mut self.io).poll_read(cx, &mut into)) {
-                Ok(()) if !into.filled().is_empty() => *taken += into.filled().len(),
+                Ok(()) if !into.filled().is_empty() => {
+                    *taken += into.filled().len();
+                    if let Protocol::Http2 = self.protocol {
+                        self.pulse.still_reads(Instant::now());
+                    }
+                }
                 _end_or_error => break,
             }
         }

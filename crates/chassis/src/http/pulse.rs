@@ -54,6 +54,9 @@ struct Facts {
     write_since: Option<Instant>,
     idle_since: Instant,
     in_flight: u32,
+    /// Pieces of HTTP/2 responses that wait for the client's window.
+    untaken: u32,
+    taken_at: Instant,
     leaving_since: Option<Instant>,
     shut_since: Option<Instant>,
     calls: u64,
@@ -69,7 +72,7 @@ impl Patience {
             keep_alive: config.keep_alive,
             rest_after: Some(config.rest_after),
             write_stall: config.write_stall_timeout,
-            leave: Duration::from_secs(2),
+            leave: config.leave_timeout,
         }
     }
 }
@@ -85,6 +88,8 @@ impl Pulse {
                 write_since: None,
                 idle_since: now,
                 in_flight: 0,
+                untaken: 0,
+                taken_at: now,
                 leaving_since: None,
                 shut_since: None,
                 calls: 0,
@@ -145,6 +150,18 @@ impl Pulse {
         facts.idle_since = now;
     }
 
+    /// The library took a piece of a response, which it may keep until the client has room.
+    pub(super) fn keep(&self) {
+        self.facts().untaken += 1;
+    }
+
+    /// The client took a piece.
+    pub(super) fn taken(&self, now: Instant) {
+        let mut facts = self.facts();
+        facts.untaken -= 1;
+        facts.taken_at = now;
+    }
+
     /// The request after `before` others is refused.
     pub(super) fn refuse(&self, before: u64, why: Refusal) {
         self.facts().refused = Some((before, why));
@@ -158,6 +175,11 @@ impl Pulse {
     /// Everything is written, and the client is to close as well.
     pub(super) fn shut(&self, now: Instant) {
         self.facts().shut_since.get_or_insert(now);
+    }
+
+    /// The client, which is to close, still does something: it reads what was written.
+    pub(super) fn still_reads(&self, now: Instant) {
+        self.facts().shut_since = Some(now);
     }
 
     /// When the last exchange ended, or else the connection began.
@@ -179,6 +201,10 @@ impl Pulse {
         }
         if facts.in_flight > 0 {
             return None;
+        }
+        if facts.untaken > 0 {
+            let since = facts.taken_at.max(facts.idle_since);
+            return Some((since + patience.write_stall, Expiry::Write));
         }
         if let Some(since) = facts.leaving_since {
             return Some((since.max(facts.idle_since) + patience.leave, Expiry::Leave));
@@ -292,6 +318,21 @@ mod tests {
         assert_eq!(case.due(), Some((68, Expiry::Write)), "it still reads");
         case.pulse.shut(case.at(10));
         assert_eq!(case.due(), Some((12, Expiry::Leave)));
+    }
+
+    #[test]
+    fn an_answer_that_waits_for_a_window_is_waited_for_as_long_as_the_client_takes_of_it() {
+        let case = Case::new();
+        case.pulse.begin_exchange();
+        case.pulse.leave(case.at(1));
+        case.pulse.keep();
+        case.pulse.keep();
+        case.pulse.end_exchange(case.at(5));
+        assert_eq!(case.due(), Some((65, Expiry::Write)));
+        case.pulse.taken(case.at(50));
+        assert_eq!(case.due(), Some((110, Expiry::Write)));
+        case.pulse.taken(case.at(51));
+        assert_eq!(case.due(), Some((7, Expiry::Leave)));
     }
 
     #[test]

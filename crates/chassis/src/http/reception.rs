@@ -71,7 +71,7 @@ impl House {
     ) -> Response<ResponseBody<B>> {
         tracing::debug!(%why, status = why.status().as_u16(), "request refused");
         why.response(close, &self.stamp)
-            .map(|body| ResponseBody::refusal(body, exchange))
+            .map(|body| ResponseBody::refusal(body, exchange, !close))
     }
 }
 
@@ -151,7 +151,7 @@ where
         Some(why) => house.refuse(why, exchange, close),
         None => {
             exchange.gave(true, tokio::time::Instant::now);
-            response.map(|body| ResponseBody::service(body, exchange))
+            response.map(|body| ResponseBody::service(body, exchange, !close))
         }
     })
 }

@@ -56,6 +56,7 @@ pub(crate) fn hasty() -> HttpConfig {
         rest_after: Duration::from_millis(10),
         keep_alive: Duration::from_millis(600),
         write_stall_timeout: Duration::from_millis(500),
+        leave_timeout: Duration::from_millis(300),
         ..HttpConfig::default()
     };
     config.min_body_rate.per = Duration::from_millis(300);
@@ -238,6 +239,7 @@ async fn serve(
             reply(StatusCode::OK, "waited")
         }
         "/flood" => Response::new(Flood { left: 4096, seen }.boxed_unsync()),
+        "/more" => Response::new(Flood { left: 8, seen }.boxed_unsync()),
         _ => reply(StatusCode::OK, "hello"),
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use meridian_chassis::http::HttpConfig;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
@@ -13,10 +13,13 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
 const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 const ENHANCE_YOUR_CALM: u32 = 11;
@@ -32,6 +35,11 @@ const POST: &[u8] = &[
 /// `:method GET`, `:scheme http`, `:path /flood`, `:authority r`.
 const FLOOD: &[u8] = &[
     0x82, 0x86, 0x44, 6, b'/', b'f', b'l', b'o', b'o', b'd', 0x41, 1, b'r',
+];
+
+/// `:method GET`, `:scheme http`, `:path /more`, `:authority r`.
+const MORE: &[u8] = &[
+    0x82, 0x86, 0x44, 5, b'/', b'm', b'o', b'r', b'e', 0x41, 1, b'r',
 ];
 
 struct Frame {
@@ -62,6 +70,14 @@ impl Client {
         client.send(&frame(SETTINGS, 0, 0, settings)).await;
         client.send(&frame(SETTINGS, 1, 0, &[])).await;
         client
+    }
+
+    /// Waits until the server has closed its side, and leaves unread what it has written.
+    async fn closed(&self) {
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        while !(self.stream.ready(Interest::READABLE).await.unwrap()).is_read_closed() {
+            ticks.tick().await;
+        }
     }
 
     /// Errors are the server's right: it may have closed already.
@@ -315,6 +331,73 @@ async fn a_stop_says_goaway_and_lets_requests_finish() {
     assert_eq!(response.status(), 200);
     let body = response.into_body().data().await.unwrap().unwrap();
     assert_eq!(body, "waited");
+    server.stopped().await.unwrap();
+}
+
+/// What a server's HTTP/2 library asks before its last GOAWAY, answered before it asks.
+const PONG: &[u8] = &[0x0b, 0x7b, 0xa2, 0xf0, 0x8b, 0x9b, 0xfe, 0x54];
+
+#[tokio::test]
+async fn a_client_that_reads_late_and_says_so_still_reads_everything() {
+    let mut server = Server::start(HttpConfig::default());
+    // SETTINGS_INITIAL_WINDOW_SIZE = 1 MiB, and as much for the connection.
+    let mut client = Client::connect(&server, &[0, 4, 0, 16, 0, 0]).await;
+    client
+        .send(&frame(WINDOW_UPDATE, 0, 0, &[0, 16, 0, 0]))
+        .await;
+    client
+        .send(&frame(HEADERS, END_STREAM | END_HEADERS, 1, MORE))
+        .await;
+    timeout(PATIENCE, server.seen.response_dropped.notified())
+        .await
+        .unwrap();
+    server.begin_stop();
+    client.send(&frame(PING, ACK, 0, PONG)).await;
+    // Now the server has written all and closed its side. A client whose kernel holds it all goes on
+    // to say what it has read.
+    timeout(PATIENCE, client.closed()).await.unwrap();
+    let room = frame(WINDOW_UPDATE, 0, 1, &[0, 0, 1, 0]);
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    for _ in 0..3 {
+        ticks.tick().await;
+        client.send(&room).await;
+    }
+    let mut read = 0;
+    while let Some(frame) = client.read().await {
+        if frame.kind == DATA {
+            read += frame.payload.len();
+        }
+    }
+    assert_eq!(read, 512 * 1024);
+    drop(client);
+    server.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_whose_window_opens_late_still_gets_the_end_of_its_answer() {
+    let config = HttpConfig {
+        write_stall_timeout: PATIENCE,
+        ..hasty()
+    };
+    let leave = config.leave_timeout;
+    let mut server = Server::start(config);
+    // SETTINGS_INITIAL_WINDOW_SIZE = 0.
+    let mut client = Client::connect(&server, &[0, 4, 0, 0, 0, 0]).await;
+    client
+        .send(&frame(HEADERS, END_STREAM | END_HEADERS, 1, GET))
+        .await;
+    client.read_until(HEADERS, 1).await;
+    server.begin_stop();
+    client.read_until(GOAWAY, 0).await;
+    client.send(&frame(PING, ACK, 0, PONG)).await;
+    // Longer than a client may take to leave that has nothing left to read.
+    let waited = timeout(leave * 3, client.read()).await;
+    assert!(waited.is_err(), "it waits");
+    client
+        .send(&frame(WINDOW_UPDATE, 0, 1, &[0, 1, 0, 0]))
+        .await;
+    assert_eq!(client.read_until(DATA, 1).await.payload, b"hello");
+    drop(client);
     server.stopped().await.unwrap();
 }
 
