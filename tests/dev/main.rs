@@ -9,6 +9,7 @@
 mod collection;
 mod endings;
 mod faults;
+mod full;
 mod limits;
 mod losses;
 mod sessions;

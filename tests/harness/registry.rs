@@ -105,16 +105,24 @@ impl Client {
 
     /// Opens an upload session; the path of its location.
     pub async fn start_upload(&self, repository: &str) -> Result<String> {
-        let path = format!("/v2/{repository}/blobs/uploads/");
-        let answer = self.send(Method::POST, &path, &[], Bytes::new()).await?;
-        let answer = answer.expect(202);
+        let answer = self.ask_for_upload(repository).await?.expect(202);
         Ok(answer.header(LOCATION.as_str()).unwrap().to_owned())
     }
 
-    /// Pushes a blob with POST and one PUT.
+    async fn ask_for_upload(&self, repository: &str) -> Result<Answer> {
+        let path = format!("/v2/{repository}/blobs/uploads/");
+        self.send(Method::POST, &path, &[], Bytes::new()).await
+    }
+
+    /// Pushes a blob with POST and one PUT: the answer to the first of them that was refused, or to
+    /// the last.
     pub async fn push_blob(&self, repository: &str, blob: Bytes) -> Result<Answer> {
-        let location = self.start_upload(repository).await?;
-        let path = with_digest(&location, digest(&blob));
+        let answer = self.ask_for_upload(repository).await?;
+        if answer.status != StatusCode::ACCEPTED {
+            return Ok(answer);
+        }
+        let location = answer.header(LOCATION.as_str()).unwrap();
+        let path = with_digest(location, digest(&blob));
         self.send(Method::PUT, &path, &[], blob).await
     }
 

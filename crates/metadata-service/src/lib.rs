@@ -6,9 +6,11 @@ mod group;
 mod grpc;
 mod identity;
 mod outbox;
+mod patience;
 mod raft;
 mod read;
 mod recovery;
+mod room;
 mod service;
 mod state;
 mod store;
@@ -20,7 +22,7 @@ use std::sync::Arc;
 
 use meridian_catalog::{Command, Refusal, Reply};
 use meridian_chassis::Supervisor;
-use meridian_clients::ReadError;
+use meridian_clients::WriteError;
 use meridian_clock::Clock;
 use meridian_error::{Classify, Code};
 use meridian_eventlog::EventLog;
@@ -59,7 +61,7 @@ pub enum StartError {
     Refused(Refusal),
     /// Raft does not run.
     #[error("the metadata group does not run")]
-    Group(#[source] ReadError),
+    Group(#[source] WriteError),
     /// Events cannot be published.
     #[error("events cannot be published")]
     Publish(#[source] PublishError),

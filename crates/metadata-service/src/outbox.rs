@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_catalog::{Command, Reply, query};
-use meridian_clients::ReadError;
+use meridian_clients::{ReadError, WriteError};
 use meridian_clock::Region;
 use meridian_event::{Envelope, SHARDS};
 use meridian_eventlog::{AppendError, EventLog, Outage, Record, ShardBatch, Topic};
@@ -22,8 +22,9 @@ use crate::group::Group;
 const BATCH: usize = 512;
 /// Bytes of events that are published together: an event log takes 16 MiB in one append.
 const BATCH_BYTES: usize = 8 << 20;
-/// How long to wait after a failure.
-const PAUSE: Duration = Duration::from_millis(500);
+/// How long to wait after a failure, at first and while it lasts.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// Events to publish together, and the `seq` of the last one of each shard.
 #[derive(Default)]
@@ -76,7 +77,7 @@ pub enum PublishError {
     Log(String),
     /// The state cannot be read or advanced.
     #[error("the state cannot be read")]
-    State(#[from] ReadError),
+    State(#[from] WriteError),
 }
 
 /// The topic of a region's events.
@@ -149,26 +150,37 @@ impl Publisher {
         Ok(())
     }
 
-    /// Publishes until it is stopped. An event log that fails is tried again, for ever.
+    /// Publishes until it is stopped. An event log that fails, or is full, is tried again, for ever;
+    /// the log of this process hears of it once, and once when it is over.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), PublishError> {
         let mut progress = self.group.progress();
+        let mut pause = None;
         loop {
             progress.mark_unchanged();
             match self.publish_all().await {
-                Ok(()) => {}
+                Ok(()) => {
+                    if pause.take().is_some() {
+                        tracing::info!("events are published again");
+                    }
+                }
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) if stop.is_cancelled() => {
                     tracing::warn!(%error, "events stay in the outbox until the next start");
                     return Ok(());
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "events wait in the outbox");
-                    tokio::time::sleep(PAUSE).await;
+                    if pause.is_none() {
+                        tracing::warn!(%error, "events wait in the outbox");
+                    }
+                    let last = pause.unwrap_or(FIRST_PAUSE);
+                    pause = Some((last * 2).min(LONGEST_PAUSE));
+                    // A stop is worth one more attempt at once.
+                    let _stopped = tokio::time::timeout(last, stop.cancelled()).await;
                     if let Err(error) = self.catch_up().await {
                         if error.is_final() {
                             return Err(error);
                         }
-                        tracing::warn!(%error, "the event log is still away");
+                        tracing::debug!(%error, "the event log is still away");
                     }
                     progress.mark_changed();
                 }
@@ -295,9 +307,8 @@ fn record(event: &Envelope) -> Record {
 }
 
 fn state<E: std::error::Error + 'static>(error: meridian_catalog::CatalogError<E>) -> PublishError {
-    PublishError::State(ReadError::Internal {
-        reason: meridian_error::chain(&error),
-    })
+    let reason = meridian_error::chain(&error);
+    PublishError::State(ReadError::Internal { reason }.into())
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use meridian_eventlog::{
 use openraft::storage::{LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 
+use crate::patience::Patience;
 use crate::raft::log_held::{Held, Source};
 use crate::raft::log_writer::{Linger, LogFile, LogWriter, Request};
 use crate::raft::{IoFlushed, LogId, RaftEntry, TypeConfig, Vote, codec, log_record};
@@ -65,10 +66,11 @@ const fn limits(bytes: usize) -> ReadLimits {
 // === impl LogStore ===
 
 impl LogStore {
-    /// Opens the log in `folder`, or begins it.
+    /// Opens the log in `folder`, or begins it. Its writes have `patience` with a full disk.
     pub(crate) async fn open(
         folder: &Path,
         linger: Linger,
+        patience: Patience,
         clock: Arc<dyn Clock>,
     ) -> io::Result<Self> {
         // What is needed no more is deleted after a purge, and nothing else ever is.
@@ -90,6 +92,7 @@ impl LogStore {
         let file = LogFile {
             disk: Arc::clone(&disk),
             topic: topic.clone(),
+            patience,
         };
         Ok(Self {
             writer: LogWriter::start(file, Arc::clone(&held), vote, committed, linger),

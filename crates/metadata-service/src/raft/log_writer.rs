@@ -4,16 +4,18 @@
 //! over, because one task takes them from one queue; and nothing is reported before a sync
 //! covers it. Whatever waits in the queue is written together, with one sync: that is the
 //! group commit. After the first failure nothing is written or reported any more: a failed sync
-//! says nothing about what a second one would have to cover.
+//! says nothing about what a second one would have to cover. A full disk is no failure: of a write
+//! that found no space nothing was kept, so the group waits until it fits.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use meridian_eventlog::{DiskEventLog, EventLog, Record, Topic};
+use meridian_eventlog::{AppendError, Appended, DiskEventLog, EventLog, Outage, Record, Topic};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::patience::Patience;
 use crate::raft::log_held::Held;
 use crate::raft::{IoFlushed, LogId, log_record};
 
@@ -61,6 +63,7 @@ pub(super) struct LogWriter {
 pub(super) struct LogFile {
     pub(super) disk: Arc<DiskEventLog>,
     pub(super) topic: Topic,
+    pub(super) patience: Patience,
 }
 
 /// How long a group may wait for more to join it, once there is much company.
@@ -264,8 +267,7 @@ impl Writer {
             said_again,
             ..
         } = batch;
-        let appended = self.file.disk.append(&self.file.topic, 0, records).await;
-        let first = appended.map_err(io::Error::other)?.first;
+        let first = self.file.append(records).await?.first;
         self.syncs.fetch_add(1, Ordering::Relaxed);
         let mut held = self.held();
         for (at, index) in entries {
@@ -285,6 +287,30 @@ impl Writer {
     fn held(&self) -> MutexGuard<'_, Held> {
         // No code panics while it holds the lock halfway through a change.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl LogFile ===
+
+impl LogFile {
+    /// Appends records, and waits while there is no space for them.
+    async fn append(&self, records: Vec<Record>) -> io::Result<Appended> {
+        let mut wait = None;
+        loop {
+            let appended = self.disk.append(&self.topic, 0, records.clone()).await;
+            let full = match appended {
+                Err(full @ AppendError::Outage(Outage::Full(_))) => full,
+                appended => return appended.map_err(io::Error::other),
+            };
+            wait = wait.or_else(|| self.patience.wait("the log of the metadata"));
+            let is_worth_it = match &mut wait {
+                Some(wait) => wait.pass().await,
+                None => false,
+            };
+            if !is_worth_it {
+                return Err(io::Error::new(io::ErrorKind::StorageFull, full));
+            }
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use super::log_store::LogStore;
 use super::log_writer::Linger;
 use super::state_machine::StateMachine;
 use super::{IoFlushed, RaftEntry, TypeConfig, Vote};
+use crate::patience::Patience;
 
 const LINGER: Linger = Linger {
     longest: Duration::ZERO,
@@ -32,7 +33,8 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for Builder {
     async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
         let folder = tempfile::tempdir().unwrap();
         let log = open(folder.path()).await.unwrap();
-        let (machine, _states) = StateMachine::open(folder.path().to_owned()).unwrap();
+        let (machine, _states) =
+            StateMachine::open(folder.path().to_owned(), Patience::default()).unwrap();
         Ok((folder, log, machine))
     }
 }
@@ -290,7 +292,8 @@ fn segments(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 }
 
 async fn open(folder: &std::path::Path) -> std::io::Result<LogStore> {
-    LogStore::open(folder, LINGER, std::sync::Arc::new(SystemClock)).await
+    let clock = std::sync::Arc::new(SystemClock);
+    LogStore::open(folder, LINGER, Patience::default(), clock).await
 }
 
 /// The task that writes the log lets go of the file a moment after the last handle is dropped.
