@@ -3,20 +3,15 @@
 //! Passes only on proof: a result file has to exist, has to say that tests ran in every part of the
 //! suite that is switched on, and has to know no failure and no error. The suite's own exit code is
 //! not proof: one generation of it exits with 0 when its settings cannot be read.
-//!
-//! There are two generations: the released one tests specification 1.1 in four workflows, the current
-//! one tests the next specification over a matrix of data. Either can be pinned by
-//! `tests/tools/go.mod`; `--suite` runs another program of the current one instead.
 
-mod current;
 mod junit;
-mod released;
+mod suite;
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{self, Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::prerequisites::{self, Need};
@@ -31,9 +26,6 @@ pub(crate) struct Options {
     /// What to test: `meridian` or `distribution`, started fresh, or HOST:PORT, which runs already
     #[arg(long, default_value = "meridian", value_name = "REGISTRY")]
     registry: Subject,
-    /// A program of the suite's current generation, to run instead of the pinned one
-    #[arg(long, value_name = "PROGRAM")]
-    suite: Option<PathBuf>,
     /// Keep the suite's reports in this folder
     #[arg(long, value_name = "FOLDER")]
     reports: Option<PathBuf>,
@@ -44,7 +36,6 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             registry: Subject::Meridian,
-            suite: None,
             reports: None,
         }
     }
@@ -63,15 +54,8 @@ pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
         None => scratch.dir("reports")?,
     };
     let reports = emptied(&reports)?;
-    let pinned = tools.path("conformance");
-    let outcome = match options.suite.as_ref().unwrap_or(&pinned) {
-        suite if suite.is_file() => current::run(clean(suite)?, registry.address(), &reports),
-        suite if *suite == pinned => {
-            let suite = clean(&tools.path("conformance.test"))?;
-            released::run(suite, registry.address(), &reports)
-        }
-        suite => bail!("there is no {}", suite.display()),
-    };
+    let suite = clean(&tools.path("conformance"))?;
+    let outcome = suite::run(suite, registry.address(), &reports);
     outcome.with_context(|| match registry.log_end() {
         Some(log) if !log.is_empty() => format!("the registry said:\n{log}\nand the suite"),
         _ => "the suite".to_owned(),

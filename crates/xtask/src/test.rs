@@ -8,7 +8,7 @@ use crate::prerequisites::{self, Need};
 use crate::steps::Steps;
 use crate::tools::Tools;
 use crate::workspace::{WHOLE, Workspace};
-use crate::{clients, conformance, crash};
+use crate::{clients, conformance, crash, lint};
 
 /// Prints what each step took, also when one fails: then it was the last.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -26,6 +26,7 @@ fn take(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
         workspace.build()?;
         workspace.build_tests()
     })?;
+    steps.take("lint", || lint::run(workspace))?;
     steps.take("cargo test", || workspace.cargo("test").args(WHOLE).run())?;
     steps.take("tools", || Tools::ensure(workspace))?;
     steps.take("conformance", || {

@@ -17,7 +17,6 @@ use crate::process::Program;
 use crate::workspace::Workspace;
 
 const BUILD_LIMIT: Duration = Duration::from_mins(15);
-const CONFORMANCE: &str = "github.com/opencontainers/distribution-spec/conformance";
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     prerequisites::ensure(&[Need::Go], workspace)?;
@@ -42,8 +41,7 @@ impl Tools {
         Ok(Self { dir })
     }
 
-    /// `conformance` or `conformance.test`, whichever the pinned suite is; `crane`, `helm`, `oras`
-    /// and `registry`.
+    /// `conformance`, `crane`, `helm`, `oras` and `registry`.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
@@ -69,30 +67,17 @@ fn build(source: &Path, all: &Path, dir: &Path) -> Result<()> {
     let building = tempfile::Builder::new()
         .prefix("building.")
         .tempdir_in(all)?;
-    let go = |command: &str| {
-        Program::new("go")
-            .arg(command)
-            .dir(source)
-            .env("CGO_ENABLED", "0")
-            .env("GOWORK", "off")
-            .limit(BUILD_LIMIT)
-    };
-    let lean = ["-mod=readonly", "-trimpath", "-ldflags=-s -w", "-o"];
     // `tool` stands for every `tool` line of go.mod.
-    go("build")
-        .args(lean)
+    Program::new("go")
+        .arg("build")
+        .args(["-mod=readonly", "-trimpath", "-ldflags=-s -w", "-o"])
         .arg(building.path())
         .arg("tool")
+        .dir(source)
+        .env("CGO_ENABLED", "0")
+        .env("GOWORK", "off")
+        .limit(BUILD_LIMIT)
         .output()?;
-    // The conformance suite was a package of tests before it became a program.
-    if !building.path().join("conformance").is_file() {
-        go("test")
-            .arg("-c")
-            .args(lean)
-            .arg(building.path().join("conformance.test"))
-            .arg(CONFORMANCE)
-            .output()?;
-    }
     match fs::rename(building.path(), dir) {
         // Somebody else was faster, with the same pins.
         Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),

@@ -239,7 +239,7 @@ async fn serve(
             reply(StatusCode::OK, "waited")
         }
         "/flood" => Response::new(Flood { left: 4096, seen }.boxed_unsync()),
-        "/more" => Response::new(Flood { left: 8, seen }.boxed_unsync()),
+        "/more" => Response::new(Flood { left: 1, seen }.boxed_unsync()),
         _ => reply(StatusCode::OK, "hello"),
     })
 }
