@@ -9,6 +9,7 @@ const FILES: &[&str] = &[
     "meridian/error/v1/error.proto",
     "meridian/event/v1/event.proto",
     "meridian/metadata/v1/metadata.proto",
+    "meridian/raft/v1/raft.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

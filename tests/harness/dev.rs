@@ -262,6 +262,16 @@ impl Dev {
         self.child.wait().unwrap();
     }
 
+    /// Has it stand still, as a machine that is starved of time does, until [`Dev::go_on`].
+    pub fn pause(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
+    }
+
+    /// Has it go on.
+    pub fn go_on(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).unwrap();
+    }
+
     /// Asks it to stop, and waits until it has.
     pub fn stop(mut self) -> ExitStatus {
         self.ask_to_stop();

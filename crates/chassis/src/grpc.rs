@@ -59,8 +59,8 @@ fn check_plain(address: SocketAddr, allowed: bool) -> Result<(), PlainGrpcError>
     Ok(())
 }
 
-/// Serves `service`, and its health beside it, until the supervisor stops. Its tasks are named
-/// after `name`.
+/// Serves `service`, and its health beside it, until the supervisor stops. `beside` adds further
+/// services. Its tasks are named after `name`.
 ///
 /// # Errors
 ///
@@ -68,6 +68,7 @@ fn check_plain(address: SocketAddr, allowed: bool) -> Result<(), PlainGrpcError>
 pub async fn serve<S>(
     name: &'static str,
     service: S,
+    beside: impl FnOnce(Routes) -> Routes,
     listeners: Vec<Listener>,
     supervisor: &Supervisor,
 ) -> Result<(), TlsError>
@@ -78,7 +79,8 @@ where
 {
     let (reporter, health) = tonic_health::server::health_reporter();
     let mirror = health::Mirror::new(reporter, S::NAME, supervisor.readiness().clone()).await;
-    let routes = Routes::new(service).add_service(health).prepare();
+    let routes = Routes::new(service).add_service(health);
+    let routes = beside(routes).prepare();
     let server = HttpServer::new(listeners, limits(), None, Http2Only(routes))?;
     supervisor.spawn(format!("{name}.grpc"), server.run(supervisor.spawner()));
     let stop = supervisor.token();

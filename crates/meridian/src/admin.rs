@@ -3,6 +3,7 @@
 //! Owns the resources and their JSON forms, for the server here and for the command line's client.
 
 mod client;
+mod cluster;
 mod resources;
 
 use std::path::Path;
@@ -23,6 +24,7 @@ use meridian_oci::RegistryName;
 use serde::Deserialize;
 
 pub(crate) use client::{Client, ClientError};
+pub(crate) use cluster::{Cluster, Founders, NewMember};
 use resources::{BlobStatus, MetadataStatus};
 pub(crate) use resources::{Freed, Status, WouldFree};
 
@@ -37,7 +39,10 @@ pub(crate) struct Admin {
 }
 
 /// Something that went wrong, as JSON.
-struct Failure(String);
+struct Failure {
+    status: StatusCode,
+    text: String,
+}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,6 +58,7 @@ pub(crate) fn serve(admin: Admin, socket: &Path, supervisor: &Supervisor) -> Res
     let routes = Router::new()
         .route("/v1/status", get(status))
         .route("/v1/collections", post(collect))
+        .merge(cluster::routes())
         .with_state(admin);
     let server = HttpServer::new([listener], HttpConfig::internal(), None, routes);
     let server = server.map_err(|error| Exit::classified(&error))?;
@@ -65,7 +71,9 @@ async fn status(State(admin): State<Admin>) -> Result<Json<Status>, Failure> {
         Some(metadata) => {
             let usage = metadata.usage(&admin.registry).await;
             Some(MetadataStatus {
-                usage: usage.map_err(|error| Failure(chain(&error)))?.into(),
+                usage: usage
+                    .map_err(|error| Failure::unavailable(chain(&error)))?
+                    .into(),
                 log_syncs: metadata.log_syncs(),
             })
         }
@@ -83,9 +91,9 @@ async fn collect(
     State(admin): State<Admin>,
     Query(query): Query<CollectQuery>,
 ) -> Result<Response, Failure> {
-    let failure = |error: meridian_blob_service::CollectError| Failure(chain(&error));
+    let failure = |error: meridian_blob_service::CollectError| Failure::unavailable(chain(&error));
     let no_blobs = "this process runs no blob service; ask the one that does";
-    let blobs = admin.blobs.ok_or_else(|| Failure(no_blobs.to_owned()))?;
+    let blobs = admin.blobs.ok_or_else(|| Failure::unavailable(no_blobs))?;
     if query.dry_run {
         let would = blobs.would_collect().await.map_err(failure)?;
         return Ok(Json(WouldFree::from(would)).into_response());
@@ -96,9 +104,19 @@ async fn collect(
 
 // === impl Failure ===
 
+impl Failure {
+    /// Something that may be over soon.
+    fn unavailable(text: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            text: text.into(),
+        }
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({ "error": self.0 });
-        (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+        let body = serde_json::json!({ "error": self.text });
+        (self.status, Json(body)).into_response()
     }
 }

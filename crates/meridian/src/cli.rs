@@ -52,6 +52,21 @@ Exit codes:
   1   something failed; standard error says what
   64  settings are wrong: a flag, a key, a value, a port in use, an unusable directory";
 
+const CLUSTER_HELP: &str = "Examples:
+  meridian cluster init https://m0:7401 https://m1:7401 https://m2:7401 --data-dir /srv/metadata
+  meridian cluster status --data-dir /srv/metadata
+  meridian cluster join https://m3:7401 --data-dir /srv/metadata
+  meridian cluster replace 9f3c1d2e4b5a6978 https://m3:7401 --data-dir /srv/metadata
+
+Asks the metadata process of this machine that runs on the data directory; whichever member is
+asked, the leader decides. A member whose data are lost is replaced, never restarted empty under
+its old id. With `metadata.group.founders` in the settings a group founds itself.
+
+Exit codes:
+  0   done
+  1   something failed; standard error says what
+  64  the command line is wrong";
+
 /// A container registry that operators run themselves.
 #[derive(Debug, Parser)]
 #[command(name = "meridian", version, after_help = EXIT_CODES)]
@@ -75,6 +90,63 @@ pub(crate) enum Verb {
     /// Say what a running registry holds and does
     #[command(after_help = EXIT_CODES)]
     Status(Status),
+    /// Found the metadata group of a region, and change its members
+    #[command(after_help = CLUSTER_HELP)]
+    Cluster(Cluster),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cluster {
+    #[command(subcommand)]
+    pub(crate) verb: ClusterVerb,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterVerb {
+    /// Say who the members are, who leads, and how far each is
+    Status,
+    /// Make members that belong to no group one group
+    Init {
+        /// Where the members reach each other, the one that is asked included
+        #[arg(required = true, value_name = "ENDPOINT")]
+        members: Vec<String>,
+    },
+    /// Let a new member join
+    Join {
+        /// Where the others reach it
+        #[arg(value_name = "ENDPOINT")]
+        endpoint: String,
+    },
+    /// Have a member leave for good
+    Leave {
+        /// Which, as `status` names it
+        #[arg(value_name = "NODE", value_parser = node)]
+        node: u64,
+    },
+    /// Put a new member in the place of one whose machine or disk is lost
+    Replace {
+        /// The one that is lost, as `status` names it
+        #[arg(value_name = "NODE", value_parser = node)]
+        node: u64,
+        /// Where the others reach the new one
+        #[arg(value_name = "ENDPOINT")]
+        endpoint: String,
+    },
+    /// Have another member lead
+    Lead {
+        /// Which, as `status` names it
+        #[arg(value_name = "NODE", value_parser = node)]
+        node: u64,
+    },
+    /// Take a snapshot now, behind which the log may go
+    Snapshot,
+}
+
+/// A node id, as it is printed.
+pub(crate) fn node(text: &str) -> Result<u64, String> {
+    u64::from_str_radix(text, 16).map_err(|_| "it is 16 hexadecimal digits".to_owned())
 }
 
 #[derive(Debug, Default, Args)]

@@ -7,6 +7,7 @@
 
 mod admin;
 mod cli;
+mod cluster;
 mod config;
 #[cfg(feature = "failpoints")]
 mod crash;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
             Verb::Run(options) => run::run(options).await,
             Verb::Gc(options) => verbs::gc(options).await,
             Verb::Status(options) => verbs::status(options).await,
+            Verb::Cluster(options) => cluster::run(options).await,
         }
     });
     // Threads that wait for a disk or a client must not hold the exit up.

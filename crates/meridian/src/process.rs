@@ -24,6 +24,7 @@ use meridian_chassis::{Supervisor, grpc, panic_hook, signals, telemetry};
 use meridian_clients::{BlobApi, MetadataApi};
 use meridian_frontend::Backends;
 use meridian_metadata_service::MetadataService;
+use tonic::service::Routes;
 
 use crate::admin::{self, Admin};
 use crate::config::Config;
@@ -108,13 +109,15 @@ async fn start(
         .clone()
         .filter(|_| cast.serves(Role::Metadata))
     {
+        let member = service.raft_server();
         let service = meridian_metadata_service::metadata_server(service);
-        let served = grpc::serve("metadata", service, doors.metadata, supervisor);
+        let beside = |routes: Routes| routes.add_service(member);
+        let served = grpc::serve("metadata", service, beside, doors.metadata, supervisor);
         served.await.map_err(|error| Exit::classified(&error))?;
     }
     if let Some(service) = services.blobs.clone().filter(|_| cast.serves(Role::Blob)) {
         let service = meridian_blob_service::blob_server(service);
-        let served = grpc::serve("blob", service, doors.blob, supervisor);
+        let served = grpc::serve("blob", service, |routes| routes, doors.blob, supervisor);
         served.await.map_err(|error| Exit::classified(&error))?;
     }
     let registry = config.frontend.registry.clone();

@@ -30,7 +30,7 @@ pub(crate) async fn status(options: cli::Status) -> Result<(), Exit> {
     print(&options.target, &status)
 }
 
-fn client(target: &Target) -> Result<Client, Exit> {
+pub(crate) fn client(target: &Target) -> Result<Client, Exit> {
     let root = match &target.data_dir {
         Some(root) => root.clone(),
         None => default_data_dir()?,
@@ -38,7 +38,7 @@ fn client(target: &Target) -> Result<Client, Exit> {
     Ok(Client::new(&admin_socket(&root)))
 }
 
-fn print<T: Serialize + Display>(target: &Target, answer: &T) -> Result<(), Exit> {
+pub(crate) fn print<T: Serialize + Display>(target: &Target, answer: &T) -> Result<(), Exit> {
     if target.json {
         let json = serde_json::to_string_pretty(answer).map_err(|error| Exit::failed(&error))?;
         println!("{json}");

@@ -44,6 +44,24 @@ pub struct Config {
     pub min_free: ByteSize,
     /// How long blobs are kept that no manifest needs, and what else decides in the state.
     pub retention: Retention,
+    /// The group of several members that this one belongs to.
+    pub group: GroupConfig,
+}
+
+/// A group of several members.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupConfig {
+    /// Where the other members reach this one: `https://<host>:<port>`. Without it, this member is
+    /// a group of its own.
+    pub advertise: Option<String>,
+    /// The members that found the group, this one included, as each of them advertises itself. As
+    /// soon as all are there, and none belongs to a group, they do. Without it, the group is founded
+    /// with `meridian cluster init`.
+    pub founders: Vec<String>,
+    /// Lets a leader answer reads on its lease, without asking the others. Saves a round trip, and
+    /// trusts that no machine stands still for longer than the lease and then goes on.
+    pub lease_reads: bool,
 }
 
 /// How long what is kept.
@@ -83,6 +101,7 @@ impl Default for Config {
             snapshot_entries: 20_000,
             min_free: ByteSize::mib(256),
             retention: Retention::default(),
+            group: GroupConfig::default(),
         }
     }
 }

@@ -1,40 +1,56 @@
 //! This member of the metadata group.
 //!
-//! Owns the Raft instance: its start, its end, the proposing of commands and the barrier before
-//! reads. Leaves to `write` and `read` what is proposed and read, and to `room` whether there is
-//! room for it.
+//! Owns the Raft instance: its start, its end, the proposing of commands and the reading of state.
+//! Keeps two invariants: a command is admitted where it is proposed, which is at the leader; and
+//! what is read has every write that was acknowledged before, whichever member is asked. Leaves to
+//! `write` and `read` what is proposed and read, to `room` whether there is room for it, to `barrier`
+//! how far a read has to wait, and to `membership` who the members are.
 
+pub(crate) mod barrier;
+
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use meridian_catalog::{Command, Entry, Reply, RequestId};
+use meridian_chassis::Supervisor;
+use meridian_clients::grpc::failure;
 use meridian_clients::{ReadError, WriteError};
 use meridian_clock::Clock;
 use openraft::errors::{ClientWriteError, RaftError};
+use openraft::type_config::async_runtime::watch::WatchReceiver as _;
 use openraft::{BasicNode, ReadPolicy, ServerState};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use crate::changes::View;
 use crate::config::Config;
-use crate::identity::Identity;
+use crate::identity::{self, Claim};
+use crate::members::Members;
+use crate::membership::ReformError;
 use crate::patience::Patience;
 use crate::raft::log_store::LogStore;
 use crate::raft::log_writer::Linger;
-use crate::raft::network::Alone;
+use crate::raft::network::Network;
+use crate::raft::peer::{Call, CallError, Dial};
 use crate::raft::state_machine::StateMachine;
 use crate::raft::{self, Raft};
 use crate::room::Door;
 use crate::state::State;
+use barrier::{Barrier, Unconfirmed};
 
-/// How long a member that must lead waits before it asks again whether it does.
+/// Between two attempts to find out who leads.
 const SETTLING: Duration = Duration::from_millis(5);
+const LONGEST_SETTLING: Duration = Duration::from_millis(100);
 
 /// A group of this many writes does not wait for more.
 const ENOUGH: usize = 128;
+
+/// How long a leader waits for another member to take its place.
+const HAND_OVER: Duration = Duration::from_secs(3);
 
 /// This member.
 pub(crate) struct Group {
@@ -43,13 +59,39 @@ pub(crate) struct Group {
     state: State,
     clock: Arc<dyn Clock>,
     door: Door,
+    folder: PathBuf,
     /// Of the log and of the state.
     patience: [Patience; 2],
-    /// Whether this member is the only voter. Then what it applied is what was acknowledged, and
-    /// a read needs nobody's consent. Cleared before a second voter is asked for.
-    alone: AtomicBool,
+    members: Members,
+    barrier: Barrier,
+    policy: ReadPolicy,
+    /// Whether this member is the whole group, for good. Then what it applied is what was
+    /// acknowledged, and a read needs nobody's consent.
+    alone: bool,
+    /// Where the others reach this member.
+    advertise: Option<String>,
+    /// Whether the event log was looked at since this process started: before, nobody can tell
+    /// whether this state is the one that the region last had.
+    verified: watch::Sender<bool>,
+    /// One change of the members at a time.
+    changing: Mutex<()>,
+    /// One snapshot is received at a time.
+    receiving: Mutex<()>,
+    /// Cancelled when this member was removed.
+    gone: CancellationToken,
     writes: Semaphore,
     deadline: Duration,
+}
+
+/// A command, as members forward it to their leader.
+pub(crate) type Forwarded = (Option<RequestId>, Command);
+
+/// What became of an attempt to propose.
+enum Attempt {
+    Done(Reply),
+    Failed(WriteError),
+    /// This member does not lead, and had no effect. If it knows who does, it says so.
+    Elsewhere(Option<u64>),
 }
 
 // === impl Group ===
@@ -58,57 +100,88 @@ impl Group {
     /// Opens the log and the state in `folder` and starts Raft on them.
     pub(crate) async fn start(
         config: &Config,
-        folder: &Path,
-        identity: &Identity,
+        claim: Claim,
+        dial: Dial,
         clock: Arc<dyn Clock>,
+        supervisor: &Supervisor,
     ) -> io::Result<Self> {
         let linger = Linger {
             longest: config.group_commit_linger,
             enough: ENOUGH,
         };
+        let folder = config.data_dir.clone();
         let patience = [Patience::default(), Patience::default()];
         let [for_log, for_state] = patience.clone();
-        let log = LogStore::open(folder, linger, for_log.clone(), Arc::clone(&clock)).await?;
+        let log = LogStore::open(&folder, linger, for_log.clone(), Arc::clone(&clock)).await?;
         let (machine, state) = {
-            let folder = folder.to_owned();
+            let folder = folder.clone();
             let open = move || StateMachine::open(folder, for_state);
             let opened = tokio::task::spawn_blocking(open).await;
             opened.map_err(io::Error::other)??
         };
-        let door = Door::new(folder, config.min_free, state.clone(), for_log)?;
-        let settings = raft::config(identity.region.as_str(), config.snapshot_entries)
+        let door = Door::new(&folder, config.min_free, state.clone(), for_log)?;
+        let settings = raft::config(claim.region().as_str(), config.snapshot_entries)
             .map_err(io::Error::other)?;
-        let raft = Raft::new(identity.node, settings, Alone, log.clone(), machine).await;
+        let network = Network {
+            claim: claim.clone(),
+            dial: Arc::clone(&dial),
+        };
+        let node = claim.node();
+        let raft = Raft::new(node, settings, network, log.clone(), machine).await;
         let raft = raft.map_err(io::Error::other)?;
-        let group = Self {
+        let members = Members::new(claim, dial);
+        let policy = match config.group.lease_reads {
+            true => ReadPolicy::LeaseRead,
+            false => ReadPolicy::ReadIndex,
+        };
+        let limit = config.deadline;
+        let (barrier, rounds) = Barrier::new(raft.clone(), members.clone(), policy.clone(), limit);
+        let stop = supervisor.background_token();
+        supervisor.spawn_background("metadata.reads", async move {
+            rounds.run(stop).await;
+            Ok(())
+        });
+        Ok(Self {
             raft,
             log,
             state,
             clock,
             door,
+            folder,
             patience,
-            alone: AtomicBool::new(true),
+            members,
+            barrier,
+            policy,
+            alone: config.group.advertise.is_none(),
+            advertise: config.group.advertise.clone(),
+            verified: watch::Sender::new(false),
+            changing: Mutex::default(),
+            receiving: Mutex::default(),
+            gone: CancellationToken::new(),
             writes: Semaphore::new(config.concurrent_writes),
             deadline: config.deadline,
-        };
-        group.lead(identity).await?;
-        group.patience.iter().for_each(Patience::begin);
-        Ok(group)
+        })
     }
 
-    /// Makes the group if it is new, and leads it.
-    async fn lead(&self, identity: &Identity) -> io::Result<()> {
-        if self.raft.is_initialized().await.map_err(io::Error::other)? {
+    /// Makes this member the whole group, if it is new, and leads it.
+    pub(crate) async fn lead_alone(&self) -> io::Result<()> {
+        if self.is_initialized().await? {
+            let membership = crate::members::membership(&self.raft);
+            if membership.voter_ids().any(|voter| voter != self.me()) {
+                return Err(io::Error::other(
+                    "this member belongs to a group of several; set metadata.group.advertise to \
+                     where the others reach it",
+                ));
+            }
             // Nobody else can lead, so there is no reason to wait for an election time-out.
             let election = self.raft.trigger().elect(false).await;
             election.map_err(io::Error::other)?;
         } else {
-            let me = BasicNode::new(identity.cluster.clone());
-            let members = std::collections::BTreeMap::from([(identity.node, me)]);
-            self.raft
-                .initialize(members)
-                .await
-                .map_err(io::Error::other)?;
+            let cluster = self.claim().cluster();
+            let cluster = cluster.unwrap_or_else(identity::draw_cluster);
+            self.claim().adopt(&cluster).map_err(io::Error::other)?;
+            let me = BTreeMap::from([(self.me(), BasicNode::new(""))]);
+            self.raft.initialize(me).await.map_err(io::Error::other)?;
         }
         self.raft
             .wait(Some(self.deadline))
@@ -118,67 +191,307 @@ impl Group {
         Ok(())
     }
 
-    /// Proposes a command, if there is room for it; returns when it is durable and applied.
+    /// From now on a full disk is waited out.
+    pub(crate) fn come_to_life(&self) {
+        self.patience.iter().for_each(Patience::begin);
+    }
+
+    pub(crate) async fn is_initialized(&self) -> io::Result<bool> {
+        self.raft.is_initialized().await.map_err(io::Error::other)
+    }
+
+    /// Whether this member is the whole group.
+    pub(crate) const fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    pub(crate) fn me(&self) -> u64 {
+        self.members.me()
+    }
+
+    pub(crate) const fn claim(&self) -> &Claim {
+        self.members.claim()
+    }
+
+    pub(crate) const fn members(&self) -> &Members {
+        &self.members
+    }
+
+    pub(crate) const fn raft(&self) -> &Raft {
+        &self.raft
+    }
+
+    pub(crate) fn advertise(&self) -> Option<&str> {
+        self.advertise.as_deref()
+    }
+
+    pub(crate) const fn changing(&self) -> &Mutex<()> {
+        &self.changing
+    }
+
+    pub(crate) const fn receiving(&self) -> &Mutex<()> {
+        &self.receiving
+    }
+
+    /// This member was removed, and is to stop.
+    pub(crate) fn be_gone(&self) {
+        self.gone.cancel();
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) const fn state_patience(&self) -> &Patience {
+        &self.patience[1]
+    }
+
+    /// Proposes a command, here or at whoever leads; returns when it is durable and applied.
+    ///
+    /// Whoever does not lead forwards it. If the answer is lost on the way, a command with a request
+    /// id is sent again, which has its effect once; without one, nobody knows.
     pub(crate) async fn propose(
         &self,
         request: Option<RequestId>,
         command: Command,
     ) -> Result<Reply, WriteError> {
-        self.door.admit(&command)?;
-        self.propose_admitted(request, command)
-            .await
-            .map_err(Into::into)
-    }
-
-    async fn propose_admitted(
-        &self,
-        request: Option<RequestId>,
-        command: Command,
-    ) -> Result<Reply, ReadError> {
         let deadline = Instant::now() + self.deadline;
         let permit = timeout_at(deadline, self.writes.acquire()).await;
         let _permit = match permit {
             Ok(Ok(permit)) => permit,
-            Ok(Err(_closed)) => return Err(unavailable("it is shutting down")),
-            Err(_elapsed) => return Err(unavailable("too many writes are under way")),
+            Ok(Err(_closed)) => return Err(unavailable("it is shutting down").into()),
+            Err(_elapsed) => return Err(unavailable("too many writes are under way").into()),
         };
-        let mut entry = Entry {
-            millis: self.clock.now_millis(),
-            request,
-            command,
-        };
+        let forwarded: Forwarded = (request, command);
+        let mut pause = SETTLING;
         loop {
-            let write = self.raft.client_write(entry.clone());
-            match timeout_at(deadline, write).await {
-                Ok(Ok(written)) => return Ok(written.response().clone()),
-                Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
-                    // A leader that was just elected says so until its lease is confirmed.
-                    if timeout_at(deadline, tokio::time::sleep(SETTLING))
-                        .await
-                        .is_err()
-                    {
-                        return Err(unavailable("no leader is known"));
+            let why = match self.attempt(&forwarded, deadline).await {
+                Attempt::Done(reply) => return Ok(reply),
+                Attempt::Failed(error) => return Err(error),
+                Attempt::Elsewhere(Some(leader)) if leader != self.me() => {
+                    match self.forward(leader, &forwarded, deadline).await {
+                        Ok(reply) => return Ok(reply),
+                        Err(WriteError::Read(ReadError::Unavailable { reason }))
+                            if request.is_some() =>
+                        {
+                            reason
+                        }
+                        Err(error) => return Err(error),
                     }
-                    entry.millis = self.clock.now_millis();
                 }
-                Ok(Err(RaftError::APIError(error))) => return Err(unavailable(error)),
-                Ok(Err(RaftError::Fatal(error))) => return Err(unavailable(error)),
-                Err(_elapsed) => return Err(ReadError::DeadlineExceeded),
+                Attempt::Elsewhere(_) => "no leader is known".to_owned(),
+            };
+            if Instant::now() + pause >= deadline {
+                return Err(unavailable(why).into());
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_SETTLING);
+        }
+    }
+
+    /// Proposes what another member has forwarded. It is not forwarded again.
+    pub(crate) async fn propose_forwarded(
+        &self,
+        forwarded: &Forwarded,
+    ) -> Result<Reply, WriteError> {
+        let deadline = Instant::now() + self.deadline;
+        loop {
+            match self.attempt(forwarded, deadline).await {
+                Attempt::Done(reply) => return Ok(reply),
+                Attempt::Failed(error) => return Err(error),
+                // It was elected a moment ago, and is not sure yet.
+                Attempt::Elsewhere(None) if self.raft.is_leader() => {
+                    if Instant::now() + SETTLING >= deadline {
+                        return Err(unavailable("the leader is not sure of its quorum").into());
+                    }
+                    tokio::time::sleep(SETTLING).await;
+                }
+                Attempt::Elsewhere(_) => {
+                    return Err(unavailable("another member leads by now").into());
+                }
             }
         }
     }
 
-    /// The state, with every write that was acknowledged before the call.
-    pub(crate) async fn read(&self) -> Result<View, ReadError> {
-        if !(self.alone.load(Ordering::SeqCst) && self.raft.is_leader()) {
-            let barrier = self.raft.ensure_linearizable(ReadPolicy::ReadIndex);
-            match tokio::time::timeout(self.deadline, barrier).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => return Err(unavailable(error)),
-                Err(_elapsed) => return Err(ReadError::DeadlineExceeded),
+    /// Proposes a command of this member's own, which leads; nobody else would.
+    pub(crate) async fn propose_own(&self, command: Command) -> Result<Reply, WriteError> {
+        let deadline = Instant::now() + self.deadline;
+        let forwarded: Forwarded = (None, command);
+        loop {
+            match self.write(&forwarded, deadline).await {
+                Attempt::Done(reply) => return Ok(reply),
+                Attempt::Failed(error) => return Err(error),
+                Attempt::Elsewhere(_) if !self.raft.is_leader() => {
+                    return Err(unavailable("another member leads by now").into());
+                }
+                // A leader that was just elected says so until its lease is confirmed.
+                Attempt::Elsewhere(_) if Instant::now() + SETTLING < deadline => {
+                    tokio::time::sleep(SETTLING).await;
+                }
+                Attempt::Elsewhere(_) => {
+                    return Err(unavailable("the leader is not sure of its quorum").into());
+                }
             }
         }
+    }
+
+    async fn attempt(&self, forwarded: &Forwarded, deadline: Instant) -> Attempt {
+        if !self.raft.is_leader() {
+            return Attempt::Elsewhere(self.leader());
+        }
+        if !*self.verified.borrow() {
+            let mut verified = self.verified.subscribe();
+            if timeout_at(deadline, verified.wait_for(|is| *is))
+                .await
+                .is_err()
+            {
+                return Attempt::Failed(
+                    unavailable("the event log could not be read since this process started")
+                        .into(),
+                );
+            }
+        }
+        if let Err(error) = self.door.admit(&forwarded.1) {
+            return Attempt::Failed(error);
+        }
+        self.write(forwarded, deadline).await
+    }
+
+    async fn write(&self, (request, command): &Forwarded, deadline: Instant) -> Attempt {
+        let entry = Entry {
+            millis: self.clock.now_millis(),
+            request: *request,
+            command: command.clone(),
+        };
+        let write = self.raft.client_write(entry);
+        match timeout_at(deadline, write).await {
+            Ok(Ok(written)) => Attempt::Done(written.response().clone()),
+            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to)))) => {
+                Attempt::Elsewhere(to.leader_id)
+            }
+            Ok(Err(RaftError::APIError(error))) => Attempt::Failed(unavailable(error).into()),
+            Ok(Err(RaftError::Fatal(error))) => Attempt::Failed(unavailable(error).into()),
+            Err(_elapsed) => Attempt::Failed(ReadError::DeadlineExceeded.into()),
+        }
+    }
+
+    async fn forward(
+        &self,
+        leader: u64,
+        forwarded: &Forwarded,
+        deadline: Instant,
+    ) -> Result<Reply, WriteError> {
+        let asked = async {
+            let peer = self.members.peer(&self.raft, leader)?;
+            peer.ask(Call::Propose, forwarded, deadline - Instant::now())
+                .await
+        };
+        asked.await.map_err(|error| match error {
+            CallError::Refused(status) => failure::from_status(&status),
+            CallError::Elapsed => ReadError::DeadlineExceeded.into(),
+            error => unavailable(meridian_error::chain(&error)).into(),
+        })
+    }
+
+    /// The state, with every write that was acknowledged before the call.
+    pub(crate) async fn read(&self) -> Result<View, ReadError> {
+        if !(self.alone && self.raft.is_leader()) {
+            let deadline = Instant::now() + self.deadline;
+            let index = self.barrier.index(deadline).await?;
+            self.applied(index, deadline).await?;
+        }
         Ok(self.view())
+    }
+
+    /// Returns when the entry at `index` is applied here.
+    async fn applied(&self, index: u64, deadline: Instant) -> Result<(), ReadError> {
+        let mut progress = self.state.progress();
+        match timeout_at(deadline, progress.wait_for(|applied| *applied >= index)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_closed)) => Err(unavailable("it is shutting down")),
+            Err(_elapsed) => Err(unavailable("this member lags behind")),
+        }
+    }
+
+    /// Up to which entry readers of other members have to wait, if this one leads.
+    pub(crate) async fn read_index(&self) -> Result<u64, ReadError> {
+        match barrier::confirm(&self.raft, self.policy.clone()).await {
+            Ok(read) => Ok(read.index),
+            Err(Unconfirmed::Elsewhere(_)) => Err(unavailable("another member leads by now")),
+            Err(Unconfirmed::Failed(why)) => Err(unavailable(why)),
+        }
+    }
+
+    /// Who leads, as far as this member knows.
+    pub(crate) fn leader(&self) -> Option<u64> {
+        self.raft.server_metrics().borrow_watched().current_leader
+    }
+
+    pub(crate) fn is_leader(&self) -> bool {
+        self.raft.is_leader()
+    }
+
+    /// The event log was looked at, and this state is no older than it.
+    pub(crate) fn verify(&self) {
+        self.verified.send_replace(true);
+    }
+
+    /// Returns when this member leads, or does not, as `leads` says.
+    pub(crate) async fn until(&self, leads: bool) {
+        let mut metrics = self.raft.server_metrics();
+        while self.raft.is_leader() != leads {
+            if metrics.changed().await.is_err() {
+                // Raft has stopped, which `failed` reports.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Takes a snapshot now.
+    pub(crate) async fn take_snapshot(&self) -> Result<(), ReformError> {
+        let taken = self.raft.trigger().snapshot().await;
+        taken.map_err(|error| ReformError::Unavailable(error.to_string()))
+    }
+
+    /// Has another member lead, if this one does.
+    pub(crate) async fn hand_over(&self) {
+        if !self.raft.is_leader() {
+            return;
+        }
+        let heir = {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            let voters: Vec<u64> = metrics.membership_config.voter_ids().collect();
+            let replication = metrics.replication.as_ref();
+            let matched = replication.into_iter().flatten();
+            matched
+                .filter(|(node, _)| **node != self.me() && voters.contains(node))
+                .max_by_key(|(_, matched)| **matched)
+                .map(|(node, _)| *node)
+        };
+        let Some(heir) = heir else {
+            return;
+        };
+        if let Err(error) = self.lead_from(heir).await {
+            tracing::warn!(error, "no other member took the lead");
+        }
+    }
+
+    /// Has `heir` lead in place of this member.
+    pub(crate) async fn lead_from(&self, heir: u64) -> Result<(), String> {
+        let asked = self.raft.trigger().transfer_leader(heir).await;
+        asked.map_err(|error| error.to_string())?;
+        let me = self.me();
+        let another = |leader: Option<u64>| leader.is_some_and(|leader| leader != me);
+        let gone = self
+            .raft
+            .wait(Some(HAND_OVER))
+            .metrics(
+                |metrics| another(metrics.current_leader),
+                "another member leads",
+            )
+            .await;
+        gone.map(drop).map_err(|error| error.to_string())
     }
 
     /// The state as it is here.
@@ -187,7 +500,7 @@ impl Group {
     }
 
     /// Changes whenever entries were applied.
-    pub(crate) fn progress(&self) -> tokio::sync::watch::Receiver<u64> {
+    pub(crate) fn progress(&self) -> watch::Receiver<u64> {
         self.state.progress()
     }
 
@@ -208,15 +521,22 @@ impl Group {
 
     /// Returns when Raft has failed and will not go on.
     pub(crate) async fn failed(&self) -> String {
-        use openraft::type_config::async_runtime::watch::WatchReceiver as _;
         let mut metrics = self.raft.server_metrics();
         loop {
             let running = self.raft.is_initialized().await;
             if let Err(error) = running {
                 return error.to_string();
             }
-            if metrics.changed().await.is_err() {
-                return "raft has stopped".to_owned();
+            tokio::select! {
+                changed = metrics.changed() => {
+                    if changed.is_err() {
+                        return "raft has stopped".to_owned();
+                    }
+                }
+                () = self.gone.cancelled() => {
+                    return "this member was removed from its group; its data directory is of no \
+                            use any more".to_owned();
+                }
             }
         }
     }
@@ -232,7 +552,7 @@ impl Group {
     }
 }
 
-fn unavailable(reason: impl ToString) -> ReadError {
+pub(crate) fn unavailable(reason: impl ToString) -> ReadError {
     ReadError::Unavailable {
         reason: reason.to_string(),
     }

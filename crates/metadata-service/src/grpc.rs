@@ -6,8 +6,12 @@
 //! back whole, beside a status of its class. Leaves listening, and who may call, to the process.
 
 mod collect;
+mod raft;
 mod read;
 mod write;
+
+pub(crate) use raft::raft_server;
+pub use raft::{RAFT_GRPC_SERVICE, RaftAdapter};
 
 use std::sync::Arc;
 

@@ -1,12 +1,14 @@
 //! Whose data a directory holds.
 //!
 //! Keeps the invariant that a directory serves one process at a time and one cluster for ever: a
-//! lock is held while it is open, and a stamp that was written first of all names cluster, node
-//! and region. A node id is drawn once and never reused: a wiped node comes back as another one.
+//! lock is held while it is open, and a stamp that was written first of all names node and region,
+//! and, from the moment that the node belongs to one, the cluster. A node id is drawn once and never
+//! reused: a wiped node comes back as another one, and one that was removed never comes back.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use meridian_clock::Region;
 use rustix::fs::{FlockOperation, flock};
@@ -21,19 +23,28 @@ const LOCK: &str = "lock";
 pub(crate) struct Identity {
     /// The version of the directory's layout.
     pub(crate) format: u32,
-    /// Which cluster: drawn when it was made.
-    pub(crate) cluster: String,
+    /// Which cluster: drawn when it was made. Absent until the node belongs to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cluster: Option<String>,
     /// Which node of it.
     pub(crate) node: u64,
     /// In which region.
     pub(crate) region: Region,
+    /// Whether the node was removed from its cluster.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) retired: bool,
 }
 
-/// A data directory that nobody else has open.
+/// A data directory that nobody else has open, and its stamp. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Claim(Arc<Claimed>);
+
 #[derive(Debug)]
-pub(crate) struct Claim {
-    /// Its stamp.
-    pub(crate) identity: Identity,
+struct Claimed {
+    folder: PathBuf,
+    node: u64,
+    region: Region,
+    stamp: RwLock<Identity>,
     _lock: File,
 }
 
@@ -69,6 +80,17 @@ pub enum ClaimError {
         /// Its format.
         format: u32,
     },
+    /// Its node was removed from the cluster.
+    #[error("the data directory {} belongs to a member that was removed from its group; choose an empty directory, and join as a new member", .0.display())]
+    Retired(PathBuf),
+    /// It belongs to another cluster.
+    #[error("this member belongs to the cluster {found}, not to {wanted}")]
+    OtherCluster {
+        /// Its cluster.
+        found: String,
+        /// The one that wants it.
+        wanted: String,
+    },
     /// It cannot be read or written.
     #[error("the data directory {} cannot be used", .folder.display())]
     Io {
@@ -102,20 +124,97 @@ impl Claim {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let identity = Identity {
                     format: FORMAT,
-                    cluster: format!("{:032x}", rand::random::<u128>()),
+                    cluster: None,
                     node: rand::random::<u64>() | 1,
                     region,
+                    retired: false,
                 };
                 write(folder, &identity).map_err(failed)?;
                 identity
             }
             Err(error) => return Err(failed(error)),
         };
-        Ok(Self {
-            identity,
+        if identity.retired {
+            return Err(ClaimError::Retired(folder.to_owned()));
+        }
+        Ok(Self(Arc::new(Claimed {
+            folder: folder.to_owned(),
+            node: identity.node,
+            region,
+            stamp: RwLock::new(identity),
             _lock: lock,
+        })))
+    }
+
+    /// Which node this is.
+    pub(crate) fn node(&self) -> u64 {
+        self.0.node
+    }
+
+    /// In which region.
+    pub(crate) fn region(&self) -> Region {
+        self.0.region
+    }
+
+    /// Which cluster it belongs to, if it belongs to one yet.
+    pub(crate) fn cluster(&self) -> Option<String> {
+        self.stamp().cluster
+    }
+
+    /// Whether it was removed.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.stamp().retired
+    }
+
+    /// Makes it belong to a cluster, for good: the stamp is on disk when this returns.
+    pub(crate) fn adopt(&self, cluster: &str) -> Result<(), ClaimError> {
+        self.change(|stamp| match &stamp.cluster {
+            Some(found) if found == cluster => Ok(()),
+            Some(found) => Err(ClaimError::OtherCluster {
+                found: found.clone(),
+                wanted: cluster.to_owned(),
+            }),
+            None => {
+                stamp.cluster = Some(cluster.to_owned());
+                Ok(())
+            }
         })
     }
+
+    /// Has it take part no more.
+    pub(crate) fn retire(&self) -> Result<(), ClaimError> {
+        self.change(|stamp| {
+            stamp.retired = true;
+            Ok(())
+        })
+    }
+
+    fn stamp(&self) -> Identity {
+        let stamp = self.0.stamp.read().unwrap_or_else(PoisonError::into_inner);
+        stamp.clone()
+    }
+
+    fn change(
+        &self,
+        change: impl FnOnce(&mut Identity) -> Result<(), ClaimError>,
+    ) -> Result<(), ClaimError> {
+        let mut stamp = self.0.stamp.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = stamp.clone();
+        change(&mut changed)?;
+        if changed != *stamp {
+            write(&self.0.folder, &changed).map_err(|source| ClaimError::Io {
+                folder: self.0.folder.clone(),
+                source,
+            })?;
+            *stamp = changed;
+        }
+        Ok(())
+    }
+}
+
+/// Draws the id of a new cluster.
+pub(crate) fn draw_cluster() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 fn read(folder: &Path, text: &str, wanted: Region) -> Result<Identity, ClaimError> {
@@ -160,9 +259,34 @@ mod tests {
     #[test]
     fn a_stamp_outlives_the_process() {
         let folder = tempfile::tempdir().unwrap();
-        let first = Claim::new(folder.path(), region("eu")).unwrap().identity;
-        let second = Claim::new(folder.path(), region("eu")).unwrap().identity;
+        let first = Claim::new(folder.path(), region("eu")).unwrap().node();
+        let second = Claim::new(folder.path(), region("eu")).unwrap().node();
         assert_eq!(first, second);
+    }
+
+    #[test]
+    fn a_node_belongs_to_one_cluster_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let claim = Claim::new(folder.path(), region("eu")).unwrap();
+        assert_eq!(claim.cluster(), None);
+        claim.adopt("one").unwrap();
+        claim.adopt("one").unwrap();
+        let other = claim.adopt("two");
+        assert!(matches!(other, Err(ClaimError::OtherCluster { .. })));
+        drop(claim);
+        let claim = Claim::new(folder.path(), region("eu")).unwrap();
+        assert_eq!(claim.cluster().as_deref(), Some("one"));
+    }
+
+    #[test]
+    fn a_node_that_was_removed_never_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let claim = Claim::new(folder.path(), region("eu")).unwrap();
+        claim.retire().unwrap();
+        assert!(claim.is_retired());
+        drop(claim);
+        let again = Claim::new(folder.path(), region("eu"));
+        assert!(matches!(again, Err(ClaimError::Retired(_))));
     }
 
     #[test]

@@ -5,6 +5,9 @@ mod config;
 mod group;
 mod grpc;
 mod identity;
+mod leadership;
+mod members;
+mod membership;
 mod outbox;
 mod patience;
 mod raft;
@@ -20,23 +23,24 @@ mod write;
 use std::io;
 use std::sync::Arc;
 
-use meridian_catalog::{Command, Refusal, Reply};
+use meridian_catalog::Refusal;
 use meridian_chassis::Supervisor;
 use meridian_clients::WriteError;
 use meridian_clock::Clock;
 use meridian_error::{Classify, Code};
 use meridian_eventlog::EventLog;
-use meridian_oci::RegistryName;
 
-pub use config::{Config, Retention};
-pub use grpc::{GRPC_SERVICE, GrpcAdapter, metadata_server};
+pub use config::{Config, GroupConfig, Retention};
+pub use grpc::{GRPC_SERVICE, GrpcAdapter, RAFT_GRPC_SERVICE, RaftAdapter, metadata_server};
 pub use identity::ClaimError;
+pub use membership::{Change, GroupStatus, MemberStatus, ReformError};
 pub use outbox::PublishError;
+pub use raft::peer::Dial;
 pub use service::MetadataService;
 
 use group::Group;
 use identity::Claim;
-use outbox::Publisher;
+use leadership::Leadership;
 use recovery::told;
 
 /// What the service stands on.
@@ -45,6 +49,8 @@ pub struct Ports {
     pub events: Arc<dyn EventLog>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// How other members are reached.
+    pub dial: Dial,
 }
 
 /// Why the service does not start.
@@ -78,25 +84,22 @@ pub async fn start(
     supervisor: &mut Supervisor,
 ) -> Result<MetadataService, StartError> {
     let claim = Claim::new(&config.data_dir, config.region)?;
-    let group = Group::start(&config, &config.data_dir, &claim.identity, ports.clock);
+    let group = Group::start(&config, claim, ports.dial, ports.clock, supervisor);
     let group = told("opening the metadata", group).await;
     let group = Arc::new(group.map_err(StartError::Open)?);
-    told(
-        "applying the end of the metadata log",
-        initialize(&config, &group),
-    )
-    .await?;
-    let topic = outbox::topic(config.region);
-    let linger = config.publish_linger;
-    let mut publisher = Publisher::new(Arc::clone(&group), ports.events, topic, linger);
-    let caught_up = told("catching up with the event log", publisher.catch_up()).await;
-    caught_up.map_err(StartError::Publish)?;
-
+    let leadership = Leadership {
+        topic: outbox::topic(config.region),
+        config,
+        group: Arc::clone(&group),
+        events: ports.events,
+    };
     let stop = supervisor.background_token();
-    supervisor.spawn_background("metadata.outbox", {
-        let stop = stop.clone();
-        async move { publisher.run(stop).await.map_err(Into::into) }
-    });
+    if group.is_alone() {
+        start_alone(leadership, supervisor).await?;
+    } else {
+        group.come_to_life();
+        leadership.spawn(supervisor);
+    }
     supervisor.spawn_background("metadata.sweep", {
         let (group, stop) = (Arc::clone(&group), stop.clone());
         async move {
@@ -112,37 +115,30 @@ pub async fn start(
                 () = stop.cancelled() => Ok(()),
             };
             group.stop().await;
-            // Held until here, so that nobody opens the directory before the log is closed.
-            drop(claim);
             outcome
         }
     });
     Ok(MetadataService::new(group))
 }
 
-/// Makes an empty state into this region's, with its first registry; brings the settings in force.
-async fn initialize(config: &Config, group: &Group) -> Result<(), StartError> {
-    let settings = config.retention.into();
-    let default = "default".parse::<RegistryName>();
-    let commands = [
-        Command::Initialize {
-            region: config.region,
-            epoch: 1,
-            settings,
-        },
-        Command::CreateRegistry {
-            name: default.expect("`default` is a valid name"),
-        },
-        Command::Configure(settings),
-    ];
-    for command in commands {
-        let reply = group.propose(None, command).await;
-        match reply.map_err(StartError::Group)? {
-            Reply::Refused(Refusal::RegistryExists) => {}
-            Reply::Refused(refusal) => return Err(StartError::Refused(refusal)),
-            _ => {}
-        }
-    }
+/// A group of one leads at once, or does not start.
+async fn start_alone(leadership: Leadership, supervisor: &Supervisor) -> Result<(), StartError> {
+    let group = Arc::clone(&leadership.group);
+    group.lead_alone().await.map_err(StartError::Open)?;
+    group.come_to_life();
+    told(
+        "applying the end of the metadata log",
+        leadership::initialize(&leadership.config, &group),
+    )
+    .await?;
+    let mut publisher = leadership.publisher();
+    let caught_up = told("catching up with the event log", publisher.catch_up()).await;
+    caught_up.map_err(StartError::Publish)?;
+    group.verify();
+    let stop = supervisor.background_token();
+    supervisor.spawn_background("metadata.outbox", async move {
+        publisher.run(stop).await.map_err(Into::into)
+    });
     Ok(())
 }
 

@@ -91,7 +91,7 @@ pub(crate) fn topic(region: Region) -> Topic {
 
 impl PublishError {
     /// Whether trying again cannot help this process.
-    const fn is_final(&self) -> bool {
+    pub(crate) const fn is_final(&self) -> bool {
         matches!(
             self,
             Self::LogAhead { .. } | Self::ForeignRecord { .. } | Self::Poisoned(_)
@@ -117,14 +117,20 @@ impl Publisher {
         }
     }
 
-    /// Reads the heads of the log, and goes on behind them.
+    /// Reads the heads of the log, and goes on behind them. They are compared with a state that has
+    /// all that was committed when they were read: every event in the log is in it, unless it was
+    /// restored from a backup.
     pub(crate) async fn catch_up(&mut self) -> Result<(), PublishError> {
         let created = self.log.create_topic(&self.topic, SHARDS).await;
         created.map_err(|error| PublishError::Log(meridian_error::chain(&error)))?;
-        let streams = query::streams(&self.group.view()).map_err(state)?;
-        for (shard, stream) in (0..SHARDS).zip(streams) {
+        let mut heads = Vec::with_capacity(usize::from(SHARDS));
+        for shard in 0..SHARDS {
             let last = self.log.last(&self.topic, shard).await;
-            let last = last.map_err(|error| PublishError::Log(meridian_error::chain(&error)))?;
+            heads.push(last.map_err(|error| PublishError::Log(meridian_error::chain(&error)))?);
+        }
+        let view = self.group.read().await.map_err(WriteError::from)?;
+        let streams = query::streams(&view).map_err(state)?;
+        for ((shard, stream), last) in (0..SHARDS).zip(streams).zip(heads) {
             let mut next = stream.acknowledged + 1;
             if let Some(last) = last {
                 let head = decode_envelope(&last.record.payload)
@@ -260,7 +266,7 @@ impl Publisher {
                 return Ok(());
             }
             let command = Command::Acknowledge { epoch, through };
-            let reply = self.group.propose(None, command).await?;
+            let reply = self.group.propose_own(command).await?;
             fail::fail_point!("ob.after_cursor");
             if !matches!(reply, Reply::Collected { .. }) {
                 return Ok(());

@@ -1,7 +1,7 @@
 //! All of openraft's generics, named once. No other file writes them out.
 //!
-//! Owns the choice of types and the configuration of the protocol; the storage behind it stands in
-//! the modules below, and the network between members comes with the first second member.
+//! Owns the choice of types and the configuration of the protocol; the storage behind it and the
+//! network between members stand in the modules below.
 
 pub(crate) mod codec;
 pub(crate) mod log_held;
@@ -9,8 +9,10 @@ pub(crate) mod log_record;
 pub(crate) mod log_store;
 pub(crate) mod log_writer;
 pub(crate) mod network;
+pub(crate) mod peer;
 pub(crate) mod snapshot;
 pub(crate) mod state_machine;
+pub(crate) mod transfer;
 
 use std::sync::Arc;
 

@@ -12,7 +12,11 @@ use meridian_clients::{
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 
+use meridian_proto::meridian::raft::v1::raft_server::RaftServer;
+
 use crate::group::Group;
+use crate::grpc::RaftAdapter;
+use crate::membership::{self, Change, GroupStatus, ReformError};
 use crate::{read, write};
 
 /// The metadata of a region.
@@ -26,6 +30,45 @@ pub struct MetadataService {
 impl MetadataService {
     pub(crate) const fn new(group: Arc<Group>) -> Self {
         Self { group }
+    }
+
+    /// The member that this service is, for the other members of its group.
+    #[must_use]
+    pub fn raft_server(&self) -> RaftServer<RaftAdapter> {
+        crate::grpc::raft_server(Arc::clone(&self.group))
+    }
+
+    /// The group, as this member sees it.
+    #[must_use]
+    pub fn group(&self) -> GroupStatus {
+        membership::status(&self.group)
+    }
+
+    /// Founds a group of members that belong to none, of which this is one.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be reached, or belongs to a group.
+    pub async fn found(&self, endpoints: &[String]) -> Result<(), ReformError> {
+        self.group.found(endpoints).await
+    }
+
+    /// Changes the members of the group; returns when the group has decided it.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReformError`].
+    pub async fn reform(&self, change: Change) -> Result<(), ReformError> {
+        self.group.reform(change).await
+    }
+
+    /// Takes a snapshot now, behind which the log may go.
+    ///
+    /// # Errors
+    ///
+    /// When Raft has stopped.
+    pub async fn take_snapshot(&self) -> Result<(), ReformError> {
+        self.group.take_snapshot().await
     }
 
     /// How many times the Raft log was synced since the start.

@@ -138,14 +138,14 @@ impl State {
         self.layers().store.successor()
     }
 
-    /// Goes on with another file.
-    pub(crate) fn replace(&self, store: Store) -> io::Result<()> {
+    /// Goes on with another file, and gives back the former one.
+    pub(crate) fn replace(&self, store: Store) -> io::Result<Store> {
         let _alone = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
         let layers = Layers::of(store)?;
         let last = layers.applied.last.map_or(0, |last| last.index);
-        *self.layers_mut() = layers;
+        let former = std::mem::replace(&mut *self.layers_mut(), layers);
         self.progress.send_replace(last);
-        Ok(())
+        Ok(former.store)
     }
 
     fn layers(&self) -> RwLockReadGuard<'_, Layers> {

@@ -10,10 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, StorageError, Table,
-    TableDefinition,
-};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use crate::changes::{Changes, Rows};
@@ -124,38 +121,56 @@ impl Store {
     pub(crate) fn flush(&self, changes: &Changes, applied: &Applied) -> io::Result<()> {
         self.write(applied, |state| {
             for (key, value) in changes.iter() {
-                match value {
-                    Some(value) => state.insert(key, value)?,
-                    None => state.remove(key)?,
+                let changed = match value {
+                    Some(value) => state.insert(key, value),
+                    None => state.remove(key),
                 };
+                changed.map_err(io::Error::other)?;
             }
             Ok(())
         })
     }
 
-    /// Puts rows into an empty file.
-    pub(crate) fn fill(&self, rows: &Rows, applied: &Applied) -> io::Result<()> {
+    /// Puts rows into an empty file, all that `rows` gives.
+    pub(crate) fn fill_with(
+        &self,
+        applied: &Applied,
+        rows: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> io::Result<()>,
+    ) -> io::Result<()> {
         self.write(applied, |state| {
-            for row in rows.iter()? {
-                let (key, value) = row?;
-                state.insert(key.value(), value.value())?;
-            }
-            Ok(())
+            rows(&mut |key, value| {
+                let inserted = state.insert(key, value);
+                inserted.map(drop).map_err(io::Error::other)
+            })
         })
+    }
+
+    /// The same file under another name.
+    pub(crate) fn renamed(self, folder: &Path, name: String) -> io::Result<Self> {
+        std::fs::rename(folder.join(&*self.name), folder.join(&name))?;
+        Ok(Self {
+            name: name.into(),
+            ..self
+        })
+    }
+
+    /// Lets go of the file's name: it is gone when the last of its readers is.
+    pub(crate) fn remove(&self, folder: &Path) -> io::Result<()> {
+        std::fs::remove_file(folder.join(&*self.name))
     }
 
     /// Changes the file in one durable transaction.
     fn write(
         &self,
         applied: &Applied,
-        change: impl FnOnce(&mut Table<'_, &'static [u8], &'static [u8]>) -> Result<(), StorageError>,
+        change: impl FnOnce(&mut Table<'_, &'static [u8], &'static [u8]>) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut transaction = self.db.begin_write().map_err(io::Error::other)?;
         // Saves the allocator's state, so that opening after a crash does not walk the file.
         transaction.set_quick_repair(true);
         {
             let mut state = transaction.open_table(STATE).map_err(io::Error::other)?;
-            change(&mut state).map_err(io::Error::other)?;
+            change(&mut state)?;
             let mut raft = transaction.open_table(RAFT).map_err(io::Error::other)?;
             let bytes = codec::encode(applied)?;
             raft.insert(APPLIED, bytes.as_slice())

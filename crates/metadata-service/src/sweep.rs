@@ -15,8 +15,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 pub(crate) async fn run(group: &Group, stop: CancellationToken) {
     loop {
         group.door().look(0);
-        if matches!(query::has_sweeps(&group.view()), Ok(true)) {
-            match group.propose(None, Command::Sweep).await {
+        if group.is_leader() && matches!(query::has_sweeps(&group.view()), Ok(true)) {
+            match group.propose_own(Command::Sweep).await {
                 Ok(_) if !stop.is_cancelled() => continue,
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "a sweep waits"),

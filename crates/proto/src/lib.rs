@@ -53,6 +53,12 @@ pub mod meridian {
             v1 = "meridian.metadata.v1";
         }
     }
+    pub mod raft {
+        generated! {
+            /// `meridian.raft.v1`
+            v1 = "meridian.raft.v1";
+        }
+    }
 }
 
 mod body;

@@ -55,7 +55,7 @@ impl Service<Request<Body>> for Nothing {
 async fn serve(supervisor: &Supervisor) -> SocketAddr {
     let listener = Listener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
     let address = listener.tcp_address().unwrap();
-    let served = grpc::serve("test", Nothing, vec![listener], supervisor);
+    let served = grpc::serve("test", Nothing, |routes| routes, vec![listener], supervisor);
     served.await.unwrap();
     address
 }

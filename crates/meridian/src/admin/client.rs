@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http::{Method, Request};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
@@ -61,14 +62,35 @@ impl Client {
         method: Method,
         path: &str,
     ) -> Result<T, ClientError> {
+        self.send(method, path, Bytes::new()).await
+    }
+
+    /// Sends a request with JSON and reads the JSON that is answered.
+    pub(crate) async fn tell<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.send(method, path, serde_json::to_vec(body)?.into())
+            .await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, ClientError> {
         let stream = self.connect().await?;
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", "admin")
-            .body(Empty::<Bytes>::new())
-            .expect("the parts of the request are constants");
+            .header("content-type", "application/json")
+            .body(Full::new(body))
+            .expect("the path is one that we made");
         let answer = async {
             let response = sender.send_request(request).await?;
             let status = response.status();

@@ -8,6 +8,7 @@ use meridian_cache::{MemoryCache, MemoryCacheConfig};
 use meridian_chassis::Supervisor;
 use meridian_chassis::config::Secret;
 use meridian_clients::MetadataApi;
+use meridian_clients::grpc::channel;
 use meridian_clock::{Clock, SystemClock};
 use meridian_eventlog::DiskEventLog;
 use meridian_metadata_service::MetadataService;
@@ -27,7 +28,14 @@ pub(super) async fn start_metadata(
     let events = directory.events();
     let events = DiskEventLog::open(events, config.events.clone(), Arc::clone(&clock)).await;
     let events = Arc::new(events.map_err(|error| Exit::classified(&error))?);
-    let ports = meridian_metadata_service::Ports { events, clock };
+    let calls = config.services.calls.clone();
+    let ports = meridian_metadata_service::Ports {
+        events,
+        clock,
+        dial: Arc::new(move |endpoint: &str| {
+            channel(endpoint, &calls).map_err(|error| error.to_string())
+        }),
+    };
     let settings = meridian_metadata_service::Config {
         data_dir: directory.metadata(),
         region: config.region,

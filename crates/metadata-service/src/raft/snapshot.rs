@@ -6,17 +6,28 @@
 //! are until it is dropped.
 
 use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use openraft::RaftSnapshotBuilder;
-use redb::ReadTransaction;
+use redb::{ReadTransaction, ReadableTable};
 
 use crate::raft::{Snapshot, SnapshotMeta, TypeConfig};
 use crate::state::State;
 use crate::store::{Applied, Store, rows_of};
 
 /// The state as of one moment.
-pub(crate) struct Image {
-    pinned: ReadTransaction,
+pub(crate) enum Image {
+    /// Of this member: a read transaction.
+    Pinned(ReadTransaction),
+    /// Of another one: a file of its own.
+    Received(Received),
+}
+
+/// A state that another member sent. Its file goes with it, unless it is put in force.
+pub(crate) struct Received {
+    store: Option<Store>,
+    path: PathBuf,
 }
 
 /// Takes snapshots while entries are applied.
@@ -35,20 +46,84 @@ pub(crate) fn take(state: &State) -> io::Result<Snapshot> {
     };
     Ok(Snapshot {
         meta,
-        snapshot: Image { pinned },
+        snapshot: Image::Pinned(pinned),
     })
 }
 
 // === impl Image ===
 
 impl Image {
-    /// Writes the state into an empty store.
-    pub(crate) fn copy_to(&self, store: &Store, meta: &SnapshotMeta) -> io::Result<()> {
+    /// Hands out each row, in the order of keys, for as long as more are wanted.
+    pub(crate) fn for_each_row(
+        &self,
+        mut row: impl FnMut(&[u8], &[u8]) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        let rows = match self {
+            Self::Pinned(pinned) => Arc::new(rows_of(pinned)?),
+            Self::Received(received) => received.store()?.rows()?,
+        };
+        for entry in rows.iter().map_err(io::Error::other)? {
+            let (key, value) = entry.map_err(io::Error::other)?;
+            if !row(key.value(), value.value())? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The state in a file of `folder` under `name`. What is pinned is copied there.
+    pub(crate) fn into_store(
+        self,
+        folder: &Path,
+        name: String,
+        meta: &SnapshotMeta,
+        begin: impl FnOnce(&str) -> io::Result<Store>,
+    ) -> io::Result<Store> {
+        if let Self::Received(received) = self {
+            return received.keep()?.renamed(folder, name);
+        }
         let applied = Applied {
             last: meta.last_log_id,
             membership: meta.last_membership.clone(),
         };
-        store.fill(&rows_of(&self.pinned)?, &applied)
+        let store = begin(&name)?;
+        store.fill_with(&applied, |put| {
+            self.for_each_row(|key, value| put(key, value).map(|()| true))
+        })?;
+        Ok(store)
+    }
+}
+
+// === impl Received ===
+
+impl Received {
+    pub(crate) const fn new(store: Store, path: PathBuf) -> Self {
+        Self {
+            store: Some(store),
+            path,
+        }
+    }
+
+    fn store(&self) -> io::Result<&Store> {
+        self.store.as_ref().ok_or_else(taken)
+    }
+
+    fn keep(mut self) -> io::Result<Store> {
+        self.store.take().ok_or_else(taken)
+    }
+}
+
+fn taken() -> io::Error {
+    io::Error::other("the snapshot is in force already")
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        if self.store.is_some()
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
+            tracing::warn!(%error, "a snapshot that is not wanted stays on disk until the next start");
+        }
     }
 }
 

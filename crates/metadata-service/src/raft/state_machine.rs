@@ -159,7 +159,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let folder = self.folder.clone();
         let state = self.state.clone();
         let (meta, patience) = (meta.clone(), self.patience.clone());
-        let install = move || install(&folder, &state, &patience, &meta, &image);
+        let install = move || install(&folder, &state, &patience, &meta, image);
         let installed = spawn_blocking(install).await;
         installed.map_err(io::Error::other)?
     }
@@ -180,17 +180,18 @@ fn install(
     state: &State,
     patience: &Patience,
     meta: &SnapshotMeta,
-    image: &Image,
+    image: Image,
 ) -> io::Result<()> {
     let name = state.successor();
     match std::fs::remove_file(folder.join(&name)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let store = Store::begin(folder, &name, CACHE_BYTES, patience)?;
-    image.copy_to(&store, meta)?;
+    let begin = |name: &str| Store::begin(folder, name, CACHE_BYTES, patience);
+    let store = image.into_store(folder, name, meta, begin)?;
     fail::fail_point!("meta.snap.install.after_write_before_swap");
     store.enforce(folder)?;
     fail::fail_point!("meta.snap.install.after_swap_before_purge");
-    state.replace(store)
+    let former = state.replace(store)?;
+    former.remove(folder)
 }

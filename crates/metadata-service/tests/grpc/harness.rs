@@ -40,7 +40,15 @@ impl Life {
             ..Config::default()
         };
         let mut supervisor = Supervisor::new();
-        let ports = Ports { events, clock };
+        let dial = |endpoint: &str| {
+            let channel = meridian_clients::grpc::channel(endpoint, &GrpcConfig::default());
+            channel.map_err(|error| error.to_string())
+        };
+        let ports = Ports {
+            events,
+            clock,
+            dial: Arc::new(dial),
+        };
         let service = meridian_metadata_service::start(config, ports, &mut supervisor);
         let service = service.await.unwrap();
         Self {
