@@ -96,6 +96,7 @@ impl Group {
                 .initialize(members)
                 .await
                 .map_err(io::Error::other)?;
+            fail::fail_point!("meta.member.after_append");
         }
         self.raft
             .wait(Some(self.deadline))

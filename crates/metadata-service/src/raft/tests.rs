@@ -1,5 +1,7 @@
 //! The storage against openraft's own suite, and against what the suite does not ask for.
 
+mod crash;
+
 use std::time::Duration;
 
 use meridian_catalog::{BlobPlace, Command, Encoding, Entry};
