@@ -68,6 +68,7 @@ const ELSEWHERE: &[&str] = &[
     "blob.sync",
     "blob.write",
     "eventlog.append.disk_full",
+    "eventlog.events.fail",
 ];
 
 /// Switches, not crash points: `power` uses them.
