@@ -82,6 +82,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("blob.skip_dir_sync", "tests/crash/power.rs"),
     ("blob.skip_file_sync", "tests/crash/power.rs"),
     ("eventlog.skip_sync", "tests/crash/power.rs"),
+    // Not an end but an error.
+    ("eventlog.events.fail", "tests/dev/events.rs"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,9 @@
 
 mod collection;
 mod endings;
+mod events;
 mod faults;
+mod full;
 mod limits;
 mod losses;
 mod sessions;

@@ -1,9 +1,10 @@
-//! Disks that can lose power.
+//! Disks that can lose power, and small ones that get full.
 //!
 //! An ext4 file system in a file, mounted through a loop device. A power cut is the file system's
 //! own shutdown call without a flush of its journal: whatever was not synced is gone after the
 //! next mount, which a SIGKILL alone does not do, because the page cache survives it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,6 +13,11 @@ pub struct LoopDisk {
     image: PathBuf,
     mount: PathBuf,
     device: Option<String>,
+}
+
+/// A file that takes all that is left of a disk, to the last byte, until it is dropped.
+pub struct Filler {
+    path: PathBuf,
 }
 
 /// Whether this process may mount file systems.
@@ -88,6 +94,30 @@ impl LoopDisk {
             run(Command::new("umount").arg(&self.mount));
             run(Command::new("losetup").arg("--detach").arg(device));
         }
+    }
+}
+
+// === impl Filler ===
+
+impl Filler {
+    /// Fills the disk on which `folder` lies.
+    pub fn new(folder: &Path) -> Self {
+        let path = folder.join("filler");
+        let mut file = std::fs::File::create(&path).unwrap();
+        let mut piece = vec![0; 1 << 20];
+        // Smaller and smaller pieces find the last gaps.
+        while !piece.is_empty() {
+            if file.write_all(&piece).is_err() {
+                piece.truncate(piece.len() / 2);
+            }
+        }
+        Self { path }
+    }
+}
+
+impl Drop for Filler {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.path).unwrap();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Waiting for conditions, and where randomness comes from.
+//! Waiting for conditions, where randomness comes from, and what a test says of itself.
 
 use std::time::Duration;
 
@@ -21,6 +21,11 @@ where
         assert!(Instant::now() < end, "{what}: not within {deadline:?}");
         sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Says that a test was left out, and why.
+pub fn left_out(why: &str) {
+    eprintln!("left out: {why}");
 }
 
 /// The seed of this run: `SEED`, or `default`. Printed, so that a failure can be repeated.

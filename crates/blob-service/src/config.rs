@@ -48,6 +48,9 @@ pub struct UploadConfig {
     pub max_blob_bytes: ByteSize,
     /// Blobs up to this size are kept in the metadata, which saves an object and its syncs.
     pub inline_bytes: ByteSize,
+    /// What uploads leave free in the store; at most a tenth of it. Where metadata lie on the same
+    /// disk, more than `metadata.min_free`, so that uploads stop first.
+    pub min_free: ByteSize,
     /// How long an outcome of the metadata service is waited for before it counts as unknown.
     #[serde(with = "duration")]
     pub commit_deadline: Duration,
@@ -146,6 +149,7 @@ impl Default for UploadConfig {
             max_lifetime: Duration::from_secs(7 * 24 * 3600),
             max_blob_bytes: ByteSize::gib(1024),
             inline_bytes: ByteSize::kib(16),
+            min_free: ByteSize::mib(512),
             commit_deadline: Duration::from_secs(20),
         }
     }

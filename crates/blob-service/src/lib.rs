@@ -10,6 +10,7 @@ mod layout;
 mod loss;
 mod propose;
 mod read;
+mod room;
 mod service;
 mod start;
 mod ticket;

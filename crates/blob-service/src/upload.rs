@@ -41,6 +41,7 @@ use crate::generation::Generations;
 use crate::layout;
 use crate::loss::Losses;
 use crate::propose::Proposer;
+use crate::room::Shelf;
 use crate::ticket::{Stamp, Ticket};
 use crate::{Ports, UploadConfig};
 
@@ -60,6 +61,7 @@ pub(crate) struct Uploads {
     table: Table,
     endings: Endings,
     losses: Arc<Losses>,
+    shelf: Shelf,
     kept_writers: Arc<Semaphore>,
     config: UploadConfig,
 }
@@ -75,6 +77,7 @@ impl Uploads {
     ) -> Self {
         let proposer = Proposer::new(Arc::clone(&ports.metadata), config.commit_deadline);
         Self {
+            shelf: Shelf::new(Arc::clone(&ports.store), config.min_free),
             store: ports.store,
             metadata: ports.metadata,
             clock: ports.clock,
@@ -96,6 +99,10 @@ impl Uploads {
         repository: &RepositoryPath,
         algorithm: Algorithm,
     ) -> Result<UploadStatus, UploadError> {
+        // Better than after all bytes were sent.
+        if !self.shelf.takes(0).await {
+            return Err(UploadError::StoreFull);
+        }
         let ticket = self.new_ticket(algorithm).await?;
         fail::fail_point!("fe.post.after_session");
         Ok(UploadStatus {

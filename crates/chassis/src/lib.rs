@@ -6,11 +6,13 @@ pub mod grpc;
 pub mod health;
 pub mod http;
 pub mod panic_hook;
+mod reserve;
 mod signals;
 pub mod status;
 mod supervisor;
 pub mod telemetry;
 pub mod tls;
 
+pub use reserve::{Reserve, Room};
 pub use signals::signals;
 pub use supervisor::{Spawner, Supervisor, TaskFailed, TaskName, TaskResult};

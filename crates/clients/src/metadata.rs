@@ -431,6 +431,9 @@ pub enum WriteError {
         /// When it may be over.
         retry_after: Option<Duration>,
     },
+    /// The disk of the metadata has no room for more. Nothing was written; what deletes goes on.
+    #[error("the disk of the metadata is full")]
+    NoRoom,
 }
 
 // === impl ReadError ===
@@ -457,7 +460,7 @@ impl Classify for WriteError {
             Self::Read(error) => error.code(),
             Self::ConditionFailed { .. } | Self::InUse(_) => Code::Conflict,
             Self::LeavesUnknown(_) | Self::SizesDiffer(_) => Code::InvalidArgument,
-            Self::Exhausted { .. } => Code::ResourceExhausted,
+            Self::Exhausted { .. } | Self::NoRoom => Code::ResourceExhausted,
         }
     }
 
@@ -467,6 +470,7 @@ impl Classify for WriteError {
             Self::Exhausted { retry_after, .. } => Retry::Yes {
                 after: *retry_after,
             },
+            Self::NoRoom => Retry::Yes { after: None },
             _ => Retry::No,
         }
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use meridian_catalog::Settings;
+use meridian_chassis::config::ByteSize;
 use meridian_chassis::http::ListenAddress;
 use meridian_clock::Region;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,12 @@ pub struct Config {
     /// After how many entries a snapshot lets the log before it go. So many stay in the log, too,
     /// for members that lag a little.
     pub snapshot_entries: u64,
+    /// After how many bytes of log, if that comes first. Half of them stay.
+    pub snapshot_bytes: ByteSize,
+    /// What pushes leave free on the disk, for deletions, garbage collection and the log's own
+    /// upkeep; at most a twentieth of it. Where blobs lie on the same disk, less than
+    /// `blob.uploads.min_free`.
+    pub min_free: ByteSize,
     /// How long blobs are kept that no manifest needs, and what else decides in the state.
     pub retention: Retention,
 }
@@ -76,6 +83,8 @@ impl Default for Config {
             group_commit_linger: Duration::from_millis(3),
             publish_linger: Duration::from_millis(100),
             snapshot_entries: 20_000,
+            snapshot_bytes: ByteSize::mib(256),
+            min_free: ByteSize::mib(256),
             retention: Retention::default(),
         }
     }

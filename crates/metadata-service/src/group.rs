@@ -1,7 +1,8 @@
 //! This member of the metadata group.
 //!
 //! Owns the Raft instance: its start, its end, the proposing of commands and the barrier before
-//! reads. Leaves to `write` and `read` what is proposed and read.
+//! reads. Leaves to `write` and `read` what is proposed and read, and to `room` whether there is
+//! room for it.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use meridian_catalog::{Command, Entry, Reply, RequestId};
-use meridian_clients::ReadError;
+use meridian_clients::{ReadError, WriteError};
 use meridian_clock::Clock;
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::{BasicNode, ReadPolicy, ServerState};
@@ -20,11 +21,13 @@ use tokio::time::{Instant, timeout_at};
 use crate::changes::View;
 use crate::config::Config;
 use crate::identity::Identity;
-use crate::raft::log_store::LogStore;
+use crate::patience::Patience;
+use crate::raft::log_store::{LogOptions, LogStore};
 use crate::raft::log_writer::Linger;
 use crate::raft::network::Alone;
 use crate::raft::state_machine::StateMachine;
-use crate::raft::{self, Raft};
+use crate::raft::{self, LogId, Raft};
+use crate::room::Door;
 use crate::state::State;
 
 /// How long a member that must lead waits before it asks again whether it does.
@@ -39,6 +42,9 @@ pub(crate) struct Group {
     log: LogStore,
     state: State,
     clock: Arc<dyn Clock>,
+    door: Door,
+    /// Of the log and of the state.
+    patience: [Patience; 2],
     /// Whether this member is the only voter. Then what it applied is what was acknowledged, and
     /// a read needs nobody's consent. Cleared before a second voter is asked for.
     alone: AtomicBool,
@@ -60,12 +66,21 @@ impl Group {
             longest: config.group_commit_linger,
             enough: ENOUGH,
         };
-        let log = LogStore::open(folder, linger, Arc::clone(&clock)).await?;
+        let patience = [Patience::default(), Patience::default()];
+        let [for_log, for_state] = patience.clone();
+        let options = LogOptions {
+            linger,
+            max_bytes: config.snapshot_bytes.as_u64(),
+            patience: for_log.clone(),
+        };
+        let log = LogStore::open(folder, options, Arc::clone(&clock)).await?;
         let (machine, state) = {
             let folder = folder.to_owned();
-            let opened = tokio::task::spawn_blocking(move || StateMachine::open(folder)).await;
+            let open = move || StateMachine::open(folder, for_state);
+            let opened = tokio::task::spawn_blocking(open).await;
             opened.map_err(io::Error::other)??
         };
+        let door = Door::new(folder, config.min_free, state.clone(), for_log)?;
         let settings = raft::config(identity.region.as_str(), config.snapshot_entries)
             .map_err(io::Error::other)?;
         let raft = Raft::new(identity.node, settings, Alone, log.clone(), machine).await;
@@ -75,11 +90,14 @@ impl Group {
             log,
             state,
             clock,
+            door,
+            patience,
             alone: AtomicBool::new(true),
             writes: Semaphore::new(config.concurrent_writes),
             deadline: config.deadline,
         };
         group.lead(identity).await?;
+        group.patience.iter().for_each(Patience::begin);
         Ok(group)
     }
 
@@ -106,8 +124,19 @@ impl Group {
         Ok(())
     }
 
-    /// Proposes a command; returns when it is durable and applied.
+    /// Proposes a command, if there is room for it; returns when it is durable and applied.
     pub(crate) async fn propose(
+        &self,
+        request: Option<RequestId>,
+        command: Command,
+    ) -> Result<Reply, WriteError> {
+        self.door.admit(&command)?;
+        self.propose_admitted(request, command)
+            .await
+            .map_err(Into::into)
+    }
+
+    async fn propose_admitted(
         &self,
         request: Option<RequestId>,
         command: Command,
@@ -173,6 +202,37 @@ impl Group {
         self.clock.now_millis()
     }
 
+    /// The log.
+    pub(crate) const fn log(&self) -> &LogStore {
+        &self.log
+    }
+
+    /// Takes a snapshot and lets the log before it go, but for its last `kept` bytes.
+    pub(crate) async fn trim_log(&self, kept: u64) -> io::Result<()> {
+        let applied = self.state.applied().last.map(|last| last.index);
+        let excess = self.log.excess(kept);
+        let (Some(through), Some(applied)) = (excess, applied) else {
+            return Ok(());
+        };
+        let through = through.min(applied);
+        let trigger = self.raft.trigger();
+        let wait = self.raft.wait(Some(self.deadline));
+        let reached = |last: &Option<LogId>| last.is_some_and(|last| last.index >= through);
+        trigger.snapshot().await.map_err(io::Error::other)?;
+        let taken = wait.metrics(|it| reached(&it.snapshot), "a snapshot is taken");
+        taken.await.map_err(io::Error::other)?;
+        let purging = trigger.purge_log(through).await;
+        purging.map_err(io::Error::other)?;
+        let purged = wait.metrics(|it| reached(&it.purged), "the log before it is gone");
+        purged.await.map_err(io::Error::other)?;
+        Ok(())
+    }
+
+    /// Whether there is room to grow.
+    pub(crate) const fn door(&self) -> &Door {
+        &self.door
+    }
+
     /// How many syncs the log has made.
     pub(crate) fn syncs(&self) -> u64 {
         self.log.syncs()
@@ -196,6 +256,8 @@ impl Group {
     /// Stops Raft. What is acknowledged is durable already.
     pub(crate) async fn stop(&self) {
         self.writes.close();
+        // What waits for room is given up: nobody was told that it is kept.
+        self.patience.iter().for_each(Patience::end);
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "raft did not stop cleanly");
         }

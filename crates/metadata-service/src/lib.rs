@@ -6,13 +6,16 @@ mod group;
 mod grpc;
 mod identity;
 mod outbox;
+mod patience;
 mod raft;
 mod read;
 mod recovery;
+mod room;
 mod service;
 mod state;
 mod store;
 mod sweep;
+mod trim;
 mod write;
 
 use std::io;
@@ -20,7 +23,7 @@ use std::sync::Arc;
 
 use meridian_catalog::{Command, Refusal, Reply};
 use meridian_chassis::Supervisor;
-use meridian_clients::ReadError;
+use meridian_clients::WriteError;
 use meridian_clock::Clock;
 use meridian_error::{Classify, Code};
 use meridian_eventlog::EventLog;
@@ -59,7 +62,7 @@ pub enum StartError {
     Refused(Refusal),
     /// Raft does not run.
     #[error("the metadata group does not run")]
-    Group(#[source] ReadError),
+    Group(#[source] WriteError),
     /// Events cannot be published.
     #[error("events cannot be published")]
     Publish(#[source] PublishError),
@@ -99,6 +102,13 @@ pub async fn start(
         let (group, stop) = (Arc::clone(&group), stop.clone());
         async move {
             sweep::run(&group, stop).await;
+            Ok(())
+        }
+    });
+    supervisor.spawn_background("metadata.trim", {
+        let (group, stop) = (Arc::clone(&group), stop.clone());
+        async move {
+            trim::run(&group, stop).await;
             Ok(())
         }
     });

@@ -3,16 +3,19 @@
 //! Keeps the invariant that a shard's events stand in the log in the order of `seq`, without a
 //! gap. After any failure the publisher begins again behind what the log has: an event may then
 //! stand there twice, byte for byte the same, and its id tells. The outbox is trimmed behind what
-//! the log acknowledged, and never before.
+//! the log acknowledged, and never before. A log that comes back without what it acknowledged has
+//! lost events, and is published to no more.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_catalog::{Command, Reply, query};
-use meridian_clients::ReadError;
+use meridian_clients::{ReadError, WriteError};
 use meridian_clock::Region;
-use meridian_event::{Envelope, SHARDS};
-use meridian_eventlog::{AppendError, EventLog, Outage, Record, ShardBatch, Topic};
+use meridian_event::{Envelope, EventId, SHARDS};
+use meridian_eventlog::{
+    AppendError, CreateTopicError, EventLog, Outage, Record, ShardBatch, StoredRecord, Topic,
+};
 use meridian_proto::{decode_envelope, encode_envelope};
 use tokio_util::sync::CancellationToken;
 
@@ -22,8 +25,9 @@ use crate::group::Group;
 const BATCH: usize = 512;
 /// Bytes of events that are published together: an event log takes 16 MiB in one append.
 const BATCH_BYTES: usize = 8 << 20;
-/// How long to wait after a failure.
-const PAUSE: Duration = Duration::from_millis(500);
+/// How long to wait after a failure, at first and while it lasts.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// Events to publish together, and the `seq` of the last one of each shard.
 #[derive(Default)]
@@ -41,6 +45,8 @@ pub(crate) struct Publisher {
     linger: Duration,
     /// Per shard, the `seq` of the next event to publish. Zero: not yet known.
     next: Vec<u64>,
+    /// Per shard, the last event of this epoch that the log was seen to have.
+    seen: Vec<u64>,
 }
 
 /// Why events cannot be published.
@@ -62,21 +68,31 @@ pub enum PublishError {
         /// The epoch of this state.
         ours: u64,
     },
+    /// The event log has lost events since this process saw them there.
+    #[error(
+        "the event log has acknowledged event {seen} of shard {shard}, and ends before it now: it has lost events; check its disk, then start again, and what consumes it fetches the gap from here"
+    )]
+    LogBehind {
+        /// Which shard.
+        shard: u16,
+        /// The last event that was there.
+        seen: u64,
+    },
     /// A record of the event log cannot be read.
     #[error("the last record of shard {shard} of the event log is no event of this region")]
     ForeignRecord {
         /// Which shard.
         shard: u16,
     },
-    /// The event log has failed for good; it has to be opened again, which a restart does.
-    #[error("the event log has to be opened again: {0}")]
+    /// The event log has failed for good, and cannot be opened again here.
+    #[error("the event log cannot be opened again: {0}")]
     Poisoned(String),
     /// The event log failed.
     #[error("the event log failed: {0}")]
     Log(String),
     /// The state cannot be read or advanced.
     #[error("the state cannot be read")]
-    State(#[from] ReadError),
+    State(#[from] WriteError),
 }
 
 /// The topic of a region's events.
@@ -93,7 +109,10 @@ impl PublishError {
     const fn is_final(&self) -> bool {
         matches!(
             self,
-            Self::LogAhead { .. } | Self::ForeignRecord { .. } | Self::Poisoned(_)
+            Self::LogAhead { .. }
+                | Self::LogBehind { .. }
+                | Self::ForeignRecord { .. }
+                | Self::Poisoned(_)
         )
     }
 }
@@ -113,62 +132,93 @@ impl Publisher {
             topic,
             linger,
             next: vec![0; usize::from(SHARDS)],
+            seen: vec![0; usize::from(SHARDS)],
         }
     }
 
     /// Reads the heads of the log, and goes on behind them.
     pub(crate) async fn catch_up(&mut self) -> Result<(), PublishError> {
         let created = self.log.create_topic(&self.topic, SHARDS).await;
-        created.map_err(|error| PublishError::Log(meridian_error::chain(&error)))?;
+        created.map_err(|error| {
+            let text = meridian_error::chain(&error);
+            match error {
+                CreateTopicError::Outage(Outage::Poisoned(_)) => PublishError::Poisoned(text),
+                _ => PublishError::Log(text),
+            }
+        })?;
         let streams = query::streams(&self.group.view()).map_err(state)?;
         for (shard, stream) in (0..SHARDS).zip(streams) {
             let last = self.log.last(&self.topic, shard).await;
             let last = last.map_err(|error| PublishError::Log(meridian_error::chain(&error)))?;
-            let mut next = stream.acknowledged + 1;
-            if let Some(last) = last {
-                let head = decode_envelope(&last.record.payload)
-                    .map_err(|_| PublishError::ForeignRecord { shard })?
-                    .id;
-                if head.epoch > stream.epoch
-                    || (head.epoch == stream.epoch && head.seq >= stream.next)
-                {
-                    return Err(PublishError::LogAhead {
-                        shard,
-                        seq: head.seq,
-                        epoch: head.epoch,
-                        next: stream.next,
-                        ours: stream.epoch,
-                    });
-                }
-                if head.epoch == stream.epoch {
-                    next = next.max(head.seq + 1);
-                }
+            let head = match last {
+                Some(last) => Some(head(shard, &last)?),
+                None => None,
+            };
+            if let Some(head) = head
+                && (head.epoch > stream.epoch
+                    || (head.epoch == stream.epoch && head.seq >= stream.next))
+            {
+                return Err(PublishError::LogAhead {
+                    shard,
+                    seq: head.seq,
+                    epoch: head.epoch,
+                    next: stream.next,
+                    ours: stream.epoch,
+                });
             }
-            self.next[usize::from(shard)] = next;
+            let there = head.filter(|head| head.epoch == stream.epoch);
+            let there = there.map_or(0, |head| head.seq);
+            let seen = self.seen[usize::from(shard)];
+            if there < seen && !self.is_retained(shard, head).await? {
+                return Err(PublishError::LogBehind { shard, seen });
+            }
+            self.seen[usize::from(shard)] = there.max(seen);
+            self.next[usize::from(shard)] = stream.acknowledged.max(there) + 1;
         }
         Ok(())
     }
 
-    /// Publishes until it is stopped. An event log that fails is tried again, for ever.
+    /// Whether nothing is left of a shard because all of it was kept as long as it had to be.
+    async fn is_retained(&self, shard: u16, head: Option<EventId>) -> Result<bool, PublishError> {
+        if head.is_some() {
+            return Ok(false);
+        }
+        let bounds = self.log.bounds(&self.topic, shard).await;
+        let bounds = bounds.map_err(|error| PublishError::Log(meridian_error::chain(&error)))?;
+        Ok(bounds.high > 0)
+    }
+
+    /// Publishes until it is stopped. An event log that fails, or is full, is tried again, for ever;
+    /// the log of this process hears of it once, and once when it is over.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), PublishError> {
         let mut progress = self.group.progress();
+        let mut pause = None;
         loop {
             progress.mark_unchanged();
             match self.publish_all().await {
-                Ok(()) => {}
+                Ok(()) => {
+                    if pause.take().is_some() {
+                        tracing::info!("events are published again");
+                    }
+                }
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) if stop.is_cancelled() => {
                     tracing::warn!(%error, "events stay in the outbox until the next start");
                     return Ok(());
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "events wait in the outbox");
-                    tokio::time::sleep(PAUSE).await;
+                    if pause.is_none() {
+                        tracing::warn!(%error, "events wait in the outbox");
+                    }
+                    let last = pause.unwrap_or(FIRST_PAUSE);
+                    pause = Some((last * 2).min(LONGEST_PAUSE));
+                    // A stop is worth one more attempt at once.
+                    let _stopped = tokio::time::timeout(last, stop.cancelled()).await;
                     if let Err(error) = self.catch_up().await {
                         if error.is_final() {
                             return Err(error);
                         }
-                        tracing::warn!(%error, "the event log is still away");
+                        tracing::debug!(%error, "the event log is still away");
                     }
                     progress.mark_changed();
                 }
@@ -220,7 +270,10 @@ impl Publisher {
         let mut failed = Ok(());
         for ((shard, end), outcome) in ends.into_iter().zip(outcomes) {
             match outcome {
-                Ok(_) => self.next[usize::from(shard)] = end + 1,
+                Ok(_) => {
+                    self.next[usize::from(shard)] = end + 1;
+                    self.seen[usize::from(shard)] = end;
+                }
                 Err(error @ AppendError::Outage(Outage::Poisoned(_))) => {
                     failed = Err(PublishError::Poisoned(meridian_error::chain(&error)));
                 }
@@ -285,6 +338,13 @@ impl Batches {
     }
 }
 
+/// The id of the last event of a shard.
+fn head(shard: u16, last: &StoredRecord) -> Result<EventId, PublishError> {
+    let event = decode_envelope(&last.record.payload);
+    let event = event.map_err(|_| PublishError::ForeignRecord { shard })?;
+    Ok(event.id)
+}
+
 fn record(event: &Envelope) -> Record {
     // The key is for people who look at the topic; the shard is chosen by number.
     let key = event
@@ -295,9 +355,8 @@ fn record(event: &Envelope) -> Record {
 }
 
 fn state<E: std::error::Error + 'static>(error: meridian_catalog::CatalogError<E>) -> PublishError {
-    PublishError::State(ReadError::Internal {
-        reason: meridian_error::chain(&error),
-    })
+    let reason = meridian_error::chain(&error);
+    PublishError::State(ReadError::Internal { reason }.into())
 }
 
 #[cfg(test)]

@@ -82,6 +82,12 @@ impl State {
         waiting
     }
 
+    /// About how many bytes are not in the file yet.
+    pub(crate) fn waiting(&self) -> usize {
+        let layers = self.layers();
+        layers.newest.bytes() + layers.older.bytes()
+    }
+
     /// Changes whenever entries were applied.
     pub(crate) fn progress(&self) -> watch::Receiver<u64> {
         self.progress.subscribe()

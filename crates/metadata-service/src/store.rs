@@ -1,8 +1,10 @@
 //! The file in which the state lies.
 //!
 //! Owns one redb file at a time: the ordered map of the catalog, and beside it, in the same
-//! transactions, how far the log is applied. Every transaction is durable. Leaves to `state` what
-//! is written when.
+//! transactions, how far the log is applied. Every transaction is durable, and waits while the disk
+//! is full (`patient` says why). Leaves to `state` what is written when.
+
+mod patient;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,8 +17,10 @@ use redb::{
 use serde::{Deserialize, Serialize};
 
 use crate::changes::{Changes, Rows};
+use crate::patience::Patience;
 use crate::raft::{LogId, Membership, codec};
 use crate::recovery::tell_repair;
+use patient::PatientFile;
 
 pub(crate) const STATE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("state");
 const RAFT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("raft");
@@ -43,30 +47,36 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens the state file in force, or begins one.
-    pub(crate) fn open(folder: &Path, cache_bytes: usize) -> io::Result<Self> {
+    pub(crate) fn open(folder: &Path, cache_bytes: usize, patience: &Patience) -> io::Result<Self> {
         let current = folder.join(CURRENT);
         let name = match std::fs::read_to_string(&current) {
             Ok(name) => name.trim().to_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let name = "state-0.redb".to_owned();
-                Self::begin(folder, &name, cache_bytes)?;
+                Self::begin(folder, &name, cache_bytes, patience)?;
                 point(folder, &name)?;
                 name
             }
             Err(error) => return Err(error),
         };
-        let store = Self::begin(folder, &name, cache_bytes)?;
+        let store = Self::begin(folder, &name, cache_bytes, patience)?;
         remove_others(folder, &name)?;
         Ok(store)
     }
 
     /// Opens a state file of that name, or begins it.
-    pub(crate) fn begin(folder: &Path, name: &str, cache_bytes: usize) -> io::Result<Self> {
-        let file = folder.join(name);
+    pub(crate) fn begin(
+        folder: &Path,
+        name: &str,
+        cache_bytes: usize,
+        patience: &Patience,
+    ) -> io::Result<Self> {
+        let path = folder.join(name);
+        let file = PatientFile::open(&path, patience.clone()).map_err(io::Error::other)?;
         let db = Database::builder()
             .set_cache_size(cache_bytes)
-            .set_repair_callback(tell_repair(&file))
-            .create(file)
+            .set_repair_callback(tell_repair(&path))
+            .create_with_backend(file)
             .map_err(io::Error::other)?;
         let store = Self {
             db: Arc::new(db),

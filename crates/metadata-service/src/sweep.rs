@@ -1,4 +1,5 @@
-//! Finishing what one entry may not: the tags of a deleted manifest that had very many.
+//! Finishing what one entry may not: the tags of a deleted manifest that had very many. Looks at the
+//! disk besides, so that its owner hears of room that is back though nobody pushes.
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Sweeps until it is stopped.
 pub(crate) async fn run(group: &Group, stop: CancellationToken) {
     loop {
+        group.door().look(0);
         if matches!(query::has_sweeps(&group.view()), Ok(true)) {
             match group.propose(None, Command::Sweep).await {
                 Ok(_) if !stop.is_cancelled() => continue,

@@ -41,6 +41,7 @@ pub(super) enum Rest {
 enum Interruption {
     Body(Fault),
     Store(WriteError),
+    NoRoom,
 }
 
 impl Gathered {
@@ -95,6 +96,7 @@ impl Uploads {
         let fault = match self.pump(draft, &mut *writer, gathered).await {
             Ok(()) => return Ok(writer),
             Err(Interruption::Store(error)) => return Err(Stop::Lost(failure::of_store(error))),
+            Err(Interruption::NoRoom) => return Err(Stop::Lost(UploadError::StoreFull)),
             Err(Interruption::Body(fault)) => fault,
         };
         if !fault.keeps {
@@ -132,10 +134,8 @@ impl Uploads {
         writer: &mut dyn BlobWriter,
         gathered: Gathered,
     ) -> Result<(), Interruption> {
-        let few = self.config.inline_bytes.as_usize();
         for piece in gathered.pieces {
-            let pushed = draft.push(writer, piece, few).await;
-            pushed.map_err(Interruption::Store)?;
+            self.push(draft, writer, piece).await?;
         }
         let mut body = match gathered.rest {
             Rest::None => return Ok(()),
@@ -144,9 +144,22 @@ impl Uploads {
         };
         fail::fail_point!("fe.patch.mid_body");
         while let Some(piece) = body.next().await.map_err(Interruption::Body)? {
-            let pushed = draft.push(writer, piece, few).await;
-            pushed.map_err(Interruption::Store)?;
+            self.push(draft, writer, piece).await?;
         }
         Ok(())
+    }
+
+    async fn push(
+        &self,
+        draft: &mut Draft,
+        writer: &mut dyn BlobWriter,
+        piece: Bytes,
+    ) -> Result<(), Interruption> {
+        if !self.shelf.takes(piece.len()).await {
+            return Err(Interruption::NoRoom);
+        }
+        let few = self.config.inline_bytes.as_usize();
+        let pushed = draft.push(writer, piece, few).await;
+        pushed.map_err(Interruption::Store)
     }
 }

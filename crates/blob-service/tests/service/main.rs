@@ -6,6 +6,7 @@ mod collection;
 mod crash_points;
 mod downloads;
 mod faults;
+mod full;
 mod grpc;
 mod harness;
 mod losses;

@@ -5,7 +5,8 @@
 //!
 //! * what is still in use, or does not meet a condition, answers `DENIED` with 409 or 412: no code
 //!   means a conflict, and `UNSUPPORTED` would tell clients that this registry cannot delete at all;
-//! * a full store answers 507, which clients do not retry; what is away answers 503, which they do;
+//! * a full disk, of blobs or of metadata, answers `UNAVAILABLE` with 507, which clients do not
+//!   retry; what is away answers 503, which they do;
 //! * a limit that will lift by itself answers 429, one that will not 403.
 
 use http::StatusCode;
@@ -213,7 +214,19 @@ fn of_write(error: &WriteError) -> Refusal {
                 "a limit of the registry was reached",
             ),
         },
+        WriteError::NoRoom => no_room(),
     }
+}
+
+/// Pulls and deletions go on meanwhile, so there is something that its reader can do.
+fn no_room() -> Refusal {
+    Refusal::new(
+        StatusCode::INSUFFICIENT_STORAGE,
+        ErrorCode::Unavailable,
+        "the registry's disk is full: delete what is not needed any more, or ask its operator for \
+         more room; pulls and deletions go on",
+    )
+    .with(Detail::Request)
 }
 
 fn of_read_blob(error: &ReadBlobError) -> Refusal {
@@ -258,12 +271,7 @@ fn of_upload(repository: &RepositoryName, error: &UploadError) -> Refusal {
         )
         .after(error.retry()),
         UploadError::Body(_) => Refusal::bad(ErrorCode::BlobUploadInvalid, BROKEN_BODY),
-        UploadError::StoreFull => Refusal::new(
-            StatusCode::INSUFFICIENT_STORAGE,
-            ErrorCode::Unavailable,
-            "the registry has no room",
-        )
-        .with(Detail::Request),
+        UploadError::StoreFull => no_room(),
         UploadError::Store(_) => of_class(error),
         UploadError::Metadata(error) => of_write(error),
     }

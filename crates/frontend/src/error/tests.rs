@@ -149,6 +149,7 @@ fn table() -> Vec<(Failure, u16, &'static str)> {
             "TOOMANYREQUESTS",
         ),
         (exhausted(None).into(), 403, "DENIED"),
+        (WriteError::NoRoom.into(), 507, "UNAVAILABLE"),
         (
             ReadBlobError::from(ReadError::BlobUnknown).into(),
             404,
@@ -182,6 +183,7 @@ fn table() -> Vec<(Failure, u16, &'static str)> {
             "BLOB_UPLOAD_INVALID",
         ),
         (upload(UploadError::StoreFull), 507, "UNAVAILABLE"),
+        (upload(WriteError::NoRoom.into()), 507, "UNAVAILABLE"),
         (upload(UploadError::Store(broken())), 500, "UNKNOWN"),
         (upload(WriteError::from(internal()).into()), 500, "UNKNOWN"),
     ]
@@ -236,6 +238,17 @@ async fn what_is_in_use_says_by_whom() {
     let body = body(answer(&failure, ID)).await;
     let expected = json!({ "neededBy": [a.to_string(), b.to_string()] });
     assert_eq!(body["errors"][0]["detail"], expected);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named_with_what_can_be_done_about_it() {
+    for failure in [WriteError::NoRoom.into(), upload(UploadError::StoreFull)] {
+        let body = body(answer(&failure, ID)).await;
+        let message = body["errors"][0]["message"].as_str().unwrap();
+        for words in ["disk is full", "delete", "pulls"] {
+            assert!(message.contains(words), "`{words}` is not in: {message}");
+        }
+    }
 }
 
 #[test]

@@ -4,17 +4,19 @@
 //! over, because one task takes them from one queue; and nothing is reported before a sync
 //! covers it. Whatever waits in the queue is written together, with one sync: that is the
 //! group commit. After the first failure nothing is written or reported any more: a failed sync
-//! says nothing about what a second one would have to cover.
+//! says nothing about what a second one would have to cover. A full disk is no failure: of a write
+//! that found no space nothing was kept, so the group waits until it fits.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use meridian_eventlog::{DiskEventLog, EventLog, Record, Topic};
+use meridian_eventlog::{AppendError, Appended, DiskEventLog, EventLog, Outage, Record, Topic};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::raft::log_held::Held;
+use crate::patience::Patience;
+use crate::raft::log_held::{Gauge, Held};
 use crate::raft::{IoFlushed, LogId, log_record};
 
 /// Requests that may wait. Beyond it whoever appends waits.
@@ -61,6 +63,8 @@ pub(super) struct LogWriter {
 pub(super) struct LogFile {
     pub(super) disk: Arc<DiskEventLog>,
     pub(super) topic: Topic,
+    pub(super) patience: Patience,
+    pub(super) gauge: Arc<Gauge>,
 }
 
 /// How long a group may wait for more to join it, once there is much company.
@@ -92,8 +96,8 @@ struct Writer {
 struct Batch {
     records: Vec<Record>,
     bytes: usize,
-    /// Which of them begins an entry, and the entry's index.
-    entries: Vec<(usize, u64)>,
+    /// Which of them begins an entry, and the entry's index and length.
+    entries: Vec<(usize, u64, usize)>,
     /// The first of those that a purge says again.
     said_again: Option<usize>,
 }
@@ -264,13 +268,13 @@ impl Writer {
             said_again,
             ..
         } = batch;
-        let appended = self.file.disk.append(&self.file.topic, 0, records).await;
-        let first = appended.map_err(io::Error::other)?.first;
+        let first = self.file.append(records).await?.first;
         self.syncs.fetch_add(1, Ordering::Relaxed);
         let mut held = self.held();
-        for (at, index) in entries {
-            held.placed(index, first + at as u64);
+        for (at, index, bytes) in entries {
+            held.placed(index, first + at as u64, bytes);
         }
+        self.file.gauge.measure(&held);
         Ok(said_again.map(|at| first + at as u64))
     }
 
@@ -288,6 +292,30 @@ impl Writer {
     }
 }
 
+// === impl LogFile ===
+
+impl LogFile {
+    /// Appends records, and waits while there is no space for them.
+    async fn append(&self, records: Vec<Record>) -> io::Result<Appended> {
+        let mut wait = None;
+        loop {
+            let appended = self.disk.append(&self.topic, 0, records.clone()).await;
+            let full = match appended {
+                Err(full @ AppendError::Outage(Outage::Full(_))) => full,
+                appended => return appended.map_err(io::Error::other),
+            };
+            wait = wait.or_else(|| self.patience.wait("the log of the metadata"));
+            let is_worth_it = match &mut wait {
+                Some(wait) => wait.pass().await,
+                None => false,
+            };
+            if !is_worth_it {
+                return Err(io::Error::new(io::ErrorKind::StorageFull, full));
+            }
+        }
+    }
+}
+
 // === impl Batch ===
 
 impl Batch {
@@ -296,7 +324,8 @@ impl Batch {
     }
 
     fn entry(&mut self, index: u64, encoded: Vec<u8>) {
-        self.entries.push((self.records.len(), index));
+        self.entries
+            .push((self.records.len(), index, encoded.len()));
         self.bytes += encoded.len();
         self.records.extend(log_record::entry(index, encoded));
     }

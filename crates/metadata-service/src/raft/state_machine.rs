@@ -3,7 +3,8 @@
 //! Owns batches, and when the state is flushed. Entries that come together are applied together and
 //! answered when that is visible. Each of them is durable in the log already, so the state is
 //! flushed only now and then, behind the entries that follow, to bound its memory and the part of the
-//! log that a restart applies again.
+//! log that a restart applies again. A flush that waits for room on a full disk is one that takes
+//! long: so much may gather meanwhile, then entries wait, too.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use openraft::{EntryPayload, OptionalSend};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::changes::Draft;
+use crate::patience::Patience;
 use crate::raft::snapshot::{self, Image, SnapshotBuilder};
 use crate::raft::{LogId, Membership, RaftEntry, Snapshot, SnapshotMeta, TypeConfig};
 use crate::state::State;
@@ -38,6 +40,7 @@ const CACHE_BYTES: usize = 128 << 20;
 pub(crate) struct StateMachine {
     folder: PathBuf,
     state: State,
+    patience: Patience,
     since_flush: u64,
     flushed_at: Instant,
     flush: Option<JoinHandle<io::Result<()>>>,
@@ -46,12 +49,13 @@ pub(crate) struct StateMachine {
 // === impl StateMachine ===
 
 impl StateMachine {
-    /// Opens the state in `folder`, or begins it.
-    pub(crate) fn open(folder: PathBuf) -> io::Result<(Self, State)> {
-        let state = State::of(Store::open(&folder, CACHE_BYTES)?)?;
+    /// Opens the state in `folder`, or begins it. Its writes have `patience` with a full disk.
+    pub(crate) fn open(folder: PathBuf, patience: Patience) -> io::Result<(Self, State)> {
+        let state = State::of(Store::open(&folder, CACHE_BYTES, &patience)?)?;
         let machine = Self {
             folder,
             state: state.clone(),
+            patience,
             since_flush: 0,
             flushed_at: Instant::now(),
             flush: None,
@@ -154,8 +158,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, image: Image) -> io::Result<()> {
         let folder = self.folder.clone();
         let state = self.state.clone();
-        let meta = meta.clone();
-        let installed = spawn_blocking(move || install(&folder, &state, &meta, &image)).await;
+        let (meta, patience) = (meta.clone(), self.patience.clone());
+        let install = move || install(&folder, &state, &patience, &meta, &image);
+        let installed = spawn_blocking(install).await;
         installed.map_err(io::Error::other)?
     }
 
@@ -173,6 +178,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 fn install(
     folder: &std::path::Path,
     state: &State,
+    patience: &Patience,
     meta: &SnapshotMeta,
     image: &Image,
 ) -> io::Result<()> {
@@ -181,7 +187,7 @@ fn install(
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let store = Store::begin(folder, &name, CACHE_BYTES)?;
+    let store = Store::begin(folder, &name, CACHE_BYTES, patience)?;
     image.copy_to(&store, meta)?;
     fail::fail_point!("meta.snap.install.after_write_before_swap");
     store.enforce(folder)?;

@@ -18,10 +18,11 @@ use openraft::{LogId as RaftLogId, RaftLogReader};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::log_store::LogStore;
+use super::log_store::{LogOptions, LogStore};
 use super::log_writer::Linger;
 use super::state_machine::StateMachine;
 use super::{IoFlushed, RaftEntry, TypeConfig, Vote};
+use crate::patience::Patience;
 
 const LINGER: Linger = Linger {
     longest: Duration::ZERO,
@@ -34,7 +35,8 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for Builder {
     async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
         let folder = tempfile::tempdir().unwrap();
         let log = open(folder.path()).await.unwrap();
-        let (machine, _states) = StateMachine::open(folder.path().to_owned()).unwrap();
+        let (machine, _states) =
+            StateMachine::open(folder.path().to_owned(), Patience::default()).unwrap();
         Ok((folder, log, machine))
     }
 }
@@ -270,6 +272,28 @@ async fn a_purge_beside_appends_that_fill_its_file_keeps_what_it_says_again() {
 }
 
 #[tokio::test]
+async fn a_log_knows_how_large_it_is_and_what_has_to_go_also_after_a_restart() {
+    const MIB: usize = 1 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path()).await.unwrap();
+    log.blocking_append((1..=10).map(|index| large(index, 3 * MIB)))
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        assert_eq!(log.excess(u64::MAX), None);
+        assert_eq!(log.excess(0), Some(10));
+        assert_eq!(log.excess(7 * MIB as u64), Some(8));
+        drop(log);
+        log = reopen(folder.path()).await;
+    }
+    log.truncate_after(Some(id(8))).await.unwrap();
+    assert_eq!(log.excess(7 * MIB as u64), Some(6));
+    log.purge(id(6)).await.unwrap();
+    assert_eq!(log.excess(7 * MIB as u64), None);
+    assert_eq!(log.excess(4 * MIB as u64), Some(7));
+}
+
+#[tokio::test]
 async fn what_was_truncated_stays_away_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     {
@@ -292,7 +316,13 @@ fn segments(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 }
 
 async fn open(folder: &std::path::Path) -> std::io::Result<LogStore> {
-    LogStore::open(folder, LINGER, std::sync::Arc::new(SystemClock)).await
+    let clock = std::sync::Arc::new(SystemClock);
+    let options = LogOptions {
+        linger: LINGER,
+        max_bytes: 256 << 20,
+        patience: Patience::default(),
+    };
+    LogStore::open(folder, options, clock).await
 }
 
 /// The task that writes the log lets go of the file a moment after the last handle is dropped.

@@ -7,11 +7,12 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
+use crate::patience::Patience;
 
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
 fn open(folder: &std::path::Path) -> State {
-    State::of(Store::open(folder, 1 << 20).unwrap()).unwrap()
+    State::of(Store::open(folder, 1 << 20, &Patience::default()).unwrap()).unwrap()
 }
 
 fn scanned(

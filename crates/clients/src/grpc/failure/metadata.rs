@@ -55,6 +55,7 @@ impl WireError for WriteError {
                 retry_after_millis: retry_after
                     .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
             }),
+            Self::NoRoom => Kind::NoRoom(nothing()),
         }
     }
 
@@ -73,6 +74,7 @@ impl WireError for WriteError {
                 what: it.what,
                 retry_after: it.retry_after_millis.map(Duration::from_millis),
             },
+            Kind::NoRoom(_) => Self::NoRoom,
             other => Self::Read(ReadError::from_kind(other)?),
         })
     }

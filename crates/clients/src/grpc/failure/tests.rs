@@ -45,6 +45,7 @@ fn writes() -> Vec<WriteError> {
             what: "outbox".to_owned(),
             retry_after: Some(Duration::from_millis(1_500)),
         },
+        WriteError::NoRoom,
     ]);
     all
 }

@@ -1,0 +1,108 @@
+//! Whether there is room for a write.
+//!
+//! Owns the door before the group: below the reserve a command that makes the state grow is refused
+//! before it is proposed, so that what deletes, collects, acknowledges and purges finds room to the
+//! end. And while a write of the log itself waits for room, nothing is proposed at all: it would
+//! only wait in memory, of which there is less. Leaves to [`Reserve`] when there is room again.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use meridian_catalog::{BlobPlace, Command};
+use meridian_chassis::config::ByteSize;
+use meridian_chassis::{Reserve, Room};
+use meridian_clients::WriteError;
+use tokio::sync::watch;
+
+use crate::patience::Patience;
+use crate::state::State;
+
+/// The reserve takes no more of a small disk than one part in so many.
+const SHARE: u64 = 20;
+
+/// The door.
+pub(crate) struct Door {
+    folder: OwnedFd,
+    reserve: Reserve,
+    state: State,
+    /// Of the writes of the log.
+    patience: Patience,
+}
+
+/// About how many bytes a command adds for good; `None` if it takes away, or a start needs it.
+fn growth(command: &Command) -> Option<u64> {
+    let inline = |place: &BlobPlace| match place {
+        BlobPlace::Inline(bytes) => bytes.len() as u64,
+        BlobPlace::Stored(_) => 0,
+    };
+    match command {
+        Command::PutManifest(manifest) => Some(manifest.bytes.len() as u64),
+        Command::PutBlob { place, .. } => Some(inline(place)),
+        Command::RecordBlob(blob) => Some(inline(&blob.place)),
+        Command::MountBlob { .. }
+        | Command::TouchBlob { .. }
+        | Command::ReserveGenerations { .. } => Some(0),
+        Command::Initialize { .. }
+        | Command::CreateRegistry { .. }
+        | Command::Configure(_)
+        | Command::DeleteManifest { .. }
+        | Command::DeleteTag { .. }
+        | Command::DeleteBlob { .. }
+        | Command::Collect(_)
+        | Command::Sweep
+        | Command::Acknowledge { .. } => None,
+    }
+}
+
+// === impl Door ===
+
+impl Door {
+    /// The door of a group with its `state` in `folder`, of whose disk `min_free` stays free. Its log
+    /// has that `patience`.
+    pub(crate) fn new(
+        folder: &Path,
+        min_free: ByteSize,
+        state: State,
+        patience: Patience,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            folder: File::open(folder)?.into(),
+            reserve: Reserve::new("the metadata", min_free, SHARE),
+            state,
+            patience,
+        })
+    }
+
+    /// Refuses a command for which there is no room.
+    pub(crate) fn admit(&self, command: &Command) -> Result<(), WriteError> {
+        let growth = growth(command);
+        self.look(growth.unwrap_or(0));
+        if self.patience.is_tried() || (growth.is_some() && self.reserve.is_low()) {
+            return Err(WriteError::NoRoom);
+        }
+        Ok(())
+    }
+
+    /// Looks at the disk, if that was long ago. What is still to be flushed takes room as well: a
+    /// flush must not eat into the reserve.
+    pub(crate) fn look(&self, growth: u64) {
+        if !self.reserve.is_due(growth) {
+            return;
+        }
+        match rustix::fs::fstatvfs(&self.folder) {
+            Ok(room) => self.reserve.look(Room {
+                free: (room.f_bavail.saturating_mul(room.f_frsize))
+                    .saturating_sub(self.state.waiting() as u64),
+                total: room.f_blocks.saturating_mul(room.f_frsize),
+            }),
+            Err(error) => tracing::warn!(%error, "the room on the metadata's disk is not known"),
+        }
+    }
+
+    /// Changes whenever room runs out or is back.
+    pub(crate) fn turns(&self) -> watch::Receiver<bool> {
+        self.reserve.turns()
+    }
+}
