@@ -1,25 +1,66 @@
-//! What was promised, and whether it was kept.
+//! What was promised.
 //!
-//! A request that was answered with success is a promise. One that was refused changed nothing.
-//! One whose answer never came may have taken effect or not, and both are right.
+//! A request that was answered with success is a promise: that what was put is there, and that what
+//! was deleted is not. One that was refused changed nothing. One whose answer never came may have
+//! taken effect or not, and both are right, until somebody looks after the next start: what was seen
+//! then, stays. Leaves looking to `verdict`.
+//!
+//! Each name has one writer at a time, and nobody writes to a name while the outcome of an earlier
+//! write to it is unknown. So no promise is ever overtaken by what was sent before it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use harness::{Client, Image, digest};
+use harness::{Image, digest};
 use meridian_oci::Digest;
+use tokio::sync::watch;
+
+/// A repository, and what is in it.
+pub(crate) type Place = (String, Digest);
+
+/// Whether something is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Present,
+    Absent,
+    /// Nobody knows, and nobody was told.
+    Either,
+}
 
 /// Everything that was promised so far.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// Blobs of repositories that must be there.
-    blobs: BTreeSet<(String, Digest)>,
-    /// Manifests that must be there, until somebody may have deleted them.
-    manifests: BTreeMap<(String, Digest), Image>,
-    /// What a tag may point at. Each tag has one writer, so its last acknowledged write counts,
-    /// and every write after it whose outcome is not known.
-    tags: BTreeMap<(String, String), Vec<Option<Digest>>>,
+    pub(crate) blobs: BTreeMap<Place, Fate>,
+    pub(crate) manifests: BTreeMap<Place, (Image, Fate)>,
+    /// What each tag may point at: what the last answer says, and what was sent since.
+    pub(crate) tags: BTreeMap<(String, String), Vec<Option<Digest>>>,
     /// Whether blobs without a manifest may be collected.
     pub(crate) collects: bool,
+    /// How many answers were promises.
+    answers: watch::Sender<u64>,
+    /// How many of them said that something was deleted.
+    deletions: u64,
+    /// How many there were when the power went, if it did.
+    cut_at: Option<u64>,
+}
+
+// === impl Fate ===
+
+impl Fate {
+    /// After a request to put it was sent.
+    const fn put_sent(self) -> Self {
+        match self {
+            Self::Present => Self::Present,
+            Self::Absent | Self::Either => Self::Either,
+        }
+    }
+
+    /// After a request to delete it was sent.
+    const fn delete_sent(self) -> Self {
+        match self {
+            Self::Absent => Self::Absent,
+            Self::Present | Self::Either => Self::Either,
+        }
+    }
 }
 
 // === impl Ledger ===
@@ -33,150 +74,157 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn blob(&mut self, repository: &str, digest: Digest) {
-        self.blobs.insert((repository.to_owned(), digest));
+    /// Changes with every promise.
+    pub(crate) fn answers(&self) -> watch::Receiver<u64> {
+        self.answers.subscribe()
     }
 
-    /// A blob may be gone: its last manifest is.
-    fn release(&mut self, repository: &str, image: &Image) {
+    /// How many promises there were.
+    pub(crate) fn promises(&self) -> u64 {
+        *self.answers.borrow()
+    }
+
+    /// How many of them were deletions.
+    pub(crate) const fn deletions(&self) -> u64 {
+        self.deletions
+    }
+
+    /// The power is off from now on. Promises count all the same.
+    pub(crate) fn power_is_off(&mut self) {
+        self.cut_at = Some(self.promises());
+    }
+
+    /// The power is back.
+    pub(crate) fn power_is_on(&mut self) {
+        self.cut_at = None;
+    }
+
+    /// Whether the power is off.
+    pub(crate) const fn is_cut(&self) -> bool {
+        self.cut_at.is_some()
+    }
+
+    /// How many promises were made without power.
+    pub(crate) fn late(&self) -> u64 {
+        self.cut_at.map_or(0, |at| self.promises() - at)
+    }
+
+    fn promised(&self) {
+        self.answers.send_modify(|answers| *answers += 1);
+    }
+
+    // --- blobs ---
+
+    pub(crate) fn blob(&self, repository: &str, digest: Digest) -> Fate {
+        let fate = self.blobs.get(&place(repository, digest));
+        fate.copied().unwrap_or(Fate::Absent)
+    }
+
+    pub(crate) fn blob_sent(&mut self, repository: &str, digest: Digest) {
+        let fate = self.blob(repository, digest).put_sent();
+        self.blobs.insert(place(repository, digest), fate);
+    }
+
+    pub(crate) fn blob_put(&mut self, repository: &str, digest: Digest) {
+        self.promised();
+        self.blobs.insert(place(repository, digest), Fate::Present);
+    }
+
+    pub(crate) fn blob_delete_sent(&mut self, repository: &str, digest: Digest) {
+        let fate = self.blob(repository, digest).delete_sent();
+        self.blobs.insert(place(repository, digest), fate);
+    }
+
+    pub(crate) fn blob_deleted(&mut self, repository: &str, digest: Digest) {
+        self.promised();
+        self.deletions += 1;
+        self.blobs.insert(place(repository, digest), Fate::Absent);
+    }
+
+    // --- manifests ---
+
+    pub(crate) fn manifest(&self, repository: &str, digest: Digest) -> Fate {
+        let known = self.manifests.get(&place(repository, digest));
+        known.map_or(Fate::Absent, |(_, fate)| *fate)
+    }
+
+    /// The images of a repository that are there, or are not.
+    pub(crate) fn images(&self, repository: &str, which: Fate) -> Vec<Image> {
+        let known = self.manifests.iter();
+        let of = known.filter(|(place, (_, fate))| place.0 == repository && *fate == which);
+        of.map(|(_, (image, _))| image.clone()).collect()
+    }
+
+    /// An image was sent, and is to be had under a tag.
+    pub(crate) fn manifest_sent(&mut self, repository: &str, tag: &str, image: &Image) {
+        let fate = self.manifest(repository, image.digest()).put_sent();
+        let place = place(repository, image.digest());
+        self.manifests.insert(place, (image.clone(), fate));
+        self.tag_sent(repository, tag, Some(image.digest()));
+    }
+
+    pub(crate) fn manifest_put(&mut self, repository: &str, tag: &str, image: &Image) {
+        let place = place(repository, image.digest());
+        self.manifests.insert(place, (image.clone(), Fate::Present));
+        self.tag_done(repository, tag, Some(image.digest()));
+    }
+
+    /// With a manifest go the tags that point at it, and, in the end, what it alone needed.
+    pub(crate) fn manifest_delete_sent(&mut self, repository: &str, image: &Image) {
+        let gone = image.digest();
+        let fate = self.manifest(repository, gone).delete_sent();
+        self.manifests
+            .insert(place(repository, gone), (image.clone(), fate));
         for blob in &image.blobs {
-            self.blobs.remove(&(repository.to_owned(), digest(blob)));
+            self.blob_delete_sent(repository, digest(blob));
         }
-    }
-
-    pub(crate) fn manifest(&mut self, repository: &str, image: &Image) {
-        let key = (repository.to_owned(), image.digest());
-        self.manifests.insert(key, image.clone());
-    }
-
-    /// A delete of a manifest was sent: until it is answered, it may be there or not.
-    pub(crate) fn forget_manifest(&mut self, repository: &str, digest: Digest) {
-        let key = (repository.to_owned(), digest);
-        if let Some(image) = self.manifests.remove(&key) {
-            self.release(repository, &image);
-        }
-        let of = self.tags.iter_mut().filter(|(key, _)| key.0 == repository);
-        for (_, values) in of {
-            if values.contains(&Some(digest)) {
+        for values in self.tags_of(repository) {
+            if values.contains(&Some(gone)) && !values.contains(&None) {
                 values.push(None);
             }
         }
     }
 
-    /// A write to a tag was sent.
-    pub(crate) fn tag_sent(&mut self, repository: &str, tag: &str, value: Option<Digest>) {
-        let key = (repository.to_owned(), tag.to_owned());
-        let values = self.tags.entry(key).or_insert_with(|| vec![None]);
-        values.push(value);
+    pub(crate) fn manifest_deleted(&mut self, repository: &str, image: &Image) {
+        self.promised();
+        self.deletions += 1;
+        let gone = image.digest();
+        self.manifests
+            .insert(place(repository, gone), (image.clone(), Fate::Absent));
+        for values in self.tags_of(repository) {
+            values.retain(|value| *value != Some(gone));
+        }
     }
 
-    /// It was acknowledged.
+    // --- tags ---
+
+    /// What a tag may point at.
+    pub(crate) fn tag(&self, repository: &str, tag: &str) -> Vec<Option<Digest>> {
+        let values = self.tags.get(&(repository.to_owned(), tag.to_owned()));
+        values.cloned().unwrap_or_else(|| vec![None])
+    }
+
+    pub(crate) fn tag_sent(&mut self, repository: &str, tag: &str, value: Option<Digest>) {
+        let mut values = self.tag(repository, tag);
+        values.push(value);
+        self.tags
+            .insert((repository.to_owned(), tag.to_owned()), values);
+    }
+
     pub(crate) fn tag_done(&mut self, repository: &str, tag: &str, value: Option<Digest>) {
+        self.promised();
+        self.deletions += u64::from(value.is_none());
         let key = (repository.to_owned(), tag.to_owned());
         self.tags.insert(key, vec![value]);
     }
 
-    /// The manifests that must be there.
-    pub(crate) fn manifests(&self) -> impl Iterator<Item = (String, Digest)> {
-        self.manifests.keys().cloned()
-    }
-
-    /// How much was promised.
-    pub(crate) fn promises(&self) -> usize {
-        self.blobs.len() + self.manifests.len()
-    }
-
-    /// Looks at everything; what is not as it was promised, in words.
-    pub(crate) async fn broken(&self, client: &Client) -> Vec<String> {
-        let mut broken = Vec::new();
-        if !self.collects {
-            for (repository, blob) in &self.blobs {
-                check_blob(client, repository, *blob, &mut broken).await;
-            }
-        }
-        for ((repository, digest), image) in &self.manifests {
-            check_manifest(client, repository, &digest.to_string(), image, &mut broken).await;
-        }
-        for ((repository, tag), allowed) in &self.tags {
-            let answer = client.manifest(repository, tag).await.unwrap();
-            let found = match answer.status.as_u16() {
-                200 => Some(digest(&answer.body)),
-                404 => None,
-                status => {
-                    broken.push(format!("{repository}:{tag} answers {status}"));
-                    continue;
-                }
-            };
-            if !allowed.contains(&found) {
-                broken.push(format!(
-                    "{repository}:{tag} is {found:?}, not one of {allowed:?}"
-                ));
-            }
-        }
-        self.check_closure(client, &mut broken).await;
-        broken
-    }
-
-    /// Whatever a tag shows is complete.
-    async fn check_closure(&self, client: &Client, broken: &mut Vec<String>) {
-        let repositories: BTreeSet<&String> = self.tags.keys().map(|(name, _)| name).collect();
-        for repository in repositories {
-            let list = client.get(&format!("/v2/{repository}/tags/list")).await;
-            let list = list.unwrap();
-            if list.status.as_u16() == 404 {
-                continue;
-            }
-            let list: serde_json::Value = serde_json::from_slice(&list.body).unwrap();
-            for tag in list["tags"].as_array().unwrap() {
-                let tag = tag.as_str().unwrap();
-                let answer = client.manifest(repository, tag).await.unwrap();
-                if answer.status.as_u16() != 200 {
-                    broken.push(format!("{repository}:{tag} is listed and dangles"));
-                    continue;
-                }
-                let manifest: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-                let layers = manifest["layers"].as_array().unwrap();
-                for leaf in layers.iter().chain([&manifest["config"]]) {
-                    let leaf = leaf["digest"].as_str().unwrap().parse().unwrap();
-                    check_blob(client, repository, leaf, broken).await;
-                }
-            }
-        }
+    fn tags_of(&mut self, repository: &str) -> impl Iterator<Item = &mut Vec<Option<Digest>>> {
+        let of = self.tags.iter_mut();
+        of.filter(move |(key, _)| key.0 == repository)
+            .map(|(_, values)| values)
     }
 }
 
-async fn check_manifest(
-    client: &Client,
-    repository: &str,
-    reference: &str,
-    image: &Image,
-    broken: &mut Vec<String>,
-) {
-    let answer = client.manifest(repository, reference).await.unwrap();
-    if answer.status.as_u16() != 200 {
-        broken.push(format!(
-            "manifest {repository}@{reference}: {}",
-            answer.status
-        ));
-        return;
-    }
-    if answer.body != image.manifest {
-        broken.push(format!("manifest {repository}@{reference} has other bytes"));
-    }
-    for blob in &image.blobs {
-        check_blob(client, repository, digest(blob), broken).await;
-    }
-}
-
-async fn check_blob(client: &Client, repository: &str, blob: Digest, broken: &mut Vec<String>) {
-    match client.blob(repository, blob).await {
-        Ok(answer) if answer.status.as_u16() != 200 => {
-            broken.push(format!("blob {repository}@{blob}: {}", answer.status));
-        }
-        Ok(answer) if digest(&answer.body) != blob => {
-            broken.push(format!("blob {repository}@{blob} has other bytes"));
-        }
-        Ok(_) => {}
-        Err(error) => broken.push(format!("blob {repository}@{blob}: {error}")),
-    }
+pub(crate) fn place(repository: &str, digest: Digest) -> Place {
+    (repository.to_owned(), digest)
 }

@@ -1,7 +1,7 @@
 //! What survives: processes killed at random and at chosen points, and power cuts.
 //!
-//! Owns the ledger of what was acknowledged and the verdict over what is there afterwards. Each
-//! test prints its seed; `SEED=…` repeats it.
+//! Owns the ledger of what was acknowledged, deletions included, and the verdict over what is there
+//! afterwards. Each test prints its seed; `SEED=…` repeats it.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,4 +18,5 @@ mod kills;
 mod ledger;
 mod points;
 mod power;
+mod verdict;
 mod workload;

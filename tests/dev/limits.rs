@@ -1,6 +1,9 @@
 //! Manifests as large as they may be: their entries in the log are larger than anything else.
 
-use harness::{DevBuilder, digest};
+use std::path::Path;
+use std::time::Duration;
+
+use harness::{DevBuilder, digest, eventually};
 use reqwest::Method;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -43,5 +46,51 @@ async fn the_largest_manifests_survive_a_kill_last_in_the_log_or_not() {
     let path = format!("/v2/r/manifests/{}", digest(&last));
     let answer = dev.client().get(&path).await.unwrap().expect(200);
     assert!(answer.body == last);
+    assert!(dev.stop().success());
+}
+
+/// What the files of the metadata's log take.
+fn log_bytes(data_dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(data_dir.join("metadata/log/raft")).unwrap();
+    // One may be deleted while it is looked at.
+    let sizes = entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()));
+    sizes.sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_large_manifests_stays_within_its_bytes() {
+    const MIB: u64 = 1 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let builder = DevBuilder::new(folder.path()).env("MERIDIAN_METADATA__SNAPSHOT_BYTES", "16MiB");
+    let dev = builder.start();
+    let client = dev.client();
+    let put = |number: usize| {
+        let (client, manifest) = (&client, index((4 << 20) - number));
+        async move {
+            let path = format!("/v2/r/manifests/{}", digest(&manifest));
+            let headers = [("Content-Type", INDEX)];
+            let put = client.send(Method::PUT, &path, &headers, manifest).await;
+            put.unwrap().expect(201);
+        }
+    };
+    let mut most = 0;
+    for number in 0..30 {
+        put(number).await;
+        most = most.max(log_bytes(folder.path()));
+    }
+    assert!(most < 64 * MIB, "{most} bytes of log");
+    eventually("the log is short", Duration::from_secs(30), || async {
+        // A file more, and an entry.
+        (log_bytes(folder.path()) <= (16 + 4 + 5) * MIB).then_some(())
+    })
+    .await;
+    dev.kill();
+    let dev = builder.start();
+    for number in 0..30 {
+        let manifest = index((4 << 20) - number);
+        let path = format!("/v2/r/manifests/{}", digest(&manifest));
+        let answer = dev.client().get(&path).await.unwrap().expect(200);
+        assert!(answer.body == manifest);
+    }
     assert!(dev.stop().success());
 }

@@ -8,6 +8,7 @@
 
 mod collection;
 mod endings;
+mod events;
 mod faults;
 mod full;
 mod limits;

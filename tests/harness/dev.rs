@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -29,13 +29,14 @@ pub struct DevBuilder {
 pub struct Dev {
     child: Child,
     base: String,
+    /// What it says on standard error.
+    said: Mutex<mpsc::Receiver<String>>,
 }
 
 /// A process that was started, and may not serve yet.
 pub struct Starting {
     dev: Dev,
     lines: mpsc::Receiver<String>,
-    said: mpsc::Receiver<String>,
 }
 
 /// A registry that ended before it served.
@@ -139,10 +140,10 @@ impl DevBuilder {
         let said = listen(child.stderr.take().unwrap(), |line| eprintln!("  | {line}"));
         let lines = listen(child.stdout.take().unwrap(), |_| {});
         let base = String::new();
+        let said = Mutex::new(said);
         Starting {
-            dev: Dev { child, base },
+            dev: Dev { child, base, said },
             lines,
-            said,
         }
     }
 
@@ -204,7 +205,7 @@ impl Starting {
                 Ok(None) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
                     let status = self.dev.child.wait().unwrap();
-                    let said = self.said.iter().collect::<Vec<_>>().join("\n");
+                    let said = self.dev.said();
                     return Err(Ended { status, said });
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -219,7 +220,7 @@ impl Starting {
         let deadline = Instant::now() + START;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let line = self.said.recv_timeout(left);
+            let line = self.dev.said.lock().unwrap().recv_timeout(left);
             let line = line.unwrap_or_else(|_| panic!("no line of its log has `{word}`"));
             if line.contains(word) {
                 return line;
@@ -258,6 +259,11 @@ impl Dev {
 
     /// Ends it at once, without any cleaning up.
     pub fn kill(mut self) {
+        self.end();
+    }
+
+    /// The same, for one that is asked about afterwards. It may have ended by itself.
+    pub fn end(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -296,6 +302,12 @@ impl Dev {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// What it has said on standard error that nobody has asked for yet. Waits until it has ended.
+    pub fn said(&self) -> String {
+        let said = self.said.lock().unwrap();
+        said.iter().collect::<Vec<_>>().join("\n")
     }
 
     /// Whether it still runs.

@@ -25,6 +25,21 @@ pub fn can_mount() -> bool {
     rustix::process::geteuid().is_root() && Path::new("/dev/loop-control").exists()
 }
 
+/// Cuts the power of several disks at once: nothing that was not synced before is there afterwards.
+/// Whoever has files open there gets errors from now on, and must be ended before
+/// [`restore`](LoopDisk::restore).
+pub fn cut_power(disks: &[&LoopDisk]) {
+    // EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH.
+    let script = r#"
+        use Fcntl;
+        my $flags = pack("I", 2);
+        my @roots = map { sysopen(my $root, $_, O_RDONLY) or die "open: $!"; $root } @ARGV;
+        ioctl($_, 0x8004587d, $flags) or die "ioctl: $!" for @roots;
+    "#;
+    let mounts = disks.iter().map(|disk| &disk.mount);
+    run(Command::new("perl").args(["-e", script]).args(mounts));
+}
+
 // === impl LoopDisk ===
 
 impl LoopDisk {
@@ -65,19 +80,6 @@ impl LoopDisk {
             .arg(&device)
             .arg(&self.mount));
         self.device = Some(device);
-    }
-
-    /// Cuts the power: nothing that was not synced before is there afterwards. Whoever has files
-    /// open gets errors from now on, and must be ended before [`restore`](Self::restore).
-    pub fn cut(&self) {
-        // EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH.
-        let script = r#"
-            use Fcntl;
-            sysopen(my $root, $ARGV[0], O_RDONLY) or die "open: $!";
-            my $flags = pack("I", 2);
-            ioctl($root, 0x8004587d, $flags) or die "ioctl: $!";
-        "#;
-        run(Command::new("perl").args(["-e", script]).arg(&self.mount));
     }
 
     /// Mounts it again after a cut.

@@ -103,37 +103,43 @@ impl Client {
         self.send(Method::DELETE, path, &[], Bytes::new()).await
     }
 
-    /// Opens an upload session; the path of its location.
-    pub async fn start_upload(&self, repository: &str) -> Result<String> {
-        let answer = self.ask_for_upload(repository).await?.expect(202);
-        Ok(answer.header(LOCATION.as_str()).unwrap().to_owned())
-    }
-
-    async fn ask_for_upload(&self, repository: &str) -> Result<Answer> {
+    /// Asks for an upload session.
+    pub async fn open_upload(&self, repository: &str) -> Result<Answer> {
         let path = format!("/v2/{repository}/blobs/uploads/");
         self.send(Method::POST, &path, &[], Bytes::new()).await
     }
 
-    /// Pushes a blob with POST and one PUT: the answer to the first of them that was refused, or to
-    /// the last.
+    /// Opens an upload session; the path of its location.
+    pub async fn start_upload(&self, repository: &str) -> Result<String> {
+        let answer = self.open_upload(repository).await?.expect(202);
+        Ok(answer.header(LOCATION.as_str()).unwrap().to_owned())
+    }
+
+    /// Pushes a blob with POST and one PUT: the answer to the first that was refused, or to the
+    /// last one.
     pub async fn push_blob(&self, repository: &str, blob: Bytes) -> Result<Answer> {
-        let answer = self.ask_for_upload(repository).await?;
-        if answer.status != StatusCode::ACCEPTED {
-            return Ok(answer);
+        let opened = self.open_upload(repository).await?;
+        if opened.status != StatusCode::ACCEPTED {
+            return Ok(opened);
         }
-        let location = answer.header(LOCATION.as_str()).unwrap();
+        let location = opened.header(LOCATION.as_str()).unwrap();
         let path = with_digest(location, digest(&blob));
         self.send(Method::PUT, &path, &[], blob).await
     }
 
-    /// Pushes a blob with POST, one PATCH for each `chunk` bytes, and an empty PUT.
+    /// Pushes a blob with POST, one PATCH for each `chunk` bytes, and an empty PUT: the answer to
+    /// the first that was refused, or to the last one.
     pub async fn push_blob_chunked(
         &self,
         repository: &str,
         blob: Bytes,
         chunk: usize,
     ) -> Result<Answer> {
-        let mut location = self.start_upload(repository).await?;
+        let opened = self.open_upload(repository).await?;
+        if opened.status != StatusCode::ACCEPTED {
+            return Ok(opened);
+        }
+        let mut location = opened.header(LOCATION.as_str()).unwrap().to_owned();
         let mut start = 0;
         while start < blob.len() {
             let end = (start + chunk).min(blob.len());

@@ -11,6 +11,7 @@
 //! few reads are under way at once. Leaves to `writer` and `tail` what is written and when it is
 //! durable, to `recover` what a crash leaves behind, to `stream` and `segment` reading.
 
+mod acknowledged;
 mod config;
 mod directory;
 mod durable;
@@ -44,6 +45,7 @@ use crate::{
 use directory::Directory;
 use writer::{Append, Command, Writer};
 
+pub(crate) use acknowledged::Acknowledged;
 pub use config::{ConfigError, DiskConfig};
 pub use fault::{CorruptSegment, OpenError};
 
@@ -84,7 +86,21 @@ impl DiskEventLog {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
         let root = root.into();
-        let opening = tokio::task::spawn_blocking(move || Self::open_blocking(root, config, clock));
+        let opening =
+            tokio::task::spawn_blocking(move || Self::open_blocking(root, config, clock, None));
+        opening.await.map_err(|_| OpenError::Stopping)?
+    }
+
+    /// Opens a log again that has stopped in this process: behind what it has acknowledged.
+    pub(crate) async fn open_behind(
+        root: PathBuf,
+        config: DiskConfig,
+        clock: Arc<dyn Clock>,
+        acknowledged: Acknowledged,
+    ) -> Result<Self, OpenError> {
+        let behind = Some(acknowledged);
+        let opening =
+            tokio::task::spawn_blocking(move || Self::open_blocking(root, config, clock, behind));
         opening.await.map_err(|_| OpenError::Stopping)?
     }
 
@@ -92,6 +108,7 @@ impl DiskEventLog {
         root: PathBuf,
         config: DiskConfig,
         clock: Arc<dyn Clock>,
+        behind: Option<Acknowledged>,
     ) -> Result<Self, OpenError> {
         if let Some(fault) = config.faults().into_iter().next() {
             return Err(OpenError::Config(fault));
@@ -99,12 +116,18 @@ impl DiskEventLog {
         std::fs::create_dir_all(&root).map_err(OpenError::io("create", &root))?;
         let root = root.canonicalize().map_err(OpenError::io("find", &root))?;
         let lock = lock(&root)?;
+        if let Some(behind) = &behind {
+            behind.cut(&root)?;
+        }
         let tails = recover::topics(&root, &config)?;
         for folder in [Some(root.as_path()), root.parent()].into_iter().flatten() {
             durable::sync_folder(folder).map_err(OpenError::io("sync", folder))?;
         }
         let streams = tails.iter().map(|tail| Arc::clone(&tail.stream));
         let directory = Arc::new(Directory::new(streams));
+        if let Some(behind) = &behind {
+            behind.check(&root, &directory)?;
+        }
         let tails = tails
             .into_iter()
             .map(|tail| (tail.stream.topic.clone(), tail))
@@ -154,6 +177,11 @@ impl DiskEventLog {
         let trimming = tokio::task::spawn_blocking(move || stream.trim(&before));
         let trimmed = trimming.await.map_err(|_| Outage::Closed)?;
         trimmed.map_err(|error| Outage::Unavailable(Arc::new(error)).into())
+    }
+
+    /// How far it has acknowledged, once it has stopped.
+    pub(crate) fn acknowledged(&self) -> Acknowledged {
+        Acknowledged::of(&self.directory)
     }
 
     fn send(&self, command: Command) -> Result<(), Outage> {

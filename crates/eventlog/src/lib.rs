@@ -13,6 +13,8 @@ mod faulty;
 mod log;
 mod memory;
 mod record;
+#[cfg(feature = "disk")]
+mod reopening;
 mod topic;
 
 pub use batch::{Appended, MAX_APPEND_BYTES, ShardBatch};
@@ -25,4 +27,6 @@ pub use faulty::Faulty;
 pub use log::{EventLog, MAX_SHARDS, ReadLimits};
 pub use memory::MemoryEventLog;
 pub use record::{Record, StoredRecord};
+#[cfg(feature = "disk")]
+pub use reopening::ReopeningEventLog;
 pub use topic::{ParseTopicError, Topic};

@@ -38,6 +38,8 @@ pub struct Config {
     /// After how many entries a snapshot lets the log before it go. So many stay in the log, too,
     /// for members that lag a little.
     pub snapshot_entries: u64,
+    /// After how many bytes of log, if that comes first. Half of them stay.
+    pub snapshot_bytes: ByteSize,
     /// What pushes leave free on the disk, for deletions, garbage collection and the log's own
     /// upkeep; at most a twentieth of it. Where blobs lie on the same disk, less than
     /// `blob.uploads.min_free`.
@@ -99,6 +101,7 @@ impl Default for Config {
             group_commit_linger: Duration::from_millis(3),
             publish_linger: Duration::from_millis(100),
             snapshot_entries: 20_000,
+            snapshot_bytes: ByteSize::mib(256),
             min_free: ByteSize::mib(256),
             retention: Retention::default(),
             group: GroupConfig::default(),

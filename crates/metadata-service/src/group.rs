@@ -32,12 +32,12 @@ use crate::identity::{self, Claim};
 use crate::members::Members;
 use crate::membership::ReformError;
 use crate::patience::Patience;
-use crate::raft::log_store::LogStore;
+use crate::raft::log_store::{LogOptions, LogStore};
 use crate::raft::log_writer::Linger;
 use crate::raft::network::Network;
 use crate::raft::peer::{Call, CallError, Dial};
 use crate::raft::state_machine::StateMachine;
-use crate::raft::{self, Raft};
+use crate::raft::{self, LogId, Raft};
 use crate::room::Door;
 use crate::state::State;
 use barrier::{Barrier, Unconfirmed};
@@ -112,7 +112,12 @@ impl Group {
         let folder = config.data_dir.clone();
         let patience = [Patience::default(), Patience::default()];
         let [for_log, for_state] = patience.clone();
-        let log = LogStore::open(&folder, linger, for_log.clone(), Arc::clone(&clock)).await?;
+        let options = LogOptions {
+            linger,
+            max_bytes: config.snapshot_bytes.as_u64(),
+            patience: for_log.clone(),
+        };
+        let log = LogStore::open(&folder, options, Arc::clone(&clock)).await?;
         let (machine, state) = {
             let folder = folder.clone();
             let open = move || StateMachine::open(folder, for_state);
@@ -182,6 +187,7 @@ impl Group {
             self.claim().adopt(&cluster).map_err(io::Error::other)?;
             let me = BTreeMap::from([(self.me(), BasicNode::new(""))]);
             self.raft.initialize(me).await.map_err(io::Error::other)?;
+            fail::fail_point!("meta.member.after_append");
         }
         self.raft
             .wait(Some(self.deadline))
@@ -507,6 +513,32 @@ impl Group {
     /// The wall clock, in milliseconds.
     pub(crate) fn now(&self) -> u64 {
         self.clock.now_millis()
+    }
+
+    /// The log.
+    pub(crate) const fn log(&self) -> &LogStore {
+        &self.log
+    }
+
+    /// Takes a snapshot and lets the log before it go, but for its last `kept` bytes.
+    pub(crate) async fn trim_log(&self, kept: u64) -> io::Result<()> {
+        let applied = self.state.applied().last.map(|last| last.index);
+        let excess = self.log.excess(kept);
+        let (Some(through), Some(applied)) = (excess, applied) else {
+            return Ok(());
+        };
+        let through = through.min(applied);
+        let trigger = self.raft.trigger();
+        let wait = self.raft.wait(Some(self.deadline));
+        let reached = |last: &Option<LogId>| last.is_some_and(|last| last.index >= through);
+        trigger.snapshot().await.map_err(io::Error::other)?;
+        let taken = wait.metrics(|it| reached(&it.snapshot), "a snapshot is taken");
+        taken.await.map_err(io::Error::other)?;
+        let purging = trigger.purge_log(through).await;
+        purging.map_err(io::Error::other)?;
+        let purged = wait.metrics(|it| reached(&it.purged), "the log before it is gone");
+        purged.await.map_err(io::Error::other)?;
+        Ok(())
     }
 
     /// Whether there is room to grow.

@@ -18,6 +18,7 @@ mod service;
 mod state;
 mod store;
 mod sweep;
+mod trim;
 mod write;
 
 use std::io;
@@ -104,6 +105,13 @@ pub async fn start(
         let (group, stop) = (Arc::clone(&group), stop.clone());
         async move {
             sweep::run(&group, stop).await;
+            Ok(())
+        }
+    });
+    supervisor.spawn_background("metadata.trim", {
+        let (group, stop) = (Arc::clone(&group), stop.clone());
+        async move {
+            trim::run(&group, stop).await;
             Ok(())
         }
     });

@@ -3,7 +3,8 @@
 //! Keeps the invariant that a shard's events stand in the log in the order of `seq`, without a
 //! gap. After any failure the publisher begins again behind what the log has: an event may then
 //! stand there twice, byte for byte the same, and its id tells. The outbox is trimmed behind what
-//! the log acknowledged, and never before.
+//! the log acknowledged, and never before. A log that comes back without what it acknowledged has
+//! lost events, and is published to no more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,10 @@ use std::time::Duration;
 use meridian_catalog::{Command, Reply, query};
 use meridian_clients::{ReadError, WriteError};
 use meridian_clock::Region;
-use meridian_event::{Envelope, SHARDS};
-use meridian_eventlog::{AppendError, EventLog, Outage, Record, ShardBatch, Topic};
+use meridian_event::{Envelope, EventId, SHARDS};
+use meridian_eventlog::{
+    AppendError, CreateTopicError, EventLog, Outage, Record, ShardBatch, StoredRecord, Topic,
+};
 use meridian_proto::{decode_envelope, encode_envelope};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +45,8 @@ pub(crate) struct Publisher {
     linger: Duration,
     /// Per shard, the `seq` of the next event to publish. Zero: not yet known.
     next: Vec<u64>,
+    /// Per shard, the last event of this epoch that the log was seen to have.
+    seen: Vec<u64>,
 }
 
 /// Why events cannot be published.
@@ -63,14 +68,24 @@ pub enum PublishError {
         /// The epoch of this state.
         ours: u64,
     },
+    /// The event log has lost events since this process saw them there.
+    #[error(
+        "the event log has acknowledged event {seen} of shard {shard}, and ends before it now: it has lost events; check its disk, then start again, and what consumes it fetches the gap from here"
+    )]
+    LogBehind {
+        /// Which shard.
+        shard: u16,
+        /// The last event that was there.
+        seen: u64,
+    },
     /// A record of the event log cannot be read.
     #[error("the last record of shard {shard} of the event log is no event of this region")]
     ForeignRecord {
         /// Which shard.
         shard: u16,
     },
-    /// The event log has failed for good; it has to be opened again, which a restart does.
-    #[error("the event log has to be opened again: {0}")]
+    /// The event log has failed for good, and cannot be opened again here.
+    #[error("the event log cannot be opened again: {0}")]
     Poisoned(String),
     /// The event log failed.
     #[error("the event log failed: {0}")]
@@ -94,7 +109,10 @@ impl PublishError {
     pub(crate) const fn is_final(&self) -> bool {
         matches!(
             self,
-            Self::LogAhead { .. } | Self::ForeignRecord { .. } | Self::Poisoned(_)
+            Self::LogAhead { .. }
+                | Self::LogBehind { .. }
+                | Self::ForeignRecord { .. }
+                | Self::Poisoned(_)
         )
     }
 }
@@ -114,6 +132,7 @@ impl Publisher {
             topic,
             linger,
             next: vec![0; usize::from(SHARDS)],
+            seen: vec![0; usize::from(SHARDS)],
         }
     }
 
@@ -122,38 +141,57 @@ impl Publisher {
     /// restored from a backup.
     pub(crate) async fn catch_up(&mut self) -> Result<(), PublishError> {
         let created = self.log.create_topic(&self.topic, SHARDS).await;
-        created.map_err(|error| PublishError::Log(meridian_error::chain(&error)))?;
+        created.map_err(|error| {
+            let text = meridian_error::chain(&error);
+            match error {
+                CreateTopicError::Outage(Outage::Poisoned(_)) => PublishError::Poisoned(text),
+                _ => PublishError::Log(text),
+            }
+        })?;
         let mut heads = Vec::with_capacity(usize::from(SHARDS));
         for shard in 0..SHARDS {
             let last = self.log.last(&self.topic, shard).await;
-            heads.push(last.map_err(|error| PublishError::Log(meridian_error::chain(&error)))?);
+            let last = last.map_err(|error| PublishError::Log(meridian_error::chain(&error)))?;
+            heads.push(match last {
+                Some(last) => Some(head(shard, &last)?),
+                None => None,
+            });
         }
         let view = self.group.read().await.map_err(WriteError::from)?;
         let streams = query::streams(&view).map_err(state)?;
-        for ((shard, stream), last) in (0..SHARDS).zip(streams).zip(heads) {
-            let mut next = stream.acknowledged + 1;
-            if let Some(last) = last {
-                let head = decode_envelope(&last.record.payload)
-                    .map_err(|_| PublishError::ForeignRecord { shard })?
-                    .id;
-                if head.epoch > stream.epoch
-                    || (head.epoch == stream.epoch && head.seq >= stream.next)
-                {
-                    return Err(PublishError::LogAhead {
-                        shard,
-                        seq: head.seq,
-                        epoch: head.epoch,
-                        next: stream.next,
-                        ours: stream.epoch,
-                    });
-                }
-                if head.epoch == stream.epoch {
-                    next = next.max(head.seq + 1);
-                }
+        for ((shard, stream), head) in (0..SHARDS).zip(streams).zip(heads) {
+            if let Some(head) = head
+                && (head.epoch > stream.epoch
+                    || (head.epoch == stream.epoch && head.seq >= stream.next))
+            {
+                return Err(PublishError::LogAhead {
+                    shard,
+                    seq: head.seq,
+                    epoch: head.epoch,
+                    next: stream.next,
+                    ours: stream.epoch,
+                });
             }
-            self.next[usize::from(shard)] = next;
+            let there = head.filter(|head| head.epoch == stream.epoch);
+            let there = there.map_or(0, |head| head.seq);
+            let seen = self.seen[usize::from(shard)];
+            if there < seen && !self.is_retained(shard, head).await? {
+                return Err(PublishError::LogBehind { shard, seen });
+            }
+            self.seen[usize::from(shard)] = there.max(seen);
+            self.next[usize::from(shard)] = stream.acknowledged.max(there) + 1;
         }
         Ok(())
+    }
+
+    /// Whether nothing is left of a shard because all of it was kept as long as it had to be.
+    async fn is_retained(&self, shard: u16, head: Option<EventId>) -> Result<bool, PublishError> {
+        if head.is_some() {
+            return Ok(false);
+        }
+        let bounds = self.log.bounds(&self.topic, shard).await;
+        let bounds = bounds.map_err(|error| PublishError::Log(meridian_error::chain(&error)))?;
+        Ok(bounds.high > 0)
     }
 
     /// Publishes until it is stopped. An event log that fails, or is full, is tried again, for ever;
@@ -238,7 +276,10 @@ impl Publisher {
         let mut failed = Ok(());
         for ((shard, end), outcome) in ends.into_iter().zip(outcomes) {
             match outcome {
-                Ok(_) => self.next[usize::from(shard)] = end + 1,
+                Ok(_) => {
+                    self.next[usize::from(shard)] = end + 1;
+                    self.seen[usize::from(shard)] = end;
+                }
                 Err(error @ AppendError::Outage(Outage::Poisoned(_))) => {
                     failed = Err(PublishError::Poisoned(meridian_error::chain(&error)));
                 }
@@ -301,6 +342,13 @@ impl Batches {
         }
         has_room
     }
+}
+
+/// The id of the last event of a shard.
+fn head(shard: u16, last: &StoredRecord) -> Result<EventId, PublishError> {
+    let event = decode_envelope(&last.record.payload);
+    let event = event.map_err(|_| PublishError::ForeignRecord { shard })?;
+    Ok(event.id)
 }
 
 fn record(event: &Envelope) -> Record {

@@ -14,6 +14,7 @@ use meridian_catalog::{BlobPlace, Command};
 use meridian_chassis::config::ByteSize;
 use meridian_chassis::{Reserve, Room};
 use meridian_clients::WriteError;
+use tokio::sync::watch;
 
 use crate::patience::Patience;
 use crate::state::State;
@@ -98,5 +99,10 @@ impl Door {
             }),
             Err(error) => tracing::warn!(%error, "the room on the metadata's disk is not known"),
         }
+    }
+
+    /// Changes whenever room runs out or is back.
+    pub(crate) fn turns(&self) -> watch::Receiver<bool> {
+        self.reserve.turns()
     }
 }

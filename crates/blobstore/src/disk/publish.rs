@@ -238,7 +238,8 @@ impl Commit {
     }
 
     fn finish(self, outcome: io::Result<()>) {
-        let outcome = outcome.and_then(|()| Self::before_ack());
+        let confirmed = outcome.and_then(|()| self.file.confirm());
+        let outcome = confirmed.and_then(|()| Self::before_ack());
         if outcome.is_err() {
             self.file.remove();
             remove(&self.target);

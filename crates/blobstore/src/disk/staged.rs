@@ -156,6 +156,11 @@ impl StagedFile {
         sync::sync_file(&self.file)
     }
 
+    /// Whether a sync of other files, or of names, on the same file system is to be believed.
+    pub(super) fn confirm(&self) -> io::Result<()> {
+        sync::confirm(&self.file)
+    }
+
     /// The crash points between the last write and the sync, whichever kind of sync follows.
     pub(super) fn before_sync() -> io::Result<()> {
         crash_point!("blob.tmp.after_write_before_fsync");

@@ -197,7 +197,8 @@ impl BlobWriter for DiskWriter {
             if named {
                 Ok(())
             } else {
-                sync::sync_folder(&folder)
+                sync::sync_folder(&folder)?;
+                file.confirm()
             }
         });
         self.settle().await?;

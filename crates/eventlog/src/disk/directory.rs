@@ -35,6 +35,11 @@ impl Directory {
         stream.ok_or_else(|| ReadError::UnknownTopic(topic.clone()))
     }
 
+    pub(super) fn streams(&self) -> Vec<Arc<Stream>> {
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
+        streams.values().cloned().collect()
+    }
+
     pub(super) fn insert(&self, stream: Arc<Stream>) {
         let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
         streams.insert(stream.topic.clone(), stream);

@@ -6,12 +6,18 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Makes the content of a file durable.
+/// Makes the content of a file, open for writing, durable.
+///
+/// A sync that is under way when its file system is shut down may be answered with success although
+/// nothing reached the disk: ext4 does so, about once in ten shutdowns. A write of nothing finds out,
+/// at the price of a system call: it is refused from then on.
 pub(super) fn sync_file(file: &File) -> io::Result<()> {
     fail::fail_point!("eventlog.skip_sync", |_| Ok(()));
-    file.sync_data()
+    file.sync_data()?;
+    file.write_at(&[], 0).map(drop)
 }
 
 /// Makes the entries of a folder durable.

@@ -129,6 +129,13 @@ impl Stream {
         Ok(at.cloned())
     }
 
+    /// The number of the newest segment, and how far it may be read.
+    pub(super) fn end(&self) -> Option<(u64, u64)> {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        let newest = segments.back()?;
+        Some((newest.number, newest.end()))
+    }
+
     fn holds(&self, segment: &Arc<Segment>) -> bool {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
         segments.iter().any(|held| Arc::ptr_eq(held, segment))

@@ -144,6 +144,15 @@ impl Writer {
 
     fn commit(&mut self, topic: &Topic, appends: &[Append]) -> Result<Vec<Appended>, Outage> {
         self.directory.check()?;
+        // In a whole process, whose Raft log must not fail along with its events.
+        fail::fail_point!(
+            "eventlog.events.fail",
+            topic.as_str().starts_with("meridian."),
+            |_| {
+                let error = io::Error::other("failpoint eventlog.events.fail");
+                Err(self.outage(CommitError::Unknown(error)))
+            }
+        );
         let now = self.clock.now_millis();
         let tail = self.tails.get_mut(topic).ok_or(Outage::Closed)?;
         let segments = tail.segments();

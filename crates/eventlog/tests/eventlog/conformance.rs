@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytesize::ByteSize;
 use meridian_clock::SystemClock;
 use meridian_eventlog::conformance::{self, Fixture};
-use meridian_eventlog::{DiskConfig, DiskEventLog, EventLog, MemoryEventLog};
+use meridian_eventlog::{DiskConfig, DiskEventLog, EventLog, MemoryEventLog, ReopeningEventLog};
 use tempfile::TempDir;
 
 struct Memory {
@@ -80,4 +80,33 @@ async fn disk_with_small_segments() {
         ..DiskConfig::default()
     };
     conformance::run(&Disk { folder, config }).await;
+}
+
+struct Reopening(Disk);
+
+#[async_trait]
+impl Fixture for Reopening {
+    async fn open(&self) -> Arc<dyn EventLog> {
+        let Disk { folder, config } = &self.0;
+        let clock = Arc::new(SystemClock);
+        let log = ReopeningEventLog::open(folder.path(), config.clone(), clock).await;
+        Arc::new(log.unwrap())
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    fn retained_bytes(&self) -> Option<usize> {
+        self.0.retained_bytes()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn disk_that_is_opened_again_when_it_has_to() {
+    let disk = Disk {
+        folder: tempfile::tempdir().unwrap(),
+        config: DiskConfig::default(),
+    };
+    conformance::run(&Reopening(disk)).await;
 }

@@ -8,6 +8,7 @@
 
 mod crash;
 mod faults;
+mod reopening;
 mod syncs;
 
 use std::path::Path;

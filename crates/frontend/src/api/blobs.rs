@@ -91,6 +91,7 @@ pub(crate) async fn delete(
     let repository = call.state.path(name);
     let deletion = call.state.blobs.delete(&repository, digest);
     call.state.within(deletion).await??;
+    fail::fail_point!("fe.del.blob.after_commit_before_reply");
     Ok(respond::empty(StatusCode::ACCEPTED))
 }
 

@@ -10,7 +10,7 @@ use meridian_chassis::config::Secret;
 use meridian_clients::MetadataApi;
 use meridian_clients::grpc::channel;
 use meridian_clock::{Clock, SystemClock};
-use meridian_eventlog::DiskEventLog;
+use meridian_eventlog::ReopeningEventLog;
 use meridian_metadata_service::MetadataService;
 
 use super::directory::Directory;
@@ -26,7 +26,7 @@ pub(super) async fn start_metadata(
 ) -> Result<Arc<MetadataService>, Exit> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let events = directory.events();
-    let events = DiskEventLog::open(events, config.events.clone(), Arc::clone(&clock)).await;
+    let events = ReopeningEventLog::open(events, config.events.clone(), Arc::clone(&clock)).await;
     let events = Arc::new(events.map_err(|error| Exit::classified(&error))?);
     let calls = config.services.calls.clone();
     let ports = meridian_metadata_service::Ports {

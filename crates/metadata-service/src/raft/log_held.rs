@@ -1,6 +1,7 @@
 //! What of the log is known without a look at the disk.
 //!
-//! Owns the tail in memory, and where each older entry stands on disk. Keeps two invariants: an
+//! Owns the tail in memory, where each older entry stands on disk, and how many bytes they take
+//! there. Keeps two invariants: an
 //! entry that is not on disk is in the tail, and the tail is bounded in bytes, because entries carry
 //! manifests, and some of them are megabytes.
 
@@ -9,6 +10,7 @@ use std::io;
 use std::ops::Range;
 
 use meridian_eventlog::StoredRecord;
+use tokio::sync::watch;
 
 use crate::raft::log_record::{self, LogRecord};
 use crate::raft::{LogId, RaftEntry, Vote, codec};
@@ -36,7 +38,22 @@ pub(super) struct Held {
 #[derive(Default)]
 struct Places {
     first: u64,
-    offsets: VecDeque<u64>,
+    entries: VecDeque<Place>,
+    /// Of all of them.
+    bytes: u64,
+}
+
+/// Where an entry stands, and how long it is.
+#[derive(Clone, Copy)]
+struct Place {
+    offset: u64,
+    bytes: u32,
+}
+
+/// Whether the log on disk is too large.
+pub(super) struct Gauge {
+    pub(super) max_bytes: u64,
+    is_large: watch::Sender<bool>,
 }
 
 /// Where to read entries.
@@ -54,8 +71,10 @@ impl Held {
     pub(super) fn replay(&mut self, records: &[StoredRecord]) -> io::Result<()> {
         for stored in records {
             match log_record::decode(stored)? {
-                LogRecord::Entry(index) => self.placed(index, stored.offset),
-                LogRecord::Piece => {}
+                LogRecord::Entry(index) => {
+                    self.placed(index, stored.offset, stored.record.payload.len());
+                }
+                LogRecord::Piece => self.places.extend(stored.record.payload.len()),
                 LogRecord::Vote(vote) => self.vote = Some(codec::decode(&vote)?),
                 LogRecord::Committed(committed) => {
                     self.committed = Some(codec::decode(&committed)?);
@@ -72,12 +91,22 @@ impl Held {
 
     /// The place of the last entry on disk.
     pub(super) fn last_place(&self) -> Option<u64> {
-        self.places.offsets.back().copied()
+        self.places.entries.back().map(|place| place.offset)
     }
 
     /// The place of the first entry on disk.
     pub(super) fn first_place(&self) -> Option<u64> {
-        self.places.offsets.front().copied()
+        self.places.entries.front().map(|place| place.offset)
+    }
+
+    /// How many bytes the entries on disk have.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.places.bytes
+    }
+
+    /// The last entry that has to go so that those after it have no more than `kept` bytes.
+    pub(super) fn excess(&self, kept: u64) -> Option<u64> {
+        self.places.excess(kept)
     }
 
     /// Takes an entry that is about to be written.
@@ -100,9 +129,10 @@ impl Held {
     }
 
     /// Notes where an entry stands on disk.
-    pub(super) fn placed(&mut self, index: u64, offset: u64) {
+    pub(super) fn placed(&mut self, index: u64, offset: u64, bytes: usize) {
         if self.purged.is_none_or(|purged| purged.index < index) {
-            self.places.push(index, offset);
+            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            self.places.push(index, Place { offset, bytes });
         }
     }
 
@@ -155,42 +185,85 @@ impl Held {
     }
 }
 
+// === impl Gauge ===
+
+impl Gauge {
+    pub(super) fn new(max_bytes: u64) -> Self {
+        Self {
+            max_bytes,
+            is_large: watch::Sender::new(false),
+        }
+    }
+
+    /// Takes note of how large the log is. Wakes somebody only if that makes a difference.
+    pub(super) fn measure(&self, held: &Held) {
+        let large = held.bytes() > self.max_bytes;
+        self.is_large.send_if_modified(|was| {
+            let turns = *was != large;
+            *was = large;
+            turns
+        });
+    }
+
+    pub(super) fn is_large(&self) -> watch::Receiver<bool> {
+        self.is_large.subscribe()
+    }
+}
+
 // === impl Places ===
 
 impl Places {
     /// The index after the last one.
     fn end(&self) -> u64 {
-        self.first + self.offsets.len() as u64
+        self.first + self.entries.len() as u64
     }
 
-    fn push(&mut self, index: u64, offset: u64) {
+    fn push(&mut self, index: u64, place: Place) {
         // A log that goes on elsewhere begins there: what was before it came with a snapshot.
-        if self.offsets.is_empty() || index > self.end() || index < self.first {
-            self.offsets.clear();
+        if self.entries.is_empty() || index > self.end() || index < self.first {
+            self.clear();
             self.first = index;
         }
         self.truncate(index);
-        self.offsets.push_back(offset);
+        self.entries.push_back(place);
+        self.bytes += u64::from(place.bytes);
+    }
+
+    /// The last entry goes on.
+    fn extend(&mut self, bytes: usize) {
+        // A piece of an entry that was purged is of no concern.
+        if let Some(last) = self.entries.back_mut() {
+            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            last.bytes = last.bytes.saturating_add(bytes);
+            self.bytes += u64::from(bytes);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.bytes = 0;
     }
 
     fn truncate(&mut self, from: u64) {
         if from < self.first {
             // What comes next is not on disk until it is placed.
             self.first = from;
-            self.offsets.clear();
+            self.clear();
         }
         let kept = from.saturating_sub(self.first);
-        self.offsets
-            .truncate(usize::try_from(kept).unwrap_or(usize::MAX));
+        let kept = usize::try_from(kept).unwrap_or(usize::MAX);
+        let gone = self.entries.drain(kept.min(self.entries.len())..);
+        self.bytes -= gone.map(|place| u64::from(place.bytes)).sum::<u64>();
     }
 
     fn purge(&mut self, through: u64) {
         let gone = (through + 1).saturating_sub(self.first);
         let gone = usize::try_from(gone)
             .unwrap_or(usize::MAX)
-            .min(self.offsets.len());
-        self.offsets.drain(..gone);
+            .min(self.entries.len());
         self.first += gone as u64;
+        let gone = self.entries.drain(..gone);
+        self.bytes -= gone.map(|place| u64::from(place.bytes)).sum::<u64>();
     }
 
     fn range(&self, range: Range<u64>) -> Vec<u64> {
@@ -199,7 +272,18 @@ impl Places {
             usize::try_from(at).unwrap_or(usize::MAX)
         };
         let (begin, end) = (at(range.start), at(range.end));
-        let range = self.offsets.range(begin..end.max(begin));
-        range.take(PLACES).copied().collect()
+        let range = self.entries.range(begin..end.max(begin));
+        range.take(PLACES).map(|place| place.offset).collect()
+    }
+
+    fn excess(&self, kept: u64) -> Option<u64> {
+        let mut bytes = 0;
+        let newest_first = self.entries.iter().rev();
+        let fitting = newest_first.take_while(|place| {
+            bytes += u64::from(place.bytes);
+            bytes <= kept
+        });
+        let first_kept = self.end() - fitting.count() as u64;
+        (first_kept > self.first).then(|| first_kept - 1)
     }
 }

@@ -19,14 +19,18 @@ use meridian_eventlog::{
 };
 use openraft::storage::{LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
+use tokio::sync::watch;
 
 use crate::patience::Patience;
-use crate::raft::log_held::{Held, Source};
+use crate::raft::log_held::{Gauge, Held, Source};
 use crate::raft::log_writer::{Linger, LogFile, LogWriter, Request};
 use crate::raft::{IoFlushed, LogId, RaftEntry, TypeConfig, Vote, codec, log_record};
 
 /// Bytes of entries handed out at once, to be sent to a follower or applied.
 const READ_BYTES: usize = 8 << 20;
+
+/// Files of the log are at least so large.
+const LEAST_SEGMENT: u64 = 4 << 20;
 
 /// Records read at once.
 const READ_RECORDS: usize = 4_096;
@@ -38,6 +42,16 @@ pub(crate) struct LogStore {
     topic: Topic,
     writer: LogWriter,
     held: Arc<Mutex<Held>>,
+    gauge: Arc<Gauge>,
+}
+
+/// How a log is kept.
+pub(crate) struct LogOptions {
+    pub(crate) linger: Linger,
+    /// A log of more bytes is too large. What is done about it is not the log's.
+    pub(crate) max_bytes: u64,
+    /// What its writes have with a full disk.
+    pub(crate) patience: Patience,
 }
 
 /// From the first index of a range to the one after its last.
@@ -55,6 +69,12 @@ fn indexes(range: &impl RangeBounds<u64>) -> Range<u64> {
     begin..end
 }
 
+/// Files are deleted whole, so they are a part of what may stay.
+fn segment_size(max_bytes: u64) -> ByteSize {
+    let size = (max_bytes / 4).clamp(LEAST_SEGMENT, DiskConfig::default().segment_size.as_u64());
+    ByteSize(size)
+}
+
 const fn limits(bytes: usize) -> ReadLimits {
     ReadLimits {
         records: READ_RECORDS,
@@ -66,18 +86,22 @@ const fn limits(bytes: usize) -> ReadLimits {
 // === impl LogStore ===
 
 impl LogStore {
-    /// Opens the log in `folder`, or begins it. Its writes have `patience` with a full disk.
+    /// Opens the log in `folder`, or begins it.
     pub(crate) async fn open(
         folder: &Path,
-        linger: Linger,
-        patience: Patience,
+        options: LogOptions,
         clock: Arc<dyn Clock>,
     ) -> io::Result<Self> {
+        let LogOptions {
+            linger,
+            max_bytes,
+            patience,
+        } = options;
         // What is needed no more is deleted after a purge, and nothing else ever is.
         let keep_all = DiskConfig {
             retention_size: ByteSize(u64::MAX),
             retention_age: Duration::MAX,
-            ..DiskConfig::default()
+            segment_size: segment_size(max_bytes),
         };
         let disk = DiskEventLog::open(folder.join("log"), keep_all, clock).await;
         let disk = Arc::new(disk.map_err(io::Error::other)?);
@@ -88,23 +112,42 @@ impl LogStore {
         let held = replay(&disk, &topic).await?;
         let vote = held.vote.as_ref().map(codec::encode).transpose()?;
         let committed = held.committed.as_ref().map(codec::encode).transpose()?;
+        let gauge = Arc::new(Gauge::new(max_bytes));
+        gauge.measure(&held);
         let held = Arc::new(Mutex::new(held));
         let file = LogFile {
             disk: Arc::clone(&disk),
             topic: topic.clone(),
             patience,
+            gauge: Arc::clone(&gauge),
         };
         Ok(Self {
             writer: LogWriter::start(file, Arc::clone(&held), vote, committed, linger),
             disk,
             topic,
             held,
+            gauge,
         })
     }
 
     /// How many syncs the log has made since it was opened.
     pub(crate) fn syncs(&self) -> u64 {
         self.writer.syncs()
+    }
+
+    /// More bytes than this are too many.
+    pub(crate) fn max_bytes(&self) -> u64 {
+        self.gauge.max_bytes
+    }
+
+    /// Changes whenever it gets too large, or is no more.
+    pub(crate) fn is_large(&self) -> watch::Receiver<bool> {
+        self.gauge.is_large()
+    }
+
+    /// The last entry that has to go so that no more than `kept` bytes stay.
+    pub(crate) fn excess(&self, kept: u64) -> Option<u64> {
+        self.held().excess(kept)
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -334,7 +377,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn purge(&mut self, through: LogId) -> io::Result<()> {
-        self.held().purge(through);
+        {
+            let mut held = self.held();
+            held.purge(through);
+            self.gauge.measure(&held);
+        }
         self.writer
             .write(|done| Request::Purge { through, done })
             .await

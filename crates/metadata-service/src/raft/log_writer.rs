@@ -16,7 +16,7 @@ use meridian_eventlog::{AppendError, Appended, DiskEventLog, EventLog, Outage, R
 use tokio::sync::{mpsc, oneshot};
 
 use crate::patience::Patience;
-use crate::raft::log_held::Held;
+use crate::raft::log_held::{Gauge, Held};
 use crate::raft::{IoFlushed, LogId, log_record};
 
 /// Requests that may wait. Beyond it whoever appends waits.
@@ -64,6 +64,7 @@ pub(super) struct LogFile {
     pub(super) disk: Arc<DiskEventLog>,
     pub(super) topic: Topic,
     pub(super) patience: Patience,
+    pub(super) gauge: Arc<Gauge>,
 }
 
 /// How long a group may wait for more to join it, once there is much company.
@@ -95,8 +96,8 @@ struct Writer {
 struct Batch {
     records: Vec<Record>,
     bytes: usize,
-    /// Which of them begins an entry, and the entry's index.
-    entries: Vec<(usize, u64)>,
+    /// Which of them begins an entry, and the entry's index and length.
+    entries: Vec<(usize, u64, usize)>,
     /// The first of those that a purge says again.
     said_again: Option<usize>,
 }
@@ -270,9 +271,10 @@ impl Writer {
         let first = self.file.append(records).await?.first;
         self.syncs.fetch_add(1, Ordering::Relaxed);
         let mut held = self.held();
-        for (at, index) in entries {
-            held.placed(index, first + at as u64);
+        for (at, index, bytes) in entries {
+            held.placed(index, first + at as u64, bytes);
         }
+        self.file.gauge.measure(&held);
         Ok(said_again.map(|at| first + at as u64))
     }
 
@@ -322,7 +324,8 @@ impl Batch {
     }
 
     fn entry(&mut self, index: u64, encoded: Vec<u8>) {
-        self.entries.push((self.records.len(), index));
+        self.entries
+            .push((self.records.len(), index, encoded.len()));
         self.bytes += encoded.len();
         self.records.extend(log_record::entry(index, encoded));
     }

@@ -1,5 +1,7 @@
 //! The storage against openraft's own suite, and against what the suite does not ask for.
 
+mod crash;
+
 use std::time::Duration;
 
 use meridian_catalog::{BlobPlace, Command, Encoding, Entry};
@@ -16,7 +18,7 @@ use openraft::{LogId as RaftLogId, RaftLogReader};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::log_store::LogStore;
+use super::log_store::{LogOptions, LogStore};
 use super::log_writer::Linger;
 use super::state_machine::StateMachine;
 use super::{IoFlushed, RaftEntry, TypeConfig, Vote};
@@ -270,6 +272,28 @@ async fn a_purge_beside_appends_that_fill_its_file_keeps_what_it_says_again() {
 }
 
 #[tokio::test]
+async fn a_log_knows_how_large_it_is_and_what_has_to_go_also_after_a_restart() {
+    const MIB: usize = 1 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path()).await.unwrap();
+    log.blocking_append((1..=10).map(|index| large(index, 3 * MIB)))
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        assert_eq!(log.excess(u64::MAX), None);
+        assert_eq!(log.excess(0), Some(10));
+        assert_eq!(log.excess(7 * MIB as u64), Some(8));
+        drop(log);
+        log = reopen(folder.path()).await;
+    }
+    log.truncate_after(Some(id(8))).await.unwrap();
+    assert_eq!(log.excess(7 * MIB as u64), Some(6));
+    log.purge(id(6)).await.unwrap();
+    assert_eq!(log.excess(7 * MIB as u64), None);
+    assert_eq!(log.excess(4 * MIB as u64), Some(7));
+}
+
+#[tokio::test]
 async fn what_was_truncated_stays_away_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     {
@@ -293,7 +317,12 @@ fn segments(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 
 async fn open(folder: &std::path::Path) -> std::io::Result<LogStore> {
     let clock = std::sync::Arc::new(SystemClock);
-    LogStore::open(folder, LINGER, Patience::default(), clock).await
+    let options = LogOptions {
+        linger: LINGER,
+        max_bytes: 256 << 20,
+        patience: Patience::default(),
+    };
+    LogStore::open(folder, options, clock).await
 }
 
 /// The task that writes the log lets go of the file a moment after the last handle is dropped.

@@ -11,7 +11,7 @@ use meridian_chassis::http::{HttpConfig, HttpServer, ListenAddress, Listener};
 use meridian_clients::conformance::metadata::{GRACE, LEASE};
 use meridian_clients::grpc::{GrpcConfig, GrpcMetadata};
 use meridian_clock::ManualClock;
-use meridian_eventlog::MemoryEventLog;
+use meridian_eventlog::EventLog;
 use meridian_metadata_service::{
     Config, GRPC_SERVICE, MetadataService, Ports, Retention, metadata_server,
 };
@@ -27,7 +27,7 @@ pub(crate) struct Life {
 impl Life {
     pub(crate) async fn new(
         folder: &Path,
-        events: Arc<MemoryEventLog>,
+        events: Arc<dyn EventLog>,
         clock: Arc<ManualClock>,
     ) -> Self {
         let config = Config {

@@ -39,7 +39,7 @@ async fn a_write_outlives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let events = Arc::new(MemoryEventLog::default());
     let clock = Arc::new(ManualClock::at(1_700_000_000_000));
-    let life = Life::new(folder.path(), Arc::clone(&events), Arc::clone(&clock)).await;
+    let life = Life::new(folder.path(), Arc::clone(&events) as _, Arc::clone(&clock)).await;
     // Keeps the port for us while nobody listens on it.
     let held = TcpSocket::new_v4().unwrap();
     held.set_reuseaddr(true).unwrap();

@@ -1,0 +1,126 @@
+//! An event log that fails under the service, and how it comes back.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use meridian_clients::{MetadataApi, PutManifest, RepositoryPath, RequestId};
+use meridian_clock::ManualClock;
+use meridian_eventlog::{
+    AppendError, Appended, Bounds, CreateTopicError, EventLog, MemoryEventLog, Outage, ReadError,
+    ReadLimits, ShardBatch, StoredRecord, Topic,
+};
+use meridian_oci::{Algorithm, Digest, Manifest};
+
+use super::harness::Life;
+
+/// A log that fails once when it is told to, and has forgotten everything from then on.
+#[derive(Default)]
+struct Forgetful {
+    log: Mutex<Arc<MemoryEventLog>>,
+    forgets: AtomicBool,
+}
+
+impl Forgetful {
+    fn log(&self) -> Arc<MemoryEventLog> {
+        Arc::clone(&self.log.lock().unwrap())
+    }
+}
+
+#[async_trait]
+impl EventLog for Forgetful {
+    async fn create_topic(&self, topic: &Topic, shards: u16) -> Result<(), CreateTopicError> {
+        self.log().create_topic(topic, shards).await
+    }
+
+    async fn append_many(
+        &self,
+        topic: &Topic,
+        batches: Vec<ShardBatch>,
+    ) -> Vec<Result<Appended, AppendError>> {
+        if self.forgets.swap(false, Ordering::SeqCst) {
+            *self.log.lock().unwrap() = Arc::default();
+            let away = io::Error::from(io::ErrorKind::ConnectionRefused);
+            let outage = Outage::Unavailable(Arc::new(away));
+            return batches.iter().map(|_| Err(outage.clone().into())).collect();
+        }
+        self.log().append_many(topic, batches).await
+    }
+
+    async fn bounds(&self, topic: &Topic, shard: u16) -> Result<Bounds, ReadError> {
+        self.log().bounds(topic, shard).await
+    }
+
+    async fn last(&self, topic: &Topic, shard: u16) -> Result<Option<StoredRecord>, ReadError> {
+        self.log().last(topic, shard).await
+    }
+
+    async fn read(
+        &self,
+        topic: &Topic,
+        shard: u16,
+        from: u64,
+        limits: ReadLimits,
+    ) -> Result<Vec<StoredRecord>, ReadError> {
+        self.log().read(topic, shard, from, limits).await
+    }
+}
+
+fn index(number: u8) -> PutManifest {
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let text = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{media_type}","manifests":[],"annotations":{{"n":"{number}"}}}}"#
+    );
+    let digest = Digest::of(Algorithm::Sha256, text.as_bytes());
+    PutManifest {
+        repository: RepositoryPath {
+            registry: "default".parse().unwrap(),
+            name: "team/app".parse().unwrap(),
+        },
+        manifest: Manifest::parse(Some(media_type), Bytes::from(text)).unwrap(),
+        digest,
+        tags: Vec::new(),
+        condition: None,
+        request: RequestId([number; 16]),
+    }
+}
+
+/// Waits until the log has so many events.
+async fn have(events: &Forgetful, wanted: u64) {
+    let topic = Topic::events("local".parse().unwrap());
+    let end = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let mut found = 0;
+        for shard in 0..16 {
+            let bounds = events.bounds(&topic, shard).await;
+            found += bounds.map_or(0, |bounds| bounds.high);
+        }
+        if found >= wanted {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < end, "{found} events");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_comes_back_without_its_events_ends_the_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = Arc::new(Forgetful::default());
+    let clock = Arc::new(ManualClock::at(1_700_000_000_000));
+    let life = Life::new(folder.path(), Arc::clone(&events) as _, clock).await;
+    life.service.put_manifest(index(1)).await.unwrap();
+    have(&events, 1).await;
+
+    events.forgets.store(true, Ordering::SeqCst);
+    life.service.put_manifest(index(2)).await.unwrap();
+    let ended = life
+        .supervisor
+        .run(std::future::pending(), Duration::from_secs(10));
+    let why = ended.await.unwrap_err();
+    let why = format!("{why:?}");
+    assert!(why.contains("LogBehind"), "{why}");
+}
