@@ -12,6 +12,7 @@ use openraft::storage::{RaftLogStorage, RaftLogStorageExt, RaftStateMachine};
 use openraft::{RaftLogReader, RaftSnapshotBuilder};
 
 use super::{blank, id, large, open, reopen};
+use crate::patience::Patience;
 use crate::raft::RaftEntry;
 use crate::raft::state_machine::StateMachine;
 
@@ -60,7 +61,7 @@ fn die_at(point: &str, folder: &Path) {
 }
 
 fn machine(folder: &Path) -> StateMachine {
-    StateMachine::open(folder.to_owned()).unwrap().0
+    StateMachine::open(folder.to_owned(), Patience::default()).unwrap().0
 }
 
 /// Puts a blob of another length for each index.
