@@ -26,6 +26,7 @@ pub struct DevBuilder {
 }
 
 /// A running registry.
+#[derive(Debug)]
 pub struct Dev {
     child: Child,
     base: String,
@@ -36,6 +37,8 @@ pub struct Dev {
 /// A process that was started, and may not serve yet.
 pub struct Starting {
     dev: Dev,
+    /// What the line says from which its address is taken.
+    wanted: &'static str,
     lines: mpsc::Receiver<String>,
 }
 
@@ -141,8 +144,11 @@ impl DevBuilder {
         let lines = listen(child.stdout.take().unwrap(), |_| {});
         let base = String::new();
         let said = Mutex::new(said);
+        // Of several services, clients want the one that speaks with them.
+        let is_among = self.command.iter().any(|service| service == "frontend");
         Starting {
             dev: Dev { child, base, said },
+            wanted: if is_among { "frontend" } else { "" },
             lines,
         }
     }
@@ -197,7 +203,9 @@ impl Starting {
         let deadline = Instant::now() + START;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left).map(|line| address(&line)) {
+            let line = self.lines.recv_timeout(left);
+            let wanted = |line: String| Some(line).filter(|line| line.contains(self.wanted));
+            match line.map(|line| wanted(line).as_deref().and_then(address)) {
                 Ok(Some(base)) => {
                     self.dev.base = base;
                     return Ok(self.dev);

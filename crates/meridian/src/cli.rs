@@ -203,10 +203,10 @@ pub(crate) struct Status {
 #[derive(Debug, Args)]
 pub(crate) struct Target {
     /// The data directory that it was started with [default: `meridian` in the user's data folder]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Print JSON
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) json: bool,
 }
 

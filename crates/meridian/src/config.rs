@@ -111,8 +111,9 @@ impl Default for Config {
             data_dir: None,
             grace: std::time::Duration::from_secs(20),
             log: TelemetryConfig {
-                // A member tells each step of each election, which is for those who ask.
-                level: "info,openraft=warn".to_owned(),
+                // A member tells each step of each election, and each attempt to reach another one,
+                // which is for those who ask.
+                level: "info,openraft=error".to_owned(),
                 ..TelemetryConfig::default()
             },
             frontend: meridian_frontend::Config::default(),

@@ -128,21 +128,27 @@ impl Leadership {
 
     /// Looks at the event log until that has succeeded once.
     async fn verify(&self) -> Result<(), PublishError> {
+        self.caught_up().await?;
+        self.group.verify();
+        Ok(())
+    }
+
+    /// A publisher that has caught up with the event log, however long that takes.
+    async fn caught_up(&self) -> Result<Publisher, PublishError> {
+        let mut publisher = self.publisher();
         let mut pause = FIRST_PAUSE;
-        let mut told = false;
         loop {
-            match self.publisher().catch_up().await {
-                Ok(()) => {
-                    self.group.verify();
-                    return Ok(());
-                }
+            match publisher.catch_up().await {
+                Ok(()) => return Ok(publisher),
                 Err(error) if error.is_final() => return Err(error),
+                // Before the group is founded there is nothing to compare, and nothing to tell.
+                Err(error) if pause == LONGEST_PAUSE && self.group.leader().is_some() => {
+                    let error = meridian_error::chain(&error);
+                    tracing::warn!(error, "the event log cannot be looked at");
+                }
                 Err(error) => {
                     let error = meridian_error::chain(&error);
-                    if !told && self.group.leader().is_some() {
-                        told = true;
-                        tracing::warn!(error, "the event log cannot be looked at yet");
-                    }
+                    tracing::debug!(error, "the event log cannot be looked at yet");
                 }
             }
             tokio::time::sleep(pause).await;
@@ -162,7 +168,9 @@ impl Leadership {
                 let lost = lost.clone();
                 async {
                     self.begin(&lost).await?;
-                    self.publisher().run(lost).await?;
+                    let publisher = self.caught_up().await?;
+                    self.group.verify();
+                    publisher.run(lost).await?;
                     meridian_chassis::TaskResult::Ok(())
                 }
             };
@@ -199,11 +207,20 @@ impl Leadership {
 }
 
 /// Says whether this member is of use to those who ask it: it knows a leader, has a vote in the
-/// committed membership, and lags little.
+/// committed membership, and lags little. Tells of changes of the leader besides.
 async fn judge(group: &Group, condition: &Condition) {
     let mut ticks = tokio::time::interval(JUDGE_EVERY);
+    let mut leader = None;
     loop {
         ticks.tick().await;
+        let leads = group.leader();
+        if std::mem::replace(&mut leader, leads) != leads {
+            match leads {
+                Some(node) if node == group.me() => tracing::info!("this member leads the group"),
+                Some(node) => tracing::info!(node = format!("{node:016x}"), "another member leads"),
+                None => tracing::warn!("no member is known to lead the group"),
+            }
+        }
         match fitness(group) {
             Ok(()) => condition.set(),
             Err(why) => condition.unset(why),

@@ -100,6 +100,8 @@ impl Group {
         if !self.knows(node) {
             return Ok(());
         }
+        // Once it is out, nobody knows where it is.
+        let peer = self.members().peer(self.raft(), node);
         if voters.contains(&node) {
             if voters.len() == 1 {
                 return Err(ReformError::Last { node });
@@ -114,7 +116,6 @@ impl Group {
             self.change(ChangeMembers::RemoveVoters(BTreeSet::from([node])))
                 .await?;
         }
-        let peer = self.members().peer(self.raft(), node);
         self.forget(node).await?;
         if let Ok(peer) = peer
             && let Err(error) = peer.ask::<_, ()>(Call::Retire, &(), SETTLING).await
