@@ -48,6 +48,19 @@ pub struct Config {
     pub retention: Retention,
     /// The group of several members that this one belongs to.
     pub group: GroupConfig,
+    /// How many events may wait for the event log.
+    pub outbox: OutboxConfig,
+}
+
+/// Events that wait to be published, because the event log does not take them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutboxConfig {
+    /// With so many an alarm is raised.
+    pub alarm: u64,
+    /// With so many, pushes and deletions are refused with 503 until the event log takes events
+    /// again. None is ever dropped.
+    pub limit: u64,
 }
 
 /// A group of several members.
@@ -105,6 +118,18 @@ impl Default for Config {
             min_free: ByteSize::mib(256),
             retention: Retention::default(),
             group: GroupConfig::default(),
+            outbox: OutboxConfig::default(),
+        }
+    }
+}
+
+// === impl OutboxConfig ===
+
+impl Default for OutboxConfig {
+    fn default() -> Self {
+        Self {
+            alarm: 100_000,
+            limit: 1_000_000,
         }
     }
 }

@@ -26,6 +26,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::backlog::Backlog;
 use crate::changes::View;
 use crate::config::Config;
 use crate::identity::{self, Claim};
@@ -59,6 +60,7 @@ pub(crate) struct Group {
     state: State,
     clock: Arc<dyn Clock>,
     door: Door,
+    backlog: Backlog,
     folder: PathBuf,
     /// Of the log and of the state.
     patience: [Patience; 2],
@@ -152,6 +154,7 @@ impl Group {
             state,
             clock,
             door,
+            backlog: Backlog::new(config.outbox),
             folder,
             patience,
             members,
@@ -357,7 +360,8 @@ impl Group {
                 );
             }
         }
-        if let Err(error) = self.door.admit(&forwarded.1) {
+        let admitted = self.backlog.admit(&forwarded.1).map_err(WriteError::from);
+        if let Err(error) = admitted.and_then(|()| self.door.admit(&forwarded.1)) {
             return Attempt::Failed(error);
         }
         self.write(forwarded, deadline).await
@@ -539,6 +543,11 @@ impl Group {
         let purged = wait.metrics(|it| reached(&it.purged), "the log before it is gone");
         purged.await.map_err(io::Error::other)?;
         Ok(())
+    }
+
+    /// The events that wait to be published.
+    pub(crate) const fn backlog(&self) -> &Backlog {
+        &self.backlog
     }
 
     /// Whether there is room to grow.

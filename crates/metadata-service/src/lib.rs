@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backlog;
 mod changes;
 mod config;
 mod group;
@@ -31,7 +32,7 @@ use meridian_clock::Clock;
 use meridian_error::{Classify, Code};
 use meridian_eventlog::EventLog;
 
-pub use config::{Config, GroupConfig, Retention};
+pub use config::{Config, GroupConfig, OutboxConfig, Retention};
 pub use grpc::{GRPC_SERVICE, GrpcAdapter, RAFT_GRPC_SERVICE, RaftAdapter, metadata_server};
 pub use identity::ClaimError;
 pub use membership::{Change, GroupStatus, MemberStatus, ReformError};
@@ -101,6 +102,13 @@ pub async fn start(
         group.come_to_life();
         leadership.spawn(supervisor);
     }
+    supervisor.spawn_background("metadata.backlog", {
+        let (group, stop) = (Arc::clone(&group), stop.clone());
+        async move {
+            backlog::run(&group, stop).await;
+            Ok(())
+        }
+    });
     supervisor.spawn_background("metadata.sweep", {
         let (group, stop) = (Arc::clone(&group), stop.clone());
         async move {

@@ -168,6 +168,8 @@ pub struct GroupStatus {
     pub purged: u64,
     /// Up to which entry its last snapshot goes.
     pub snapshot: u64,
+    /// Events that wait for the event log.
+    pub outbox: u64,
     /// All members.
     pub members: Vec<MemberStatus>,
 }
@@ -201,6 +203,7 @@ pub(crate) fn status(group: &Group) -> GroupStatus {
         applied: index(metrics.last_applied),
         purged: index(metrics.purged),
         snapshot: index(metrics.snapshot),
+        outbox: group.backlog().waiting(),
         members: members.collect(),
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Cluster {
     pub(crate) applied: u64,
     pub(crate) snapshot: u64,
     pub(crate) purged: u64,
+    /// Events that wait for the event log.
+    pub(crate) outbox: u64,
     pub(crate) members: Vec<Member>,
 }
 
@@ -189,6 +191,7 @@ impl From<GroupStatus> for Cluster {
             applied: status.applied,
             snapshot: status.snapshot,
             purged: status.purged,
+            outbox: status.outbox,
             members: members.collect(),
         }
     }
@@ -206,8 +209,8 @@ impl fmt::Display for Cluster {
         }
         writeln!(
             f,
-            "term {}, log up to {}, applied {}, snapshot {}, purged {}",
-            self.term, self.last, self.applied, self.snapshot, self.purged
+            "term {}, log up to {}, applied {}, snapshot {}, purged {}, events waiting {}",
+            self.term, self.last, self.applied, self.snapshot, self.purged, self.outbox
         )?;
         for member in &self.members {
             let role = match (member.leads, member.voter) {
