@@ -191,6 +191,19 @@ fn listen(
     lines
 }
 
+/// The next line that contains `word`.
+fn log_line(said: &mpsc::Receiver<String>, word: &str) -> String {
+    let deadline = Instant::now() + START;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let line = said.recv_timeout(left);
+        let line = line.unwrap_or_else(|_| panic!("no line of its log has `{word}`"));
+        if line.contains(word) {
+            return line;
+        }
+    }
+}
+
 // === impl Starting ===
 
 impl Starting {
@@ -225,15 +238,7 @@ impl Starting {
 
     /// The next line of its log that contains `word`.
     pub fn log_line(&self, word: &str) -> String {
-        let deadline = Instant::now() + START;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let line = self.dev.said.lock().unwrap().recv_timeout(left);
-            let line = line.unwrap_or_else(|_| panic!("no line of its log has `{word}`"));
-            if line.contains(word) {
-                return line;
-            }
-        }
+        log_line(&self.dev.said.lock().unwrap(), word)
     }
 
     /// Asks it to stop, and waits until it has.
@@ -258,6 +263,11 @@ impl Dev {
     /// A client of it.
     pub fn client(&self) -> Client {
         Client::new(self.base.clone())
+    }
+
+    /// The next line of its log that contains `word`. Waits for it, on this thread.
+    pub fn log_line(&self, word: &str) -> String {
+        log_line(&self.said.lock().unwrap(), word)
     }
 
     /// Its process id.

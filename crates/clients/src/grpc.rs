@@ -19,12 +19,16 @@ mod channel;
 pub mod convert;
 pub mod deadline;
 pub mod failure;
+mod line;
 mod metadata;
 mod upload;
+mod ways;
 
 pub use blob::GrpcBlobs;
-pub use channel::{EndpointError, GrpcConfig, GrpcConfigError, channel, configure};
+pub use channel::{EndpointError, GrpcConfig, GrpcConfigError, channel, configure, secured};
+pub use line::Channel;
 pub use metadata::GrpcMetadata;
+pub use ways::Ways;
 
 /// The greatest message of the metadata service, in either direction: a manifest of 4 MiB, or a
 /// page of a list, and what stands around it.

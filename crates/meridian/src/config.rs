@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use meridian_chassis::config::{self, Environment, Overrides};
 use meridian_chassis::http::ListenAddress;
+use meridian_chassis::identity::IdentityConfig;
 use meridian_chassis::telemetry::TelemetryConfig;
 use meridian_clients::grpc::GrpcConfig;
 use meridian_clock::Region;
@@ -33,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) grace: std::time::Duration,
     /// What is logged.
     pub(crate) log: TelemetryConfig,
+    /// By what the services know each other. Without it, gRPC between them is plain.
+    pub(crate) identity: Option<IdentityConfig>,
     /// The frontend.
     pub(crate) frontend: meridian_frontend::Config,
     /// The blob service.
@@ -45,14 +48,25 @@ pub(crate) struct Config {
     pub(crate) services: Services,
 }
 
+/// Where the instances of a service are found: one endpoint, or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "an endpoint, or a list of endpoints")]
+pub(crate) enum Endpoints {
+    /// One instance, or a name behind which there are several.
+    One(String),
+    /// Several, which are called in turn.
+    Several(Vec<String>),
+}
+
 /// Where services are found that a process does not run itself, and how they are called.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Services {
-    /// The metadata service: `http://<host>:<port>` or `unix:/<path>`.
-    pub(crate) metadata: String,
+    /// The metadata service: `http://<host>:<port>` or `unix:/<path>`; with an identity,
+    /// `https://<host>:<port>`. Where it has several members, a list of them: each can answer.
+    pub(crate) metadata: Endpoints,
     /// The blob service, likewise.
-    pub(crate) blob: String,
+    pub(crate) blob: Endpoints,
     /// How they are called.
     pub(crate) calls: GrpcConfig,
 }
@@ -116,6 +130,7 @@ impl Default for Config {
                 level: "info,openraft=error".to_owned(),
                 ..TelemetryConfig::default()
             },
+            identity: None,
             frontend: meridian_frontend::Config::default(),
             blob: meridian_blob_service::Config::default(),
             metadata,
@@ -134,14 +149,26 @@ impl Config {
     }
 }
 
+// === impl Endpoints ===
+
+impl Endpoints {
+    /// All of them.
+    pub(crate) fn all(&self) -> &[String] {
+        match self {
+            Self::One(endpoint) => std::slice::from_ref(endpoint),
+            Self::Several(endpoints) => endpoints,
+        }
+    }
+}
+
 // === impl Services ===
 
 impl Default for Services {
     /// Where the services listen by default.
     fn default() -> Self {
         Self {
-            metadata: "http://127.0.0.1:7401".to_owned(),
-            blob: "http://127.0.0.1:7402".to_owned(),
+            metadata: Endpoints::One("http://127.0.0.1:7401".to_owned()),
+            blob: Endpoints::One("http://127.0.0.1:7402".to_owned()),
             calls: GrpcConfig::default(),
         }
     }

@@ -9,11 +9,10 @@ use meridian_oci::{Algorithm, Digest, RepositoryName, UploadId};
 use meridian_proto::meridian::blob::v1 as pb;
 use pb::blob_client::BlobClient;
 use tonic::Request;
-use tonic::transport::Channel;
 
 use super::call::{Caller, Repeat, unreadable};
 use super::upload::{Outgoing, upload};
-use super::{EndpointError, GrpcConfig, MAX_BLOB_MESSAGE, failure};
+use super::{EndpointError, GrpcConfig, MAX_BLOB_MESSAGE, Ways, failure};
 use crate::{
     BlobApi, BlobRead, BlobStat, DeleteBlobError, MountOutcome, ReadBlobError, RepositoryPath,
     Transfer, UploadError, UploadStatus,
@@ -24,7 +23,7 @@ use crate::{
 /// Only what reads is ever repeated: no other call says which request it is.
 #[derive(Debug, Clone)]
 pub struct GrpcBlobs {
-    client: BlobClient<Channel>,
+    client: BlobClient<Ways>,
     caller: Caller,
     stall_timeout: Duration,
 }
@@ -43,8 +42,8 @@ impl GrpcBlobs {
 
     /// The service at the other end of `channel`.
     #[must_use]
-    pub fn over(channel: Channel, config: &GrpcConfig) -> Self {
-        let client = BlobClient::new(channel)
+    pub fn over(ways: impl Into<Ways>, config: &GrpcConfig) -> Self {
+        let client = BlobClient::new(ways.into())
             .max_decoding_message_size(MAX_BLOB_MESSAGE)
             .max_encoding_message_size(MAX_BLOB_MESSAGE);
         Self {

@@ -5,13 +5,12 @@ use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 use meridian_proto::meridian::metadata::v1 as pb;
 use pb::metadata_client::MetadataClient;
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::call::{Caller, Repeat};
 use super::convert::{self, DecodeError};
 use super::failure::WireError;
-use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE};
+use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE, Ways};
 use crate::{
     BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed, Due,
     Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest,
@@ -21,11 +20,11 @@ use crate::{
 /// A [`MetadataApi`] in another process. Cheap to clone; clones share their connection.
 #[derive(Debug, Clone)]
 pub struct GrpcMetadata {
-    client: MetadataClient<Channel>,
+    client: MetadataClient<Ways>,
     caller: Caller,
 }
 
-type Client = MetadataClient<Channel>;
+type Client = MetadataClient<Ways>;
 
 // === impl GrpcMetadata ===
 
@@ -41,8 +40,8 @@ impl GrpcMetadata {
 
     /// The service at the other end of `channel`.
     #[must_use]
-    pub fn over(channel: Channel, config: &GrpcConfig) -> Self {
-        let client = MetadataClient::new(channel)
+    pub fn over(ways: impl Into<Ways>, config: &GrpcConfig) -> Self {
+        let client = MetadataClient::new(ways.into())
             .max_decoding_message_size(MAX_METADATA_MESSAGE)
             .max_encoding_message_size(MAX_METADATA_MESSAGE);
         Self {

@@ -7,13 +7,14 @@ use meridian_blobstore::{DiskBlobStore, DiskConfig};
 use meridian_cache::{MemoryCache, MemoryCacheConfig};
 use meridian_chassis::Supervisor;
 use meridian_chassis::config::Secret;
+use meridian_chassis::identity::Identity;
 use meridian_clients::MetadataApi;
-use meridian_clients::grpc::channel;
 use meridian_clock::{Clock, SystemClock};
 use meridian_eventlog::ReopeningEventLog;
 use meridian_metadata_service::MetadataService;
 
 use super::directory::Directory;
+use super::others::connect;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::role::{Cast, Role};
@@ -21,6 +22,7 @@ use crate::role::{Cast, Role};
 /// Starts the metadata service and the event log that it publishes to.
 pub(super) async fn start_metadata(
     config: &Config,
+    identity: Option<&Identity>,
     directory: &Directory,
     supervisor: &mut Supervisor,
 ) -> Result<Arc<MetadataService>, Exit> {
@@ -28,12 +30,13 @@ pub(super) async fn start_metadata(
     let events = directory.events();
     let events = ReopeningEventLog::open(events, config.events.clone(), Arc::clone(&clock)).await;
     let events = Arc::new(events.map_err(|error| Exit::classified(&error))?);
-    let calls = config.services.calls.clone();
+    let (calls, identity) = (config.services.calls.clone(), identity.cloned());
     let ports = meridian_metadata_service::Ports {
         events,
         clock,
         dial: Arc::new(move |endpoint: &str| {
-            channel(endpoint, &calls).map_err(|error| error.to_string())
+            let channel = connect(Role::Metadata, endpoint, &calls, identity.as_ref());
+            channel.map_err(|error| error.to_string())
         }),
     };
     let settings = meridian_metadata_service::Config {

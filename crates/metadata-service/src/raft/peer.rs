@@ -10,11 +10,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use meridian_clients::grpc::Channel;
 use meridian_proto::meridian::raft::v1 as pb;
 use pb::raft_client::RaftClient;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::identity::Claim;
