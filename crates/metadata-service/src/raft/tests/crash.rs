@@ -61,7 +61,9 @@ fn die_at(point: &str, folder: &Path) {
 }
 
 fn machine(folder: &Path) -> StateMachine {
-    StateMachine::open(folder.to_owned(), Patience::default()).unwrap().0
+    StateMachine::open(folder.to_owned(), Patience::default())
+        .unwrap()
+        .0
 }
 
 /// Puts a blob of another length for each index.
