@@ -12,7 +12,8 @@
 //! ```
 //!
 //! A failed sync fails every commit that it was for, whichever file it hit: the kernel tells an
-//! error once, so asking again would be answered with success. Each failed object is removed.
+//! error once, so asking again would be answered with success. Files that were open meanwhile ask for
+//! themselves from then on. Each failed object is removed.
 //! The queue is bounded by the number of writers, each of which is in it at most once.
 
 use std::fs::{self, File};
@@ -149,7 +150,11 @@ impl Publisher {
             commit.finish(outcome.map_err(io::Error::from));
         }
         let synced = unsynced.into_iter();
-        let synced = synced.filter_map(|c| c.passed(outcome.map_err(io::Error::from)));
+        let synced = synced.filter_map(|commit| {
+            let vouched = outcome.map_err(io::Error::from);
+            let vouched = vouched.and_then(|()| commit.file.vouch());
+            commit.passed(vouched)
+        });
         synced.filter_map(Commit::renamed).collect()
     }
 

@@ -36,6 +36,8 @@ pub(super) struct StagedFile {
     direct_works: Arc<AtomicBool>,
     /// Bytes of whole pieces written through the page cache since they were last made to leave it.
     behind: AtomicU64,
+    /// Syncs of whole file systems that had failed when the file was opened.
+    failed_before: u64,
 }
 
 impl StagedFile {
@@ -55,6 +57,7 @@ impl StagedFile {
         claim: Claim,
         direct_works: Arc<AtomicBool>,
     ) -> io::Result<Self> {
+        let failed_before = sync::failed();
         let file = options.write(true).mode(FILE_MODE).open(&path)?;
         Ok(Self {
             file,
@@ -63,6 +66,7 @@ impl StagedFile {
             direct: AtomicBool::new(false),
             direct_works,
             behind: AtomicU64::new(0),
+            failed_before,
         })
     }
 
@@ -159,6 +163,16 @@ impl StagedFile {
     /// Whether a sync of other files, or of names, on the same file system is to be believed.
     pub(super) fn confirm(&self) -> io::Result<()> {
         sync::confirm(&self.file)
+    }
+
+    /// Whether a sync of the whole file system that succeeded has made this file durable. If another
+    /// one failed since the file was opened, that may have tried this file's bytes and lost them;
+    /// only the file's own descriptor knows.
+    pub(super) fn vouch(&self) -> io::Result<()> {
+        if sync::failed() == self.failed_before {
+            return Ok(());
+        }
+        sync::sync_file(&self.file)
     }
 
     /// The crash points between the last write and the sync, whichever kind of sync follows.

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::system::uname;
 
@@ -52,11 +53,26 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Counts syncs of whole file systems that failed, in this process.
+static FAILED: AtomicU64 = AtomicU64::new(0);
+
 /// Makes everything on the file system of `root` durable: bytes and names of all files at once.
 ///
-/// An error may be that of any file, so it is an error of all that waited for this.
+/// An error may be that of any file, so it is an error of all that waited for this. It may be that
+/// of a file besides which waits for none yet: this sync wrote its bytes as well, and the next one
+/// finds nothing to write, and succeeds. Such a file sees that [`failed`] has changed since it was
+/// opened, and has to ask for itself.
 pub(super) fn sync_all(root: &File) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(root)?)
+    let outcome = rustix::fs::syncfs(root);
+    if outcome.is_err() {
+        FAILED.fetch_add(1, Ordering::SeqCst);
+    }
+    Ok(outcome?)
+}
+
+/// How many syncs of whole file systems have failed.
+pub(super) fn failed() -> u64 {
+    FAILED.load(Ordering::SeqCst)
 }
 
 /// Whether [`sync_all`] may stand for the other two: the kernel must report failed writes there,

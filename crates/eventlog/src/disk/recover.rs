@@ -4,8 +4,10 @@
 //! without a gap, full ones must bear a valid seal, and of the newest one only a torn last group is
 //! cut off. Records inside full segments are verified when they are read.
 //!
-//! What is found is synced before anybody reads it: after a crash of the process alone it may stand
-//! in the page cache only.
+//! What is found is written again and synced before anybody reads it. After a crash of the process
+//! alone it may stand in the page cache only; and after a failed sync a sync is not enough, because the
+//! kernel takes pages that it could not write for written. Only what the last sync was for can be
+//! in that state: after a failed one nothing more is written.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -23,6 +25,9 @@ use super::segment::Segment;
 use super::stream::Stream;
 use super::tail::{Open, Tail};
 use crate::Topic;
+
+/// Bytes that are written again at once.
+const AGAIN: usize = 1 << 20;
 
 /// Opens every topic under `root`. Other things in there are left alone.
 pub(super) fn topics(root: &Path, config: &DiskConfig) -> Result<Vec<Tail>, OpenError> {
@@ -69,6 +74,9 @@ fn open_topic(
             return Err(file.corrupt(0, "it does not go on where the one before it ends"));
         }
         let opened = if let Some(full) = file.full(&header)? {
+            if number == newest {
+                file.write_again(full.segment.end(), file.size)?;
+            }
             full
         } else if number == newest {
             file.last(&header)?
@@ -195,7 +203,8 @@ impl SegmentFile {
             ScanFault::Damaged(Tear { position, what }) => self.corrupt(position, what),
         })?;
         self.cut(&content)?;
-        durable::sync_file(&self.file).map_err(OpenError::io("sync", &self.path))?;
+        let has_groups = content.end > head.start;
+        self.write_again(if has_groups { content.last } else { 0 }, content.end)?;
         let segment = Segment::new(
             self.path,
             head.header.clone(),
@@ -231,6 +240,19 @@ impl SegmentFile {
         );
         let cut = self.file.set_len(content.end);
         cut.map_err(OpenError::io("cut", &self.path))
+    }
+
+    /// Writes what stands from `position` to `end` in its place again, and syncs it.
+    fn write_again(&self, position: u64, end: u64) -> Result<(), OpenError> {
+        let mut position = position;
+        while position < end {
+            let length = usize::try_from(end - position).unwrap_or(usize::MAX);
+            let bytes = self.read(position, length.min(AGAIN))?;
+            let written = self.file.write_all_at(&bytes, position);
+            written.map_err(OpenError::io("write to", &self.path))?;
+            position += bytes.len() as u64;
+        }
+        durable::sync_file(&self.file).map_err(OpenError::io("sync", &self.path))
     }
 
     fn read(&self, position: u64, length: usize) -> Result<Vec<u8>, OpenError> {

@@ -22,7 +22,9 @@ pub(super) struct Content {
     pub(super) next: Box<[u64]>,
     /// When the last records were written.
     pub(super) newest_millis: u64,
-    /// Where the last whole group ends.
+    /// Where the last whole group begins.
+    pub(super) last: u64,
+    /// Where it ends.
     pub(super) end: u64,
     /// Whether that group is a mark, or there is none.
     pub(super) marked: bool,
@@ -77,6 +79,7 @@ fn walk(
         index: Index::new(bases.len()),
         next: bases.into(),
         newest_millis: 0,
+        last: start,
         end: start,
         marked: true,
         torn: None,
@@ -189,6 +192,6 @@ impl Content {
         if !self.marked {
             self.newest_millis = self.newest_millis.max(group.at);
         }
-        self.end = group.end;
+        self.last = std::mem::replace(&mut self.end, group.end);
     }
 }

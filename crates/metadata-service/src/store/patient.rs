@@ -14,6 +14,7 @@ use std::path::Path;
 
 use redb::backends::FileBackend;
 use redb::{BackendError, DatabaseError, StorageBackend};
+use rustix::fs::{Advice, fadvise};
 
 use crate::patience::Patience;
 
@@ -31,7 +32,9 @@ type Locked<T> = Result<T, BackendError>;
 // === impl PatientFile ===
 
 impl PatientFile {
-    /// Opens a file, or makes an empty one.
+    /// Opens a file, or makes an empty one. What the kernel believes to be in it is read from the
+    /// disk again: after a sync that failed in an earlier life of the process it takes pages that it
+    /// could not write for written, and a state that is built on those would be lost with the power.
     pub(super) fn open(path: &Path, patience: Patience) -> Result<Self, DatabaseError> {
         let file = OpenOptions::new()
             .read(true)
@@ -39,6 +42,8 @@ impl PatientFile {
             .create(true)
             .truncate(false)
             .open(path)?;
+        file.sync_all()?;
+        let _advice = fadvise(&file, 0, None, Advice::DontNeed);
         Ok(Self {
             file: FileBackend::new(file)?,
             patience,
