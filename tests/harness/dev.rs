@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -29,6 +29,8 @@ pub struct DevBuilder {
 pub struct Dev {
     child: Child,
     base: String,
+    /// What it says on standard error from the moment that it serves.
+    said: Mutex<Option<mpsc::Receiver<String>>>,
 }
 
 /// A process that was started, and may not serve yet.
@@ -140,7 +142,11 @@ impl DevBuilder {
         let lines = listen(child.stdout.take().unwrap(), |_| {});
         let base = String::new();
         Starting {
-            dev: Dev { child, base },
+            dev: Dev {
+                child,
+                base,
+                said: Mutex::default(),
+            },
             lines,
             said,
         }
@@ -184,6 +190,19 @@ fn listen(
     lines
 }
 
+/// The next line that contains `word`.
+fn log_line(said: &mpsc::Receiver<String>, word: &str) -> String {
+    let deadline = Instant::now() + START;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let line = said.recv_timeout(left);
+        let line = line.unwrap_or_else(|_| panic!("no line of its log has `{word}`"));
+        if line.contains(word) {
+            return line;
+        }
+    }
+}
+
 // === impl Starting ===
 
 impl Starting {
@@ -199,6 +218,7 @@ impl Starting {
             match self.lines.recv_timeout(left).map(|line| address(&line)) {
                 Ok(Some(base)) => {
                     self.dev.base = base;
+                    self.dev.said = Mutex::new(Some(self.said));
                     return Ok(self.dev);
                 }
                 Ok(None) => {}
@@ -216,15 +236,7 @@ impl Starting {
 
     /// The next line of its log that contains `word`.
     pub fn log_line(&self, word: &str) -> String {
-        let deadline = Instant::now() + START;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let line = self.said.recv_timeout(left);
-            let line = line.unwrap_or_else(|_| panic!("no line of its log has `{word}`"));
-            if line.contains(word) {
-                return line;
-            }
-        }
+        log_line(&self.said, word)
     }
 
     /// Asks it to stop, and waits until it has.
@@ -249,6 +261,12 @@ impl Dev {
     /// A client of it.
     pub fn client(&self) -> Client {
         Client::new(self.base.clone())
+    }
+
+    /// The next line of its log that contains `word`. Waits for it, on this thread.
+    pub fn log_line(&self, word: &str) -> String {
+        let said = self.said.lock().unwrap();
+        log_line(said.as_ref().unwrap(), word)
     }
 
     /// Its process id.

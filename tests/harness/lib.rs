@@ -10,12 +10,14 @@
     reason = "a panic is how a test fails, and its log goes to standard error"
 )]
 
+mod authority;
 mod content;
 mod dev;
 mod disk;
 mod registry;
 mod wait;
 
+pub use authority::{Authority, IdentityFiles, Leaf};
 pub use content::{Content, Image, digest};
 pub use dev::{Dev, DevBuilder, Ended, Starting, binary};
 pub use disk::{LoopDisk, can_mount};

@@ -5,8 +5,11 @@
 
 mod drain;
 mod first;
+mod intruder;
 mod kills;
+mod mutual;
 mod region;
 mod registry;
+mod rotation;
 mod secure;
 mod settings;

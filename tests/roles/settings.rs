@@ -64,7 +64,7 @@ fn each_wrong_setting_is_named() {
         (
             of("blob"),
             &[("MERIDIAN_SERVICES__METADATA", "https://metadata:1")],
-            &["services.metadata", "https://metadata:1", "http://"],
+            &["services.metadata", "https://metadata:1", "[identity]"],
         ),
         (
             of("frontend"),

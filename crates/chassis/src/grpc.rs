@@ -1,12 +1,16 @@
 //! How a process serves gRPC to the other services of its region.
 //!
-//! Owns the limits of such a listener, the rule about who can reach it, and `grpc.health.v1`. Keeps
-//! two invariants: without a word from the operator nobody else's machine reaches what is not
-//! encrypted, and the health that is told is the readiness of the process. Connections run in the
-//! accept loop of [`http`](crate::http), and drain with it. Leaves the calls to the services.
+//! Owns the limits of such a listener, the rule about who can reach it and who may call what there,
+//! and `grpc.health.v1`. Keeps three invariants: without a word from the operator nobody else's
+//! machine reaches what is not encrypted; with an identity, nobody calls what the table in
+//! `authority` does not allow; and the health that is told is the readiness of the process.
+//! Connections run in the accept loop of [`http`](crate::http), and drain with it. Leaves who a
+//! caller is to [`identity`](crate::identity), and the calls to the services.
 
+mod authority;
+mod gate;
 mod health;
-mod http2_only;
+mod refusal;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -21,22 +25,33 @@ use tower::Service;
 use crate::Supervisor;
 use crate::config::ByteSize;
 use crate::http::{HttpConfig, HttpServer, Listener};
-use crate::tls::TlsError;
-use http2_only::Http2Only;
+use crate::identity::{Identity, Role};
+use gate::{Gate, Rules};
 
 /// A listener would serve more than this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "listening on {address} would serve plain gRPC to other machines, where anybody could change \
-     everything; listen on 127.0.0.1 or on a `unix:` socket, or set allow_plain_grpc = true if \
-     your network lets nobody else in (mutual TLS is not there yet)"
+     everything; give the process an [identity], listen on 127.0.0.1 or on a `unix:` socket, or set \
+     allow_plain_grpc = true if your network lets nobody else in"
 )]
 pub struct PlainGrpcError {
     address: SocketAddr,
 }
 
-/// Looks at who can reach `listeners`, before anything is served on them: this machine alone,
-/// unless `allowed`, and then the log says so.
+/// Where a service is served, and by whom.
+#[derive(Debug)]
+pub struct Port {
+    /// What serves there. Its tasks are named after it.
+    pub role: Role,
+    /// What it listens on.
+    pub listeners: Vec<Listener>,
+    /// How it and its callers know each other on TCP. Without it, every caller may do everything.
+    pub identity: Option<Identity>,
+}
+
+/// Looks at who can reach `listeners` that nothing protects, before anything is served on them: this
+/// machine alone, unless `allowed`, and then the log says so.
 ///
 /// # Errors
 ///
@@ -59,18 +74,8 @@ fn check_plain(address: SocketAddr, allowed: bool) -> Result<(), PlainGrpcError>
     Ok(())
 }
 
-/// Serves `service`, and its health beside it, until the supervisor stops. Its tasks are named
-/// after `name`.
-///
-/// # Errors
-///
-/// None today; with certificates, when they cannot be used.
-pub async fn serve<S>(
-    name: &'static str,
-    service: S,
-    listeners: Vec<Listener>,
-    supervisor: &Supervisor,
-) -> Result<(), TlsError>
+/// Serves `service`, and its health beside it, until the supervisor stops.
+pub async fn serve<S>(port: Port, service: S, supervisor: &Supervisor)
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     S: NamedService + Clone + Send + Sync + 'static,
@@ -79,11 +84,23 @@ where
     let (reporter, health) = tonic_health::server::health_reporter();
     let mirror = health::Mirror::new(reporter, S::NAME, supervisor.readiness().clone()).await;
     let routes = Routes::new(service).add_service(health).prepare();
-    let server = HttpServer::new(listeners, limits(), None, Http2Only(routes))?;
-    supervisor.spawn(format!("{name}.grpc"), server.run(supervisor.spawner()));
+    let Port {
+        role,
+        listeners,
+        identity,
+    } = port;
+    let mut limits = limits();
+    if let Some(identity) = &identity {
+        limits.max_connection_age = identity.connection_age();
+    }
+    let rules = Rules {
+        role,
+        identity: identity.clone(),
+    };
+    let server = HttpServer::internal(listeners, limits, identity, Gate::new(routes, rules));
+    supervisor.spawn(format!("{role}.grpc"), server.run(supervisor.spawner()));
     let stop = supervisor.token();
-    supervisor.spawn(format!("{name}.health"), mirror.run(stop));
-    Ok(())
+    supervisor.spawn(format!("{role}.health"), mirror.run(stop));
 }
 
 /// Our own services have few connections with many calls on each. A call whose receiver is slow

@@ -30,6 +30,7 @@ mod origin;
 mod pulse;
 mod reception;
 mod refusal;
+mod security;
 mod server;
 mod streams;
 mod transport;

@@ -5,6 +5,7 @@ pub mod config;
 pub mod grpc;
 pub mod health;
 pub mod http;
+pub mod identity;
 pub mod panic_hook;
 mod signals;
 pub mod status;

@@ -7,8 +7,11 @@
 //! handshake may take to [`http`](crate::http).
 
 mod certificate;
+mod life;
+mod stamp;
+mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +21,13 @@ use rustls::crypto::aws_lc_rs;
 use rustls::version::{TLS12, TLS13};
 use serde::{Deserialize, Serialize};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
-pub(crate) use certificate::Renewal;
-use certificate::{Certificate, Current};
+use certificate::{Certificate, Current, Renewal};
+pub(crate) use certificate::{certified_key, chain};
+pub(crate) use life::{Life, LifeWatch};
+pub(crate) use stamp::Stamp;
+pub(crate) use watch::{Watched, watch};
 
 /// Where the certificate of a listener is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,9 +105,13 @@ impl TlsConfig {
             reload_every: reload_every(),
         }
     }
+
+    fn files(&self) -> [&Path; 2] {
+        [&self.cert_file, &self.key_file]
+    }
 }
 
-const fn reload_every() -> Duration {
+pub(crate) const fn reload_every() -> Duration {
     Duration::from_secs(30)
 }
 
@@ -132,9 +143,10 @@ impl Tls {
         &self.acceptor
     }
 
-    /// The watch over the files of the certificate.
-    pub(crate) fn renewal(&self) -> Renewal {
-        Renewal::new(self.config.clone(), Arc::clone(&self.current))
+    /// Puts renewed certificates into use until `stop` is cancelled.
+    pub(crate) fn renew(&self, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
+        let renewal = Renewal::new(self.config.clone(), Arc::clone(&self.current));
+        watch(renewal, self.config.reload_every, stop)
     }
 }
 

@@ -19,11 +19,13 @@ mod channel;
 pub mod convert;
 pub mod deadline;
 pub mod failure;
+mod line;
 mod metadata;
 mod upload;
 
 pub use blob::GrpcBlobs;
-pub use channel::{EndpointError, GrpcConfig, GrpcConfigError, channel, configure};
+pub use channel::{EndpointError, GrpcConfig, GrpcConfigError, channel, configure, secured};
+pub use line::Channel;
 pub use metadata::GrpcMetadata;
 
 /// The greatest message of the metadata service, in either direction: a manifest of 4 MiB, or a

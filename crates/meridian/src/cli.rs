@@ -39,10 +39,14 @@ The three together are a registry; start them in any order. Each finds the other
 metadata on 127.0.0.1:7401, blob on 127.0.0.1:7402. Services that share a process call each
 other directly.
 
-A service that keeps data takes its directory for itself; a frontend needs none. Between services
-gRPC is plain as yet, and served on loopback addresses and `unix:` sockets only, unless
-`metadata.allow_plain_grpc` and `blob.allow_plain_grpc` say otherwise. Where a machine has other
-users prefer the sockets: only their owner can open them.
+A service that keeps data takes its directory for itself; a frontend needs none.
+
+With a certificate in `identity` (cert_file, key_file, ca_file) services know each other by mutual
+TLS: they may listen on any address, and are called as `https://<host>:<port>`. The certificate has
+the name spiffe://<trust domain>/region/<region>/role/<role>/<instance> as its URI; what lies in the
+files is renewed without a restart. Without one gRPC is plain, and served on loopback addresses and
+`unix:` sockets only, unless `metadata.allow_plain_grpc` and `blob.allow_plain_grpc` say otherwise.
+Where a machine has other users prefer the sockets then: only their owner can open them.
 
 Settings come from defaults, then the file, then MERIDIAN_* variables, then flags; the later wins.
 One file may serve all processes: each obeys the sections of the services that it runs.

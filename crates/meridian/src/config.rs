@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use meridian_chassis::config::{self, Environment, Overrides};
 use meridian_chassis::http::ListenAddress;
+use meridian_chassis::identity::IdentityConfig;
 use meridian_chassis::telemetry::TelemetryConfig;
 use meridian_clients::grpc::GrpcConfig;
 use meridian_clock::Region;
@@ -33,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) grace: std::time::Duration,
     /// What is logged.
     pub(crate) log: TelemetryConfig,
+    /// By what the services know each other. Without it, gRPC between them is plain.
+    pub(crate) identity: Option<IdentityConfig>,
     /// The frontend.
     pub(crate) frontend: meridian_frontend::Config,
     /// The blob service.
@@ -49,7 +52,8 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Services {
-    /// The metadata service: `http://<host>:<port>` or `unix:/<path>`.
+    /// The metadata service: `http://<host>:<port>` or `unix:/<path>`; with an identity,
+    /// `https://<host>:<port>`.
     pub(crate) metadata: String,
     /// The blob service, likewise.
     pub(crate) blob: String,
@@ -115,6 +119,7 @@ impl Default for Config {
                 level: "info,openraft=warn".to_owned(),
                 ..TelemetryConfig::default()
             },
+            identity: None,
             frontend: meridian_frontend::Config::default(),
             blob: meridian_blob_service::Config::default(),
             metadata,

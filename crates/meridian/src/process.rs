@@ -6,7 +6,8 @@
 //! that does not over gRPC; nobody can tell which. Leaves to the services what they do.
 //!
 //! ```text
-//! settings ── doors bound ── others found ── directory taken ── metadata ── blob ── frontend ── told
+//! settings ── doors bound ── identity read ── others found ── directory taken ── metadata ── blob
+//!          ── frontend ── told
 //! ```
 
 mod directory;
@@ -19,8 +20,10 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use meridian_blob_service::BlobService;
-use meridian_chassis::http::ListenAddress;
-use meridian_chassis::{Supervisor, grpc, panic_hook, signals, telemetry};
+use meridian_chassis::grpc::{self, Port};
+use meridian_chassis::http::{ListenAddress, Listener};
+use meridian_chassis::identity::Identity;
+use meridian_chassis::{Supervisor, panic_hook, signals, telemetry};
 use meridian_clients::{BlobApi, MetadataApi};
 use meridian_frontend::Backends;
 use meridian_metadata_service::MetadataService;
@@ -40,9 +43,16 @@ pub(crate) use directory::admin_socket;
 pub(crate) struct Places {
     pub(crate) frontend: Vec<ListenAddress>,
     pub(crate) is_tls: bool,
+    pub(crate) is_mutual: bool,
     pub(crate) blob: Vec<ListenAddress>,
     pub(crate) metadata: Vec<ListenAddress>,
     pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// The other processes of the region, and who this one is to them.
+struct Peers {
+    others: Others,
+    identity: Option<Identity>,
 }
 
 /// The services that run here.
@@ -57,7 +67,8 @@ pub(crate) async fn serve(mut config: Config, cast: &Cast, tell: fn(&Places)) ->
     panic_hook::install();
     let mut stop = pin!(signals());
     let doors = Doors::bind(&config, cast)?;
-    let others = Others::find(&config.services)?;
+    let identity = identity(&config, cast)?;
+    let others = Others::find(&config.services, cast, identity.as_ref())?;
     let directory = match cast.keeps_data() {
         true => Some(Directory::claim(data_dir(&config)?)?),
         false => None,
@@ -67,13 +78,19 @@ pub(crate) async fn serve(mut config: Config, cast: &Cast, tell: fn(&Places)) ->
     }
     let places = Places {
         is_tls: config.frontend.tls.is_some(),
+        is_mutual: identity.is_some(),
         data_dir: directory.as_ref().map(|it| it.root().to_owned()),
         ..doors.places()
     };
     let grace = config.grace;
     let mut supervisor = Supervisor::new();
+    if let Some(identity) = &identity {
+        let renewed = identity.renew(supervisor.token());
+        supervisor.spawner().spawn_child("identity", renewed);
+    }
+    let peers = Peers { others, identity };
     let started = tokio::select! {
-        started = start(config, cast, doors, &others, directory.as_ref(), &mut supervisor) => {
+        started = start(config, cast, doors, &peers, directory.as_ref(), &mut supervisor) => {
             started.map(|()| true)?
         }
         () = &mut stop => false,
@@ -88,6 +105,16 @@ pub(crate) async fn serve(mut config: Config, cast: &Cast, tell: fn(&Places)) ->
     ended.map_err(|error| Exit::failed(&error))
 }
 
+/// By what the processes of the region know this one, if it speaks with any.
+fn identity(config: &Config, cast: &Cast) -> Result<Option<Identity>, Exit> {
+    let Some(settings) = config.identity.clone().filter(|_| cast.has_peers()) else {
+        return Ok(None);
+    };
+    let roles: Vec<_> = cast.roles().map(Role::identity).collect();
+    let identity = Identity::load(settings, config.region, &roles);
+    identity.map(Some).map_err(|error| Exit::classified(&error))
+}
+
 fn data_dir(config: &Config) -> Result<PathBuf, Exit> {
     config.data_dir.clone().ok_or_else(|| {
         Exit::misconfigured("data_dir: missing; name a directory for the data with --data-dir")
@@ -98,10 +125,11 @@ async fn start(
     config: Config,
     cast: &Cast,
     doors: Doors,
-    others: &Others,
+    peers: &Peers,
     directory: Option<&Directory>,
     supervisor: &mut Supervisor,
 ) -> Result<(), Exit> {
+    let others = &peers.others;
     let services = Services::start(&config, cast, others, directory, supervisor).await?;
     if let Some(service) = services
         .metadata
@@ -109,13 +137,13 @@ async fn start(
         .filter(|_| cast.serves(Role::Metadata))
     {
         let service = meridian_metadata_service::metadata_server(service);
-        let served = grpc::serve("metadata", service, doors.metadata, supervisor);
-        served.await.map_err(|error| Exit::classified(&error))?;
+        let port = peers.port(Role::Metadata, doors.metadata);
+        grpc::serve(port, service, supervisor).await;
     }
     if let Some(service) = services.blobs.clone().filter(|_| cast.serves(Role::Blob)) {
         let service = meridian_blob_service::blob_server(service);
-        let served = grpc::serve("blob", service, doors.blob, supervisor);
-        served.await.map_err(|error| Exit::classified(&error))?;
+        let port = peers.port(Role::Blob, doors.blob);
+        grpc::serve(port, service, supervisor).await;
     }
     let registry = config.frontend.registry.clone();
     if cast.has(Role::Frontend) {
@@ -148,6 +176,18 @@ fn announce(places: Places, tell: fn(&Places), supervisor: &Supervisor) {
             tell(&places);
         }
     });
+}
+
+// === impl Peers ===
+
+impl Peers {
+    fn port(&self, role: Role, listeners: Vec<Listener>) -> Port {
+        Port {
+            role: role.identity(),
+            listeners,
+            identity: self.identity.clone(),
+        }
+    }
 }
 
 // === impl Services ===

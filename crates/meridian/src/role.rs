@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use clap::ValueEnum;
+use meridian_chassis::identity;
 
 /// A service that a process can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -32,6 +33,24 @@ impl Role {
             Self::Frontend => "frontend",
             Self::Blob => "blob",
             Self::Metadata => "metadata",
+        }
+    }
+
+    /// What it is called in certificates.
+    pub(crate) const fn identity(self) -> identity::Role {
+        match self {
+            Self::Frontend => identity::Role::Frontend,
+            Self::Blob => identity::Role::Blob,
+            Self::Metadata => identity::Role::Metadata,
+        }
+    }
+
+    /// The services that it calls.
+    const fn calls(self) -> &'static [Self] {
+        match self {
+            Self::Frontend => &[Self::Metadata, Self::Blob],
+            Self::Blob => &[Self::Metadata],
+            Self::Metadata => &[],
         }
     }
 
@@ -74,6 +93,24 @@ impl Cast {
         self.serves_others && self.has(role)
     }
 
+    /// Whether other processes run a service that this one calls.
+    pub(crate) fn calls(&self, role: Role) -> bool {
+        !self.has(role)
+            && self
+                .roles
+                .iter()
+                .any(|caller| caller.calls().contains(&role))
+    }
+
+    /// Whether it speaks gRPC with anybody.
+    pub(crate) const fn has_peers(&self) -> bool {
+        self.serves_others
+    }
+
+    pub(crate) fn roles(&self) -> impl Iterator<Item = Role> {
+        self.roles.iter().copied()
+    }
+
     /// Whether anything of this process has to be on disk.
     pub(crate) fn keeps_data(&self) -> bool {
         self.roles.iter().any(|role| role.keeps_data())
@@ -104,6 +141,29 @@ mod tests {
         assert_eq!(cast.only(), Some(Role::Blob));
         assert!(cast.serves(Role::Blob) && !cast.has(Role::Frontend));
         assert_eq!(Cast::of(&[Role::Blob, Role::Metadata]).only(), None);
+    }
+
+    #[test]
+    fn a_process_calls_what_its_services_need_and_it_does_not_run() {
+        for (roles, calls) in [
+            (&[Role::Frontend][..], &[Role::Blob, Role::Metadata][..]),
+            (&[Role::Blob], &[Role::Metadata]),
+            (&[Role::Metadata], &[]),
+            (&[Role::Frontend, Role::Metadata], &[Role::Blob]),
+            (&[Role::Frontend, Role::Blob], &[Role::Metadata]),
+        ] {
+            let cast = Cast::of(roles);
+            for role in [Role::Frontend, Role::Blob, Role::Metadata] {
+                assert_eq!(cast.calls(role), calls.contains(&role), "{roles:?} {role}");
+            }
+        }
+    }
+
+    #[test]
+    fn services_are_called_in_certificates_as_in_the_settings() {
+        for role in [Role::Frontend, Role::Blob, Role::Metadata] {
+            assert_eq!(role.identity().name(), role.name());
+        }
     }
 
     #[test]

@@ -20,10 +20,11 @@ pub(crate) async fn run(options: Run) -> Result<(), Exit> {
 
 /// One line for each service: what it is, and where it is found.
 fn tell(places: &Places) {
-    let frontend = if places.is_tls { "https" } else { "http" };
+    let scheme = |is_tls| if is_tls { "https" } else { "http" };
+    let (internal, frontend) = (scheme(places.is_mutual), scheme(places.is_tls));
     for (role, scheme, addresses) in [
-        (Role::Metadata, "http", &places.metadata),
-        (Role::Blob, "http", &places.blob),
+        (Role::Metadata, internal, &places.metadata),
+        (Role::Blob, internal, &places.blob),
         (Role::Frontend, frontend, &places.frontend),
     ] {
         if !addresses.is_empty() {

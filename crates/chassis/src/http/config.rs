@@ -50,6 +50,10 @@ pub struct HttpConfig {
     /// A client that was told to go, and has nothing left to read, goes within so long.
     #[serde(with = "humantime_serde")]
     pub leave_timeout: Duration,
+    /// A connection is used for so long; then it is drained, and its client makes another. Zero: for
+    /// ever.
+    #[serde(with = "humantime_serde")]
+    pub max_connection_age: Duration,
     /// How slowly a request body may come.
     pub min_body_rate: BodyRate,
     /// Bytes of a request's head, its first line included; more answers 431.
@@ -118,6 +122,7 @@ impl Default for HttpConfig {
             rest_after: Duration::from_secs(1),
             write_stall_timeout: Duration::from_secs(60),
             leave_timeout: Duration::from_secs(5),
+            max_connection_age: Duration::ZERO,
             min_body_rate: BodyRate::default(),
             max_head: ByteSize::kib(64),
             max_target: ByteSize::kib(16),
@@ -154,6 +159,7 @@ impl HttpConfig {
             &mut self.rest_after,
             &mut self.write_stall_timeout,
             &mut self.leave_timeout,
+            &mut self.max_connection_age,
             &mut self.min_body_rate.per,
             &mut self.http2.ping_every,
         ] {

@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,6 @@ use http::{Request, Response};
 use http_body::Body;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
@@ -26,6 +26,7 @@ use super::listener::Peer;
 use super::pulse::Pulse;
 use super::reception::{House, Latest, Reception};
 use super::refusal::Refusal;
+use super::security::{Handshake, Security};
 use super::streams::Streams;
 use super::transport::Transport;
 use super::{HttpConfig, PREFACE, http2};
@@ -38,7 +39,7 @@ const MOST_UNREAD: u64 = 64 * 1024;
 pub(super) struct Server {
     pub(super) config: HttpConfig,
     pub(super) house: Arc<House>,
-    pub(super) acceptor: Option<TlsAcceptor>,
+    pub(super) handshake: Option<Handshake>,
     pub(super) spawner: Spawner,
     pub(super) stop: CancellationToken,
 }
@@ -46,6 +47,7 @@ pub(super) struct Server {
 /// A connection that has shown its protocol.
 struct Opened {
     transport: Transport,
+    security: Security,
     first: [u8; PREFACE.len()],
     len: usize,
 }
@@ -81,26 +83,33 @@ impl Server {
     {
         let opened = Box::pin(self.open(transport));
         let why = match self.stop.run_until_cancelled(opened).await {
-            Some(Ok(opened)) => match Box::pin(self.speak(service, opened, peer)).await {
+            Some(Ok(opened)) => match Box::pin(self.live(service, opened, peer)).await {
                 Ok(()) => return,
                 Err(why) => meridian_error::chain(&why),
             },
-            Some(Err(why)) => meridian_error::chain(&why),
+            Some(Err(why)) => {
+                if let (Some(handshake), NotOpened::Handshake(error)) = (&self.handshake, &why) {
+                    handshake.failed(peer, error);
+                }
+                meridian_error::chain(&why)
+            }
             None => return,
         };
         tracing::debug!(why, ?peer, "connection ended");
     }
 
     async fn open(&self, transport: Transport) -> Result<Opened, NotOpened> {
-        let transport = match &self.acceptor {
-            Some(acceptor) => {
+        let (transport, security) = match &self.handshake {
+            Some(handshake) => {
                 let limit = self.config.tls_handshake_timeout;
-                let secured = tokio::time::timeout(limit, self.secure(transport, acceptor));
-                secured.await.map_err(|_late| NotOpened::SlowHandshake)??
+                let secured = tokio::time::timeout(limit, self.secure(transport, handshake));
+                let secured = secured.await.map_err(|_late| NotOpened::SlowHandshake)??;
+                let security = handshake.security(&secured);
+                (secured, security)
             }
-            None => transport,
+            None => (transport, Security::Plain),
         };
-        let mut opened = Opened::new(transport);
+        let mut opened = Opened::new(transport, security);
         opened.read(self.config.first_byte_timeout).await?;
         let limit = Instant::now() + self.config.head_timeout;
         while opened.may_be_http2() && opened.len < PREFACE.len() {
@@ -113,7 +122,7 @@ impl Server {
     async fn secure(
         &self,
         mut transport: Transport,
-        acceptor: &TlsAcceptor,
+        handshake: &Handshake,
     ) -> Result<Transport, NotOpened> {
         if transport.begins_with_a_letter().await? {
             transport.write_all(&self.house.raw(Refusal::Plain)).await?;
@@ -123,11 +132,41 @@ impl Server {
             tokio::io::copy(&mut unread, &mut tokio::io::sink()).await?;
             return Err(NotOpened::Plain);
         }
-        let secured = transport.secure(acceptor).await;
+        let secured = transport.secure(&handshake.acceptor()).await;
         secured.map_err(NotOpened::Handshake)
     }
 
-    async fn speak<S, B>(&self, service: S, opened: Opened, peer: Peer) -> Result<(), Ended>
+    /// Speaks until the connection ends. When it is old it is drained, as when the process stops,
+    /// so that its client makes another.
+    async fn live<S, B>(&self, service: S, opened: Opened, peer: Peer) -> Result<(), Ended>
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let age = self.config.max_connection_age;
+        if age.is_zero() {
+            return self.speak(service, opened, peer, &self.stop).await;
+        }
+        let leave = self.stop.child_token();
+        let mut spoken = pin!(self.speak(service, opened, peer, &leave));
+        tokio::select! {
+            ended = &mut spoken => return ended,
+            () = tokio::time::sleep(age) => {}
+        }
+        leave.cancel();
+        spoken.await
+    }
+
+    async fn speak<S, B>(
+        &self,
+        service: S,
+        opened: Opened,
+        peer: Peer,
+        stop: &CancellationToken,
+    ) -> Result<(), Ended>
     where
         S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
         S: Clone + Send + 'static,
@@ -142,7 +181,7 @@ impl Server {
             house: Arc::clone(&self.house),
             pulse: Arc::clone(&pulse),
             peer,
-            secure: opened.transport.is_secure(),
+            security: opened.security,
             latest: latest.clone(),
         };
         let (config, transport) = (&self.config, opened.transport);
@@ -152,7 +191,6 @@ impl Server {
                 latest,
                 stall: config.write_stall_timeout,
             };
-            let stop = &self.stop;
             Box::pin(http2::serve(
                 config, transport, reception, streams, pulse, stop,
             ))
@@ -160,7 +198,7 @@ impl Server {
         } else {
             let first = &opened.first[..opened.len];
             let http1 = Http1::new(config, transport, first, reception, pulse);
-            Box::pin(http1.run(&self.stop)).await
+            Box::pin(http1.run(stop)).await
         }
     }
 }
@@ -168,9 +206,10 @@ impl Server {
 // === impl Opened ===
 
 impl Opened {
-    const fn new(transport: Transport) -> Self {
+    const fn new(transport: Transport, security: Security) -> Self {
         Self {
             transport,
+            security,
             first: [0; PREFACE.len()],
             len: 0,
         }

@@ -16,6 +16,8 @@ use ipnet::IpNet;
 use super::HttpConfig;
 use super::listener::Peer;
 use super::refusal::Refusal;
+use super::security::Security;
+use crate::identity::Introduction;
 
 /// Where a request comes from and whom it is for. Every request that reaches a service has one
 /// among its extensions.
@@ -29,6 +31,9 @@ pub struct Origin {
     pub scheme: Scheme,
     /// The host, with its port if it named one, that the client asked. `None` only in HTTP/1.0.
     pub authority: Option<Authority>,
+    /// Whom the client's certificate names, where connections begin with one. A Unix socket has
+    /// none.
+    pub introduction: Option<Introduction>,
 }
 
 /// What a listener knows before a request comes.
@@ -77,7 +82,7 @@ impl OriginPolicy {
         &self,
         parts: &mut Parts,
         peer: Peer,
-        secure: bool,
+        security: &Security,
     ) -> Result<Origin, Refusal> {
         let mut origin = Origin {
             peer,
@@ -85,8 +90,12 @@ impl OriginPolicy {
                 Peer::Tcp(address) => Some(address.ip()),
                 Peer::Unix => None,
             },
-            scheme: if secure { Scheme::HTTPS } else { Scheme::HTTP },
+            scheme: match security {
+                Security::Plain => Scheme::HTTP,
+                Security::Tls(_) => Scheme::HTTPS,
+            },
             authority: authority(parts)?,
+            introduction: security.introduction().cloned(),
         };
         if origin.client.is_some_and(|address| self.trusts(address)) {
             self.believe(&parts.headers, &mut origin);

@@ -20,6 +20,7 @@ use super::listener::Peer;
 use super::origin::{OriginPolicy, is_known};
 use super::pulse::Pulse;
 use super::refusal::{Refusal, Stamp};
+use super::security::Security;
 use super::{BodyRate, HttpConfig};
 
 /// What the connections of one listener share.
@@ -35,7 +36,7 @@ pub(super) struct Reception<S> {
     pub(super) house: Arc<House>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) peer: Peer,
-    pub(super) secure: bool,
+    pub(super) security: Security,
     /// Where the exchange of a call is left for the executor that is given its stream next.
     pub(super) latest: Latest,
 }
@@ -93,7 +94,7 @@ impl<S> Reception<S> {
         let origin = self
             .house
             .origins
-            .establish(&mut parts, self.peer, self.secure)?;
+            .establish(&mut parts, self.peer, &self.security)?;
         parts.extensions.insert(origin);
         let body = RequestBody::new(body, self.house.rate, Arc::clone(exchange));
         Ok(Request::from_parts(parts, body))

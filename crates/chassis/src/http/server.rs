@@ -24,7 +24,9 @@ use super::connection::Server;
 use super::listener::{Listener, Peer};
 use super::reception::House;
 use super::refusal::{Refusal, Stamp};
+use super::security::Handshake;
 use super::transport::Transport;
+use crate::identity::Identity;
 use crate::tls::{Tls, TlsConfig, TlsError};
 use crate::{Spawner, TaskResult};
 
@@ -42,7 +44,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub struct HttpServer<S> {
     listeners: Vec<Listener>,
     config: HttpConfig,
-    tls: Option<Tls>,
+    handshake: Option<Handshake>,
     service: S,
     stamp: Stamp,
 }
@@ -69,13 +71,37 @@ where
         tls: Option<TlsConfig>,
         service: S,
     ) -> Result<Self, TlsError> {
-        Ok(Self {
+        let tls = tls.map(Tls::load).transpose()?;
+        let handshake = tls.map(Handshake::OneSided);
+        Ok(Self::with(listeners, config, handshake, service))
+    }
+
+    /// A server of our own services, that does not run yet. With `identity`, both sides of a TCP
+    /// connection show a certificate, and [`Origin`](super::Origin) says whom the client's names;
+    /// Unix sockets stay plain.
+    #[must_use]
+    pub fn internal(
+        listeners: impl IntoIterator<Item = Listener>,
+        config: HttpConfig,
+        identity: Option<Identity>,
+        service: S,
+    ) -> Self {
+        Self::with(listeners, config, identity.map(Handshake::Mutual), service)
+    }
+
+    fn with(
+        listeners: impl IntoIterator<Item = Listener>,
+        config: HttpConfig,
+        handshake: Option<Handshake>,
+        service: S,
+    ) -> Self {
+        Self {
             listeners: listeners.into_iter().collect(),
             config: config.within_reason(),
-            tls: tls.map(Tls::load).transpose()?,
+            handshake,
             service,
             stamp: Stamp::default(),
-        })
+        }
     }
 
     /// Has `stamp` add headers to each answer that is given here before the service is asked, so
@@ -100,17 +126,16 @@ where
     /// None today; the type is that of a supervised task.
     pub async fn run(self, spawner: Spawner) -> TaskResult {
         let stop = spawner.token();
-        if let Some(tls) = &self.tls {
-            let renewal = tls.renewal().run(stop.clone());
-            spawner.spawn_child("tls certificate", renewal);
+        if let Some(handshake) = &self.handshake {
+            handshake.maintain(&spawner, stop.clone());
         }
         for address in self.listeners.iter().filter_map(Listener::address) {
-            tracing::info!(%address, tls = self.tls.is_some(), "listening");
+            tracing::info!(%address, tls = self.handshake.is_some(), "listening");
         }
         let admission = Admission::new(&self.config);
         let server = Arc::new(Server {
             house: Arc::new(House::new(&self.config, self.stamp)),
-            acceptor: self.tls.as_ref().map(|tls| tls.acceptor().clone()),
+            handshake: self.handshake,
             config: self.config,
             spawner,
             stop: stop.clone(),
@@ -137,7 +162,7 @@ where
 /// Tells a client why, if it can be told without a handshake and without waiting.
 fn turn_away(server: &Server, transport: &Transport, peer: Peer, why: Refusal) {
     tracing::debug!(%why, ?peer, "connection turned away");
-    if server.acceptor.is_none() || peer == Peer::Unix {
+    if server.handshake.is_none() || peer == Peer::Unix {
         transport.try_write(&server.house.raw(why));
     }
 }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustls::ServerConnection;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -59,8 +60,12 @@ impl Transport {
         Ok(first[0].is_ascii_uppercase())
     }
 
-    pub(super) const fn is_secure(&self) -> bool {
-        matches!(self, Self::Tls(_))
+    /// The TLS session, if there is one.
+    pub(super) fn session(&self) -> Option<&ServerConnection> {
+        match self {
+            Self::Tls(stream) => Some(stream.get_ref().1),
+            _ => None,
+        }
     }
 
     /// Writes what fits at once, for a client that is turned away before anything is known of it.

@@ -1,23 +1,18 @@
 //! The certificate in use, and how a renewed one takes its place.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use tokio_util::sync::CancellationToken;
 
+use super::life::{Life, LifeWatch};
+use super::stamp::Stamp;
+use super::watch::Watched;
 use super::{TlsConfig, TlsError};
-
-/// Between two looks at the files.
-const SHORTEST: Duration = Duration::from_millis(10);
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A chain with its key, known to fit.
 #[derive(Debug)]
@@ -39,45 +34,40 @@ pub(crate) struct Renewal {
     config: TlsConfig,
     current: Arc<Current>,
     tried: Stamp,
-}
-
-/// What tells one version of the two files from the next, also where a renewal swaps a symbolic
-/// link as Kubernetes does. Taken before the files are read, so that a change in between is seen
-/// the next time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp([Option<FileStamp>; 2]);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileStamp {
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
+    life: LifeWatch,
 }
 
 // === impl Certificate ===
 
 impl Certificate {
     pub(super) fn load(config: &TlsConfig) -> Result<Self, TlsError> {
-        let stamp = Stamp::of(config);
-        let chain = chain(&config.cert_file)?;
-        let path = &config.key_file;
-        let der = PrivateKeyDer::from_pem_file(path).map_err(pem(path))?;
-        let key = any_supported_type(&der).map_err(|source| TlsError::Key {
-            path: path.clone(),
-            source,
-        })?;
-        let key = CertifiedKey::new(chain, key);
-        key.keys_match().map_err(|source| TlsError::Mismatch {
-            cert: config.cert_file.clone(),
-            key: path.clone(),
-            source,
-        })?;
-        let key = Arc::new(key);
+        let stamp = Stamp::of(config.files());
+        let key = certified_key(&config.cert_file, &config.key_file)?;
         Ok(Self { key, stamp })
     }
 }
 
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// The chain in one file with the key in another, known to fit.
+pub(crate) fn certified_key(cert: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
+    let chain = chain(cert)?;
+    let der = PrivateKeyDer::from_pem_file(key).map_err(pem(key))?;
+    let signing = any_supported_type(&der).map_err(|source| TlsError::Key {
+        path: key.to_owned(),
+        source,
+    })?;
+    let certified = CertifiedKey::new(chain, signing);
+    certified
+        .keys_match()
+        .map_err(|source| TlsError::Mismatch {
+            cert: cert.to_owned(),
+            key: key.to_owned(),
+            source,
+        })?;
+    Ok(Arc::new(certified))
+}
+
+/// All certificates in a file, of which there is one at least.
+pub(crate) fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(pem(path))?;
@@ -109,6 +99,11 @@ impl Current {
     fn replace(&self, certificate: Certificate) {
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = certificate.key;
     }
+
+    fn life(&self) -> Option<Life> {
+        let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
+        key.cert.first().and_then(Life::of)
+    }
 }
 
 impl ResolvesServerCert for Current {
@@ -122,41 +117,33 @@ impl ResolvesServerCert for Current {
 
 impl Renewal {
     pub(super) fn new(config: TlsConfig, current: Arc<Current>) -> Self {
-        let tried = current.first;
+        let tried = current.first.clone();
         Self {
             config,
             current,
             tried,
+            life: LifeWatch::default(),
         }
     }
+}
 
-    /// Puts renewed certificates into use until `stop` is cancelled.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let every = self.config.reload_every.clamp(SHORTEST, LONGEST);
-        let mut ticks = tokio::time::interval(every);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            let looked = tokio::task::spawn_blocking(move || {
-                self.look();
-                self
-            });
-            match looked.await {
-                Ok(renewal) => self = renewal,
-                Err(_runtime_ends) => return,
-            }
-        }
-    }
-
+impl Watched for Renewal {
     fn look(&mut self) {
-        let stamp = Stamp::of(&self.config);
-        if stamp == self.tried {
-            return;
+        let stamp = Stamp::of(self.config.files());
+        if stamp != self.tried {
+            self.tried = stamp;
+            self.renew();
         }
-        self.tried = stamp;
+        self.life.look(self.current.life(), &self.config.cert_file);
+    }
+}
+
+impl Renewal {
+    fn renew(&mut self) {
         let file = self.config.cert_file.display();
         match Certificate::load(&self.config) {
             Ok(certificate) => {
-                self.tried = certificate.stamp;
+                self.tried = certificate.stamp.clone();
                 self.current.replace(certificate);
                 tracing::info!(%file, "certificate renewed");
             }
@@ -164,25 +151,6 @@ impl Renewal {
                 let error = meridian_error::chain(&error);
                 tracing::warn!(error, %file, "renewed certificate refused; the old one stays");
             }
-        }
-    }
-}
-
-// === impl Stamp ===
-
-impl Stamp {
-    fn of(config: &TlsConfig) -> Self {
-        let stamp = |path: &Path| std::fs::metadata(path).ok().map(FileStamp::from);
-        Self([stamp(&config.cert_file), stamp(&config.key_file)])
-    }
-}
-
-impl From<Metadata> for FileStamp {
-    fn from(metadata: Metadata) -> Self {
-        Self {
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
         }
     }
 }

@@ -7,8 +7,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
+use meridian_chassis::grpc::{self, Port};
 use meridian_chassis::http::{ListenAddress, Listener};
-use meridian_chassis::{Supervisor, TaskFailed, grpc};
+use meridian_chassis::identity::Role;
+use meridian_chassis::{Supervisor, TaskFailed};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -55,8 +57,12 @@ impl Service<Request<Body>> for Nothing {
 async fn serve(supervisor: &Supervisor) -> SocketAddr {
     let listener = Listener::bind(&ListenAddress::Tcp(([127, 0, 0, 1], 0).into())).unwrap();
     let address = listener.tcp_address().unwrap();
-    let served = grpc::serve("test", Nothing, vec![listener], supervisor);
-    served.await.unwrap();
+    let port = Port {
+        role: Role::Blob,
+        listeners: vec![listener],
+        identity: None,
+    };
+    grpc::serve(port, Nothing, supervisor).await;
     address
 }
 

@@ -9,11 +9,10 @@ use meridian_oci::{Algorithm, Digest, RepositoryName, UploadId};
 use meridian_proto::meridian::blob::v1 as pb;
 use pb::blob_client::BlobClient;
 use tonic::Request;
-use tonic::transport::Channel;
 
 use super::call::{Caller, Repeat, unreadable};
 use super::upload::{Outgoing, upload};
-use super::{EndpointError, GrpcConfig, MAX_BLOB_MESSAGE, failure};
+use super::{Channel, EndpointError, GrpcConfig, MAX_BLOB_MESSAGE, failure};
 use crate::{
     BlobApi, BlobRead, BlobStat, DeleteBlobError, MountOutcome, ReadBlobError, RepositoryPath,
     Transfer, UploadError, UploadStatus,
@@ -43,8 +42,8 @@ impl GrpcBlobs {
 
     /// The service at the other end of `channel`.
     #[must_use]
-    pub fn over(channel: Channel, config: &GrpcConfig) -> Self {
-        let client = BlobClient::new(channel)
+    pub fn over(channel: impl Into<Channel>, config: &GrpcConfig) -> Self {
+        let client = BlobClient::new(channel.into())
             .max_decoding_message_size(MAX_BLOB_MESSAGE)
             .max_encoding_message_size(MAX_BLOB_MESSAGE);
         Self {

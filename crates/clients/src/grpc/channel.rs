@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use meridian_error::{Classify, Code};
 use serde::{Deserialize, Serialize};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{self, Endpoint};
+
+use super::line::Channel;
 
 /// Bytes of a body that may be under way unread, for each call.
 const STREAM_WINDOW: u32 = 1024 * 1024;
@@ -59,8 +61,34 @@ pub struct GrpcConfigError {
 
 /// Why a text does not say where a service is.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not an endpoint; it reads `http://<host>:<port>` or `unix:/<path>`")]
-pub struct EndpointError(String);
+pub enum EndpointError {
+    /// It is no endpoint.
+    #[error(
+        "`{0}` is not an endpoint; it reads `http://<host>:<port>` or `unix:/<path>`, or in a \
+         process with an [identity] `https://<host>:<port>`"
+    )]
+    Malformed(String),
+    /// It wants TLS, for which this process has no certificate.
+    #[error(
+        "`{0}` is called by processes with an identity; name a certificate in [identity], or write \
+         `http://` if the service has none either"
+    )]
+    NoIdentity(String),
+    /// It is plain, and this process does not speak plainly.
+    #[error(
+        "`{0}` would be called without the [identity] that this process has; write `https://`, or \
+         `unix:` and a path"
+    )]
+    Plain(String),
+}
+
+/// What an endpoint says of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Unix,
+    Http,
+    Https,
+}
 
 /// A channel to the service at `endpoint`, such as `http://127.0.0.1:7401` or
 /// `unix:/run/meridian/metadata.sock`. Does no I/O yet.
@@ -69,22 +97,54 @@ pub struct EndpointError(String);
 ///
 /// When `endpoint` says something else.
 pub fn channel(endpoint: &str, config: &GrpcConfig) -> Result<Channel, EndpointError> {
-    let refused = || EndpointError(endpoint.to_owned());
-    let parsed = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| refused())?;
-    let socket = endpoint.strip_prefix("unix:");
-    let is_socket = socket.is_some_and(|path| path.starts_with('/'));
-    let uri = parsed.uri();
-    if is_socket {
-        return Ok(configure(parsed, config).connect_lazy());
+    let (parsed, scheme) = parse(endpoint)?;
+    if scheme == Scheme::Https {
+        return Err(EndpointError::NoIdentity(endpoint.to_owned()));
     }
-    if socket.is_some()
-        || uri.scheme_str() != Some("http")
-        || uri.port().is_none()
-        || uri.path() != "/"
-    {
+    Ok(configure(parsed, config).connect_lazy().into())
+}
+
+/// A channel of a process with an identity: to `https://<host>:<port>`, where `connect` makes the
+/// connections, each of which is used for `age` at most; or over a Unix socket, which needs neither.
+/// Does no I/O yet.
+///
+/// # Errors
+///
+/// When `endpoint` says something else.
+pub fn secured(
+    endpoint: &str,
+    config: &GrpcConfig,
+    age: Duration,
+    connect: impl Fn(&Endpoint) -> transport::Channel + Send + Sync + 'static,
+) -> Result<Channel, EndpointError> {
+    let (parsed, scheme) = parse(endpoint)?;
+    let configured = configure(parsed, config);
+    match scheme {
+        Scheme::Unix => Ok(configured.connect_lazy().into()),
+        Scheme::Http => Err(EndpointError::Plain(endpoint.to_owned())),
+        Scheme::Https => Ok(Channel::renewed(age, move || connect(&configured))),
+    }
+}
+
+fn parse(endpoint: &str) -> Result<(Endpoint, Scheme), EndpointError> {
+    let refused = || EndpointError::Malformed(endpoint.to_owned());
+    let parsed = Endpoint::from_shared(endpoint.to_owned()).map_err(|_| refused())?;
+    if let Some(path) = endpoint.strip_prefix("unix:") {
+        let is_path = path.starts_with('/');
+        return is_path
+            .then_some((parsed, Scheme::Unix))
+            .ok_or_else(refused);
+    }
+    let uri = parsed.uri();
+    let scheme = match uri.scheme_str() {
+        Some("http") => Scheme::Http,
+        Some("https") => Scheme::Https,
+        _ => return Err(refused()),
+    };
+    if uri.port().is_none() || uri.path() != "/" {
         return Err(refused());
     }
-    Ok(configure(parsed, config).connect_lazy())
+    Ok((parsed, scheme))
 }
 
 /// `endpoint` with the settings that [`channel`] gives it, for a transport of another kind.
@@ -166,6 +226,31 @@ mod tests {
         let faults: Vec<_> = config.faults().iter().map(ToString::to_string).collect();
         assert_eq!(faults.len(), 2);
         assert_eq!(faults[1], "ping_every is 0ns; set it between 10ms and 1d");
+    }
+
+    /// Whether each of two processes may call it: one without an identity, one with.
+    async fn verdicts(endpoint: &str) -> [bool; 2] {
+        let config = GrpcConfig::default();
+        let age = Duration::from_secs(60);
+        [
+            channel(endpoint, &config).is_ok(),
+            secured(endpoint, &config, age, Endpoint::connect_lazy).is_ok(),
+        ]
+    }
+
+    #[tokio::test]
+    async fn a_process_with_an_identity_calls_nobody_plainly_but_on_its_machine() {
+        for (endpoint, allowed) in [
+            ("http://127.0.0.1:7401", [true, false]),
+            ("https://metadata:7401", [false, true]),
+            ("https://metadata", [false, false]),
+            ("https://metadata:7401/x", [false, false]),
+            ("unix:/run/metadata.sock", [true, true]),
+            ("unix:metadata.sock", [false, false]),
+            ("metadata:7401", [false, false]),
+        ] {
+            assert_eq!(verdicts(endpoint).await, allowed, "{endpoint}");
+        }
     }
 
     #[tokio::test]

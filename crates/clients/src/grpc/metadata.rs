@@ -5,13 +5,12 @@ use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 use meridian_proto::meridian::metadata::v1 as pb;
 use pb::metadata_client::MetadataClient;
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::call::{Caller, Repeat};
 use super::convert::{self, DecodeError};
 use super::failure::WireError;
-use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE};
+use super::{Channel, EndpointError, GrpcConfig, MAX_METADATA_MESSAGE};
 use crate::{
     BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed, Due,
     Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest,
@@ -41,8 +40,8 @@ impl GrpcMetadata {
 
     /// The service at the other end of `channel`.
     #[must_use]
-    pub fn over(channel: Channel, config: &GrpcConfig) -> Self {
-        let client = MetadataClient::new(channel)
+    pub fn over(channel: impl Into<Channel>, config: &GrpcConfig) -> Self {
+        let client = MetadataClient::new(channel.into())
             .max_decoding_message_size(MAX_METADATA_MESSAGE)
             .max_encoding_message_size(MAX_METADATA_MESSAGE);
         Self {

@@ -40,10 +40,12 @@ impl Doors {
         };
         meridian_frontend::check(&doors.frontend, &config.frontend)
             .map_err(|error| Exit::classified(&error))?;
-        grpc::check(&doors.blob, blob.allow_plain_grpc)
-            .map_err(|error| Exit::classified(&error))?;
-        grpc::check(&doors.metadata, metadata.allow_plain_grpc)
-            .map_err(|error| Exit::classified(&error))?;
+        if config.identity.is_none() {
+            grpc::check(&doors.blob, blob.allow_plain_grpc)
+                .map_err(|error| Exit::classified(&error))?;
+            grpc::check(&doors.metadata, metadata.allow_plain_grpc)
+                .map_err(|error| Exit::classified(&error))?;
+        }
         Ok(doors)
     }
 
@@ -56,6 +58,7 @@ impl Doors {
             blob: addresses(&self.blob),
             metadata: addresses(&self.metadata),
             is_tls: false,
+            is_mutual: false,
             data_dir: None,
         }
     }

@@ -11,16 +11,18 @@ use std::time::Duration;
 
 use meridian_chassis::Supervisor;
 use meridian_chassis::health::Condition;
-use meridian_clients::grpc::{GrpcBlobs, GrpcConfig, GrpcMetadata, channel};
+use meridian_chassis::identity::Identity;
+use meridian_clients::grpc::{
+    Channel, EndpointError, GrpcBlobs, GrpcConfig, GrpcMetadata, channel, secured,
+};
 use meridian_clients::{BlobApi, MetadataApi};
-use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::config::Services;
 use crate::exit::Exit;
-use crate::role::Role;
+use crate::role::{Cast, Role};
 
 /// How long a service may take to say whether it serves.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -30,8 +32,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Services of other processes. A connection is made when it is needed.
 pub(super) struct Others {
-    metadata: Other,
-    blob: Other,
+    metadata: Option<Other>,
+    blob: Option<Other>,
     calls: GrpcConfig,
 }
 
@@ -47,35 +49,46 @@ struct Other {
 // === impl Others ===
 
 impl Others {
-    /// The services that the settings name; whether they are there is not asked yet.
-    pub(super) fn find(services: &Services) -> Result<Self, Exit> {
+    /// Those that `cast` calls, where the settings say; whether they are there is not asked yet.
+    pub(super) fn find(
+        services: &Services,
+        cast: &Cast,
+        identity: Option<&Identity>,
+    ) -> Result<Self, Exit> {
         let faults = services.calls.faults();
         if !faults.is_empty() {
             let lines = faults.iter().map(|fault| format!("services.calls.{fault}"));
             return Err(Exit::misconfigured_in(lines.collect()));
         }
         let calls = services.calls.clone();
+        let find = |role, service, endpoint| {
+            let called = cast.calls(role);
+            called
+                .then(|| Other::find(role, service, endpoint, &calls, identity))
+                .transpose()
+        };
         let metadata = meridian_metadata_service::GRPC_SERVICE;
         let blob = meridian_blob_service::GRPC_SERVICE;
         Ok(Self {
-            metadata: Other::find(Role::Metadata, metadata, &services.metadata, &calls)?,
-            blob: Other::find(Role::Blob, blob, &services.blob, &calls)?,
+            metadata: find(Role::Metadata, metadata, &services.metadata)?,
+            blob: find(Role::Blob, blob, &services.blob)?,
             calls,
         })
     }
 
     pub(super) fn metadata(&self, supervisor: &Supervisor) -> Arc<dyn MetadataApi> {
-        self.metadata.expect(supervisor);
-        Arc::new(GrpcMetadata::over(
-            self.metadata.channel.clone(),
-            &self.calls,
-        ))
+        let channel = called(self.metadata.as_ref()).expect(supervisor);
+        Arc::new(GrpcMetadata::over(channel, &self.calls))
     }
 
     pub(super) fn blobs(&self, supervisor: &Supervisor) -> Arc<dyn BlobApi> {
-        self.blob.expect(supervisor);
-        Arc::new(GrpcBlobs::over(self.blob.channel.clone(), &self.calls))
+        let channel = called(self.blob.as_ref()).expect(supervisor);
+        Arc::new(GrpcBlobs::over(channel, &self.calls))
     }
+}
+
+fn called(other: Option<&Other>) -> &Other {
+    other.expect("what a cast calls was found for it")
 }
 
 // === impl Other ===
@@ -86,8 +99,9 @@ impl Other {
         service: &'static str,
         endpoint: &str,
         calls: &GrpcConfig,
+        identity: Option<&Identity>,
     ) -> Result<Self, Exit> {
-        let channel = channel(endpoint, calls);
+        let channel = connect(role, endpoint, calls, identity);
         Ok(Self {
             role,
             service,
@@ -97,8 +111,8 @@ impl Other {
         })
     }
 
-    /// Keeps this process from being ready until the service was there once.
-    fn expect(&self, supervisor: &Supervisor) {
+    /// The way there. Keeps this process from being ready until the service was there once.
+    fn expect(&self, supervisor: &Supervisor) -> Channel {
         let name = format!("{} service", self.role);
         let condition = supervisor.readiness().condition(name.clone());
         let health = HealthClient::new(self.channel.clone());
@@ -107,14 +121,33 @@ impl Other {
         supervisor
             .spawner()
             .spawn_child("first contact", async move {
-                let met = meet(health, service, &condition, || {
-                    tracing::info!(endpoint, "waiting for the {name}");
+                let met = meet(health, service, &condition, |why| {
+                    tracing::info!(endpoint, why, "waiting for the {name}");
                 });
                 if stop.run_until_cancelled(met).await.is_some() {
                     tracing::info!(endpoint, "the {name} is there");
                 }
             });
+        self.channel.clone()
     }
+}
+
+fn connect(
+    role: Role,
+    endpoint: &str,
+    calls: &GrpcConfig,
+    identity: Option<&Identity>,
+) -> Result<Channel, EndpointError> {
+    let Some(identity) = identity else {
+        return channel(endpoint, calls);
+    };
+    let connector = identity.connector(role.identity());
+    secured(
+        endpoint,
+        calls,
+        identity.connection_age(),
+        move |endpoint| endpoint.connect_with_connector_lazy(connector.clone()),
+    )
 }
 
 /// Returns when `service` says that it serves. `absent` is called once if it does not at first.
@@ -122,7 +155,7 @@ async fn meet(
     mut health: HealthClient<Channel>,
     service: &str,
     condition: &Condition,
-    absent: impl FnOnce(),
+    absent: impl FnOnce(&str),
 ) {
     let mut absent = Some(absent);
     let mut pause = FIRST_PAUSE;
@@ -139,10 +172,10 @@ async fn meet(
             Err(_elapsed) => "it does not answer".to_owned(),
         };
         tracing::debug!(service, why, "not there yet");
-        condition.unset(why);
         if let Some(absent) = absent.take() {
-            absent();
+            absent(&why);
         }
+        condition.unset(why);
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

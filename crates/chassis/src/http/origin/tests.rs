@@ -24,7 +24,7 @@ fn establish(
     mut parts: Parts,
 ) -> (Result<Origin, Refusal>, Parts) {
     let peer = Peer::Tcp((peer.parse::<IpAddr>().unwrap(), 1).into());
-    let origin = policy.establish(&mut parts, peer, false);
+    let origin = policy.establish(&mut parts, peer, &Security::Plain);
     (origin, parts)
 }
 
