@@ -10,6 +10,7 @@
 mod authority;
 mod gate;
 mod health;
+mod metrics;
 mod refusal;
 
 use std::convert::Infallible;
@@ -26,7 +27,9 @@ use crate::Supervisor;
 use crate::config::ByteSize;
 use crate::http::{HttpConfig, HttpServer, Listener};
 use crate::identity::{Identity, Role};
+use crate::metrics::Gauge;
 use gate::{Gate, Rules};
+use metrics::CallMetrics;
 
 /// A listener would serve more than this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +51,8 @@ pub struct Port {
     pub listeners: Vec<Listener>,
     /// How it and its callers know each other on TCP. Without it, every caller may do everything.
     pub identity: Option<Identity>,
+    /// The paths of all methods that there are, in order: what calls are counted by.
+    pub methods: &'static [&'static str],
 }
 
 /// Looks at who can reach `listeners` that nothing protects, before anything is served on them: this
@@ -83,12 +88,13 @@ where
 {
     let (reporter, health) = tonic_health::server::health_reporter();
     let mirror = health::Mirror::new(reporter, S::NAME, supervisor.readiness().clone()).await;
-    let routes = Routes::new(service).add_service(health).prepare();
     let Port {
         role,
         listeners,
         identity,
+        methods,
     } = port;
+    let routes = Routes::new(service).add_service(health);
     let mut limits = limits();
     if let Some(identity) = &identity {
         limits.max_connection_age = identity.connection_age();
@@ -97,7 +103,13 @@ where
         role,
         identity: identity.clone(),
     };
-    let server = HttpServer::internal(listeners, limits, identity, Gate::new(routes, rules));
+    let metrics = supervisor.metrics();
+    let calls = CallMetrics::new(methods, role.name(), metrics);
+    let gate = Gate::new(routes.prepare(), rules, calls);
+    let connections = Gauge::default();
+    let name = format!("{role}_grpc_connections");
+    metrics.register(&name, "Connections that are open.", connections.clone());
+    let server = HttpServer::internal(listeners, limits, identity, gate).counting(connections);
     supervisor.spawn(format!("{role}.grpc"), server.run(supervisor.spawner()));
     let stop = supervisor.token();
     supervisor.spawn(format!("{role}.health"), mirror.run(stop));

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use meridian_chassis::config::{self, Environment, Overrides};
 use meridian_chassis::http::ListenAddress;
 use meridian_chassis::identity::IdentityConfig;
-use meridian_chassis::telemetry::TelemetryConfig;
+use meridian_chassis::probes::AdminConfig;
+use meridian_chassis::telemetry::{TelemetryConfig, TraceConfig};
 use meridian_clients::grpc::GrpcConfig;
 use meridian_clock::Region;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,10 @@ pub(crate) struct Config {
     pub(crate) grace: std::time::Duration,
     /// What is logged.
     pub(crate) log: TelemetryConfig,
+    /// Where traces go.
+    pub(crate) telemetry: TraceConfig,
+    /// Where probes and metrics are served.
+    pub(crate) admin: AdminConfig,
     /// By what the services know each other. Without it, gRPC between them is plain.
     pub(crate) identity: Option<IdentityConfig>,
     /// The frontend.
@@ -119,6 +124,8 @@ impl Default for Config {
                 level: "info,openraft=warn".to_owned(),
                 ..TelemetryConfig::default()
             },
+            telemetry: TraceConfig::default(),
+            admin: AdminConfig::default(),
             identity: None,
             frontend: meridian_frontend::Config::default(),
             blob: meridian_blob_service::Config::default(),

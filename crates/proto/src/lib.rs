@@ -55,6 +55,9 @@ pub mod meridian {
     }
 }
 
+/// The paths of all methods, in order.
+pub const METHODS: &[&str] = include!(concat!(env!("OUT_DIR"), "/methods.rs"));
+
 mod body;
 mod decode;
 mod event;

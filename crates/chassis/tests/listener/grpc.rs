@@ -61,6 +61,7 @@ async fn serve(supervisor: &Supervisor) -> SocketAddr {
         role: Role::Blob,
         listeners: vec![listener],
         identity: None,
+        methods: &[],
     };
     grpc::serve(port, Nothing, supervisor).await;
     address
