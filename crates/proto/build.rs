@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use prost::Message;
 use prost_types::FileDescriptorSet;
 
 const FILES: &[&str] = &[
@@ -20,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut prost = tonic_prost_build::Config::new();
     prost.bytes(["."]);
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     std::fs::write(
         out.join("methods.rs"),
         format!("&{:?}", methods(&descriptors)),

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use harness::{Client, Collector, Content, Dev, SeenSpan, eventually, seed};
 use reqwest::Method;
 
-use crate::mutual::{MutualRegion, SERVICES};
+use crate::mutual::{MutualRegion, SERVICES, name};
 use crate::region::{Region, SOON};
 use crate::registry::{pull, push};
 
@@ -194,4 +194,42 @@ async fn a_collector_that_is_away_holds_nobody_up() {
     let frontend = region.frontend;
     let stopped = tokio::task::spawn_blocking(|| frontend.stop());
     assert!(stopped.await.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_describe_themselves_to_an_operator_if_they_are_told_to() {
+    use reflection::server_reflection_client::ServerReflectionClient;
+    use reflection::server_reflection_request::MessageRequest;
+    use reflection::server_reflection_response::MessageResponse;
+    use tonic_reflection::pb::v1 as reflection;
+
+    for allowed in [false, true] {
+        let region = MutualRegion::start_with(|process| {
+            process.env("MERIDIAN_GRPC__REFLECTION", allowed.to_string())
+        });
+        let leaf = region.authority.issue(&[&name("operator")]);
+        let channel = crate::intruder::intrude(&region.blob, Some(&leaf));
+        let request = reflection::ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(MessageRequest::ListServices(String::new())),
+        };
+        let mut client = ServerReflectionClient::new(channel);
+        let asked = client.server_reflection_info(futures::stream::iter([request]));
+        match asked.await {
+            Err(status) => {
+                assert!(!allowed);
+                assert_eq!(status.code(), tonic::Code::Unimplemented);
+            }
+            Ok(answer) => {
+                assert!(allowed);
+                let answer = answer.into_inner().message().await.unwrap().unwrap();
+                let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response
+                else {
+                    panic!("{answer:?}");
+                };
+                let names: Vec<_> = list.service.iter().map(|it| it.name.as_str()).collect();
+                assert!(names.contains(&"meridian.blob.v1.Blob"), "{names:?}");
+            }
+        }
+    }
 }

@@ -21,6 +21,7 @@ use meridian_error::{Classify, Code};
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
+use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 use tower::Service;
 
 use crate::Supervisor;
@@ -53,6 +54,9 @@ pub struct Port {
     pub identity: Option<Identity>,
     /// The paths of all methods that there are, in order: what calls are counted by.
     pub methods: &'static [&'static str],
+    /// Descriptions of the services, encoded, for those who ask what there is; absent, nobody is
+    /// told.
+    pub reflection: Option<&'static [u8]>,
 }
 
 /// Looks at who can reach `listeners` that nothing protects, before anything is served on them: this
@@ -93,8 +97,12 @@ where
         listeners,
         identity,
         methods,
+        reflection,
     } = port;
-    let routes = Routes::new(service).add_service(health);
+    let mut routes = Routes::new(service).add_service(health);
+    if let Some(descriptors) = reflection {
+        routes = routes.add_service(reflect(descriptors));
+    }
     let mut limits = limits();
     if let Some(identity) = &identity {
         limits.max_connection_age = identity.connection_age();
@@ -113,6 +121,15 @@ where
     supervisor.spawn(format!("{role}.grpc"), server.run(supervisor.spawner()));
     let stop = supervisor.token();
     supervisor.spawn(format!("{role}.health"), mirror.run(stop));
+}
+
+/// The service that tells what services there are.
+fn reflect(descriptors: &'static [u8]) -> ServerReflectionServer<impl ServerReflection> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(descriptors)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("descriptors that were compiled together are complete")
 }
 
 /// Our own services have few connections with many calls on each. A call whose receiver is slow

@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) telemetry: TraceConfig,
     /// Where probes and metrics are served.
     pub(crate) admin: AdminConfig,
+    /// What gRPC tells of itself.
+    pub(crate) grpc: GrpcSettings,
     /// By what the services know each other. Without it, gRPC between them is plain.
     pub(crate) identity: Option<IdentityConfig>,
     /// The frontend.
@@ -51,6 +53,14 @@ pub(crate) struct Config {
     pub(crate) events: meridian_eventlog::DiskConfig,
     /// The services that other processes run.
     pub(crate) services: Services,
+}
+
+/// What the gRPC listeners of a process tell of themselves.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct GrpcSettings {
+    /// Whether they describe their services to those who ask, for tools of developers.
+    pub(crate) reflection: bool,
 }
 
 /// Where services are found that a process does not run itself, and how they are called.
@@ -126,6 +136,7 @@ impl Default for Config {
             },
             telemetry: TraceConfig::default(),
             admin: AdminConfig::default(),
+            grpc: GrpcSettings::default(),
             identity: None,
             frontend: meridian_frontend::Config::default(),
             blob: meridian_blob_service::Config::default(),

@@ -54,6 +54,7 @@ pub(crate) struct Places {
 struct Peers {
     others: Others,
     identity: Option<Identity>,
+    has_reflection: bool,
 }
 
 /// The services that run here.
@@ -98,7 +99,11 @@ async fn live(mut config: Config, cast: &Cast, tell: fn(&Places)) -> Result<(), 
         metrics::of_identity(identity, supervisor.metrics());
     }
     probes::serve(std::mem::take(&mut doors.probes), &supervisor);
-    let peers = Peers { others, identity };
+    let peers = Peers {
+        others,
+        identity,
+        has_reflection: config.grpc.reflection,
+    };
     let started = tokio::select! {
         started = start(config, cast, doors, &peers, directory.as_ref(), &mut supervisor) => {
             started.map(|()| true)?
@@ -198,6 +203,7 @@ impl Peers {
             listeners,
             identity: self.identity.clone(),
             methods: meridian_proto::METHODS,
+            reflection: self.has_reflection.then_some(meridian_proto::DESCRIPTORS),
         }
     }
 }

@@ -62,6 +62,7 @@ async fn serve(supervisor: &Supervisor) -> SocketAddr {
         listeners: vec![listener],
         identity: None,
         methods: &[],
+        reflection: None,
     };
     grpc::serve(port, Nothing, supervisor).await;
     address
