@@ -1,7 +1,10 @@
 //! Compiles `/proto` with a pure-Rust compiler, so that a build needs no `protoc`.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+use prost_types::FileDescriptorSet;
 
 const FILES: &[&str] = &[
     "meridian/blob/v1/blob.proto",
@@ -22,6 +25,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(FILES, [&root])?;
     let mut prost = tonic_prost_build::Config::new();
     prost.bytes(["."]);
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    std::fs::write(
+        out.join("methods.rs"),
+        format!("&{:?}", methods(&descriptors)),
+    )?;
     tonic_prost_build::configure().compile_fds_with_config(descriptors, prost)?;
     Ok(())
+}
+
+/// The paths of all methods, in order.
+fn methods(descriptors: &FileDescriptorSet) -> Vec<String> {
+    let mut paths = Vec::new();
+    for file in &descriptors.file {
+        for service in &file.service {
+            for method in &service.method {
+                let (package, service, method) = (file.package(), service.name(), method.name());
+                paths.push(format!("/{package}.{service}/{method}"));
+            }
+        }
+    }
+    paths.sort();
+    paths
 }

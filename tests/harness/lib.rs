@@ -11,6 +11,7 @@
 )]
 
 mod authority;
+mod collector;
 mod content;
 mod dev;
 mod disk;
@@ -18,6 +19,7 @@ mod registry;
 mod wait;
 
 pub use authority::{Authority, IdentityFiles, Leaf};
+pub use collector::{Collector, SeenSpan};
 pub use content::{Content, Image, digest};
 pub use dev::{Dev, DevBuilder, Ended, Starting, binary};
 pub use disk::{Filler, LoopDisk, can_mount, cut_power};

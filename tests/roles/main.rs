@@ -13,3 +13,4 @@ mod registry;
 mod rotation;
 mod secure;
 mod settings;
+mod telemetry;

@@ -66,8 +66,11 @@ async fn push_and_pull(client: Client, number: u64, rounds: Arc<AtomicU64>, over
     }
 }
 
+/// What happens to the files of a role.
+type Change<'a> = dyn Fn(&str, IdentityFiles<'_>) + 'a;
+
 /// Changes the files of each process, and waits until it uses them.
-fn rotate(region: &MutualRegion, change: impl Fn(&str, IdentityFiles<'_>)) {
+fn rotate(region: &MutualRegion, change: &Change<'_>) {
     for role in SERVICES {
         change(role, IdentityFiles(&region.home(role)));
         region.process(role).log_line("identity renewed");
@@ -80,7 +83,7 @@ async fn certificates_and_authorities_are_replaced_and_no_call_fails() {
         MutualRegion::start_with(|process| process.env("MERIDIAN_IDENTITY__CONNECTION_AGE", "1s"));
     let load = Load::start(&region.client());
     let (old, new) = (&region.authority, Authority::default());
-    let steps: [&dyn Fn(&str, IdentityFiles<'_>); 4] = [
+    let steps: [&Change<'_>; 4] = [
         &|role, files| files.certify(&old.issue(&[&name(role)])),
         &|_, files| files.trust(&[old, &new]),
         &|role, files| files.certify(&new.issue(&[&name(role)])),

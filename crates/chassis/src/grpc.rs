@@ -10,6 +10,7 @@
 mod authority;
 mod gate;
 mod health;
+mod metrics;
 mod refusal;
 
 use std::convert::Infallible;
@@ -20,13 +21,16 @@ use meridian_error::{Classify, Code};
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
+use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 use tower::Service;
 
 use crate::Supervisor;
 use crate::config::ByteSize;
 use crate::http::{HttpConfig, HttpServer, Listener};
 use crate::identity::{Identity, Role};
+use crate::metrics::Gauge;
 use gate::{Gate, Rules};
+use metrics::CallMetrics;
 
 /// A listener would serve more than this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +52,11 @@ pub struct Port {
     pub listeners: Vec<Listener>,
     /// How it and its callers know each other on TCP. Without it, every caller may do everything.
     pub identity: Option<Identity>,
+    /// The paths of all methods that there are, in order: what calls are counted by.
+    pub methods: &'static [&'static str],
+    /// Descriptions of the services, encoded, for those who ask what there is; absent, nobody is
+    /// told.
+    pub reflection: Option<&'static [u8]>,
 }
 
 /// Looks at who can reach `listeners` that nothing protects, before anything is served on them: this
@@ -88,13 +97,17 @@ pub async fn serve<S>(
 {
     let (reporter, health) = tonic_health::server::health_reporter();
     let mirror = health::Mirror::new(reporter, S::NAME, supervisor.readiness().clone()).await;
-    let routes = Routes::new(service).add_service(health);
-    let routes = beside(routes).prepare();
     let Port {
         role,
         listeners,
         identity,
+        methods,
+        reflection,
     } = port;
+    let mut routes = beside(Routes::new(service).add_service(health));
+    if let Some(descriptors) = reflection {
+        routes = routes.add_service(reflect(descriptors));
+    }
     let mut limits = limits();
     if let Some(identity) = &identity {
         limits.max_connection_age = identity.connection_age();
@@ -103,10 +116,25 @@ pub async fn serve<S>(
         role,
         identity: identity.clone(),
     };
-    let server = HttpServer::internal(listeners, limits, identity, Gate::new(routes, rules));
+    let metrics = supervisor.metrics();
+    let calls = CallMetrics::new(methods, role.name(), metrics);
+    let gate = Gate::new(routes.prepare(), rules, calls);
+    let connections = Gauge::default();
+    let name = format!("{role}_grpc_connections");
+    metrics.register(&name, "Connections that are open.", connections.clone());
+    let server = HttpServer::internal(listeners, limits, identity, gate).counting(connections);
     supervisor.spawn(format!("{role}.grpc"), server.run(supervisor.spawner()));
     let stop = supervisor.token();
     supervisor.spawn(format!("{role}.health"), mirror.run(stop));
+}
+
+/// The service that tells what services there are.
+fn reflect(descriptors: &'static [u8]) -> ServerReflectionServer<impl ServerReflection> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(descriptors)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("descriptors that were compiled together are complete")
 }
 
 /// Our own services have few connections with many calls on each. A call whose receiver is slow

@@ -199,6 +199,12 @@ impl Identity {
         self.shared.config.connection_age
     }
 
+    /// When its certificate ends, in seconds since 1970.
+    #[must_use]
+    pub fn not_after(&self) -> Option<i64> {
+        self.material().life.map(|life| life.not_after)
+    }
+
     /// What the next handshake of a listener is done with.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.material().server))

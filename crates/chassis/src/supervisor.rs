@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::Readiness;
+use crate::metrics::Metrics;
 use roster::{Roster, Stage};
 
 pub use roster::TaskFailed;
@@ -40,6 +41,7 @@ pub type TaskResult = Result<(), Box<dyn Error + Send + Sync>>;
 pub struct Supervisor {
     spawner: Spawner,
     readiness: Readiness,
+    metrics: Metrics,
     notice: Duration,
 }
 
@@ -50,6 +52,7 @@ impl Default for Supervisor {
         Self {
             spawner: Spawner::new(Arc::new(Roster::default())),
             readiness: Readiness::default(),
+            metrics: Metrics::default(),
             notice: Duration::ZERO,
         }
     }
@@ -87,6 +90,12 @@ impl Supervisor {
     #[must_use]
     pub const fn readiness(&self) -> &Readiness {
         &self.readiness
+    }
+
+    /// What this process counts.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// A handle with which long-lived parts start further tasks at run time.

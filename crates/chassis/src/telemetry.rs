@@ -1,16 +1,27 @@
 //! What a process says about itself while it runs.
 //!
-//! Owns where logs go (standard error), in which form, and which of them. Keeps the invariant
-//! that standard output stays free for what a command prints. Leaves to every crate what it logs.
+//! Owns where logs go (standard error), in which form, and which of them; and the traces that
+//! requests leave, which go to a collector if there is one. Keeps the invariant that standard output
+//! stays free for what a command prints. Leaves to every crate what it logs.
+
+mod export;
+mod told;
+pub mod trace;
 
 use std::io::IsTerminal;
 
 use meridian_error::{Classify, Code};
+use opentelemetry_sdk::trace::SdkTracer;
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::filter::{Directive, LevelFilter};
+use tracing_subscriber::filter::{Directive, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use export::Exporter;
+
+pub use export::{ExportError, TraceConfig};
 
 /// The target of access logs: one event for each request. Off unless
 /// [`TelemetryConfig::access_log`] says otherwise.
@@ -56,6 +67,16 @@ pub enum InstallError {
     /// Something else in this process installed its own first.
     #[error("cannot install the subscriber of this process")]
     Twice(#[source] tracing_subscriber::util::TryInitError),
+    /// Traces cannot be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+}
+
+/// What was installed, for as long as the process runs.
+#[derive(Debug)]
+#[must_use = "the last spans are lost unless it is closed"]
+pub struct Telemetry {
+    exporter: Option<Exporter>,
 }
 
 // === impl TelemetryConfig ===
@@ -71,7 +92,9 @@ impl Default for TelemetryConfig {
 }
 
 impl TelemetryConfig {
-    fn filter(&self) -> Result<EnvFilter, InstallError> {
+    /// Which events are logged. Spans of traces stand in log lines if there are any, and are never
+    /// made for the log alone.
+    fn filter(&self, traces: bool) -> Result<EnvFilter, InstallError> {
         let filter = EnvFilter::builder()
             .with_default_directive(LevelFilter::INFO.into())
             .parse(&self.level)
@@ -79,7 +102,9 @@ impl TelemetryConfig {
                 level: self.level.clone(),
                 source,
             })?;
-        Ok(filter.add_directive(access_directive(self.access_log)))
+        Ok(filter
+            .add_directive(directive(ACCESS_TARGET, self.access_log))
+            .add_directive(directive(trace::TARGET, traces)))
     }
 }
 
@@ -90,34 +115,77 @@ impl Classify for InstallError {
         match self {
             Self::Level { .. } => Code::InvalidArgument,
             Self::Twice(_) => Code::AlreadyExists,
+            Self::Export(error) => error.code(),
         }
     }
 }
 
-/// Installs logging for this process, from here to its end.
+/// Installs logging for this process, from here to its end, and traces of what `service` does. To be
+/// called on a runtime.
 ///
 /// # Errors
 ///
-/// When the level makes no sense, or a subscriber is installed already.
-pub fn install(config: &TelemetryConfig) -> Result<(), InstallError> {
+/// When a setting makes no sense, or a subscriber is installed already.
+pub fn install(
+    logs: &TelemetryConfig,
+    traces: &TraceConfig,
+    service: &str,
+) -> Result<Telemetry, InstallError> {
     let terminal = std::io::stderr().is_terminal();
+    let exporter = Exporter::open(traces, service)?;
+    let filter = logs.filter(exporter.is_some())?;
     tracing_subscriber::registry()
-        .with(lines(config.format, terminal).with_filter(config.filter()?))
+        .with(lines(logs.format, terminal).with_filter(filter))
+        .with(exporter.as_ref().map(|exporter| spans(exporter.tracer())))
         .try_init()
-        .map_err(InstallError::Twice)
+        .map_err(InstallError::Twice)?;
+    if exporter.is_some() {
+        trace::collect();
+    }
+    Ok(Telemetry { exporter })
+}
+
+/// The layer that hands the spans of traces to `tracer`, and nothing else.
+fn spans<S>(tracer: SdkTracer) -> impl Layer<S>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_filter(filter_fn(|metadata| metadata.target() == trace::TARGET))
+}
+
+// === impl Telemetry ===
+
+impl Telemetry {
+    /// Sends the last spans; a few seconds at most.
+    pub async fn close(self) {
+        if let Some(exporter) = self.exporter {
+            let closing = tokio::task::spawn_blocking(move || exporter.close());
+            let _closed = closing.await;
+        }
+    }
 }
 
 fn lines(format: Format, terminal: bool) -> Box<dyn Layer<Registry> + Send + Sync> {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match (format, terminal) {
         (Format::Human, _) | (Format::Auto, true) => lines.with_ansi(terminal).boxed(),
-        (Format::Json, _) | (Format::Auto, false) => lines.json().flatten_event(true).boxed(),
+        (Format::Json, _) | (Format::Auto, false) => lines
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .boxed(),
     }
 }
 
-fn access_directive(on: bool) -> Directive {
+fn directive(target: &str, on: bool) -> Directive {
     let level = if on { "info" } else { "off" };
-    format!("{ACCESS_TARGET}={level}")
+    format!("{target}={level}")
         .parse()
         .expect("a path and a level make a directive")
 }
@@ -133,7 +201,7 @@ mod tests {
                 access_log,
                 ..TelemetryConfig::default()
             };
-            config.filter().unwrap().to_string()
+            config.filter(false).unwrap().to_string()
         };
         assert!(filter(false).contains("meridian::access=off"));
         assert!(filter(true).contains("meridian::access=info"));
@@ -145,7 +213,10 @@ mod tests {
             level: "meridian=loudly".to_owned(),
             ..TelemetryConfig::default()
         };
-        assert!(matches!(config.filter(), Err(InstallError::Level { .. })));
+        assert!(matches!(
+            config.filter(false),
+            Err(InstallError::Level { .. })
+        ));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Config {
     pub registry: RegistryName,
     /// The certificate of every TCP listener. Without one, they are plain HTTP.
     pub tls: Option<TlsConfig>,
+    /// Whether the trace that a client names in its request is gone on with. Anybody can name one.
+    pub trust_traces: bool,
     /// What clients may do with their connections.
     pub http: HttpConfig,
     /// What requests may cost.
@@ -51,6 +53,7 @@ impl Default for Config {
             allow_plain_http: false,
             registry: "default".parse().expect("it follows the grammar"),
             tls: None,
+            trust_traces: false,
             http: HttpConfig::default(),
             limits: LimitsConfig::default(),
         }

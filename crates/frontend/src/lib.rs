@@ -9,6 +9,7 @@ mod error;
 mod extract;
 mod limits;
 mod location;
+mod metrics;
 mod pages;
 mod query;
 mod respond;

@@ -9,19 +9,24 @@ use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use meridian_chassis::health::Readiness;
+use meridian_chassis::metrics::Metrics;
+use meridian_chassis::telemetry::trace;
 use meridian_clients::RequestId;
 use tower::Service;
+use tracing::{Instrument, Span};
 
 use crate::access::Access;
 use crate::api::{base, blobs, catalog, health, manifests, referrers, tags, uploads};
 use crate::body::Inbound;
 use crate::error::{self, Failure};
+use crate::metrics::{self, NO_ROUTE, PROBE, RequestMetrics};
 use crate::query::Query;
 use crate::respond::{self, Answer};
 use crate::route::{Route, RouteError};
@@ -32,6 +37,8 @@ use crate::{Backends, Config};
 #[derive(Clone)]
 pub struct Frontend {
     state: Arc<State>,
+    metrics: Arc<RequestMetrics>,
+    trust_traces: bool,
 }
 
 /// A request, as handlers see it.
@@ -53,7 +60,16 @@ impl Frontend {
         let state = State::new(backends, registry, &config.limits, readiness);
         Self {
             state: Arc::new(state),
+            metrics: Arc::new(RequestMetrics::new(&Metrics::default())),
+            trust_traces: config.trust_traces,
         }
+    }
+
+    /// The same, whose requests are counted in `metrics`.
+    #[must_use]
+    pub(crate) fn counted(mut self, metrics: &Metrics) -> Self {
+        self.metrics = Arc::new(RequestMetrics::new(metrics));
+        self
     }
 }
 
@@ -71,17 +87,23 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let state = Arc::clone(&self.state);
+        let (state, metrics) = (Arc::clone(&self.state), Arc::clone(&self.metrics));
+        let span = trace::begin("frontend.request", request.headers(), self.trust_traces);
         let (head, body) = request.into_parts();
         let body = Inbound::new(&head.method, &head.headers, body);
-        Box::pin(async move { Ok(answer(&state, &head, body).await) })
+        let answered = async move { Ok(answer(&state, &metrics, &head, body).await) };
+        Box::pin(answered.instrument(span))
     }
 }
 
-async fn answer(state: &State, head: &Parts, body: Inbound) -> Answer {
+async fn answer(state: &State, metrics: &RequestMetrics, head: &Parts, body: Inbound) -> Answer {
     let id = RequestId(rand::random());
+    let (began, span) = (Instant::now(), Span::current());
+    span.record("request.id", tracing::field::display(id));
+    span.record("http.method", head.method.as_str());
     let access = Access::begin(head);
-    let mut answer = match respond_to(state, head, id, &body).await {
+    let mut route = NO_ROUTE;
+    let mut answer = match respond_to(state, head, id, &body, &mut route).await {
         Ok(answer) => answer,
         Err(failure) => {
             body.discard().await;
@@ -89,6 +111,9 @@ async fn answer(state: &State, head: &Parts, body: Inbound) -> Answer {
         }
     };
     respond::stamp(answer.headers_mut(), id);
+    metrics.answered(route, answer.status(), began.elapsed());
+    span.record("http.route", metrics::name(route));
+    span.record("http.status", answer.status().as_u16());
     if let Some(access) = access {
         access.end(id, &answer);
     }
@@ -100,11 +125,14 @@ async fn respond_to(
     head: &Parts,
     id: RequestId,
     body: &Inbound,
+    place: &mut usize,
 ) -> Result<Answer, Failure> {
     if let Some(answer) = health::probe(&head.method, head.uri.path(), &state.readiness) {
+        *place = PROBE;
         return Ok(answer);
     }
     let route = Route::parse(head.uri.path()).map_err(|error| unrouted(error, &head.method))?;
+    *place = metrics::place(&route);
     let call = Call {
         state,
         id,

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use http::HeaderMap;
 use meridian_chassis::Supervisor;
 use meridian_chassis::http::{BindError, HttpServer, Listener};
+use meridian_chassis::metrics::Gauge;
 use meridian_chassis::tls::TlsError;
 use meridian_clients::RequestId;
 use meridian_error::{Classify, Code};
@@ -67,9 +68,14 @@ pub fn start_on(
     supervisor: &Supervisor,
 ) -> Result<Started, StartError> {
     let addresses = check(&listeners, &config)?;
-    let frontend = Frontend::new(&config, backends, supervisor.readiness().clone());
+    let metrics = supervisor.metrics();
+    let readiness = supervisor.readiness().clone();
+    let frontend = Frontend::new(&config, backends, readiness).counted(metrics);
+    let connections = Gauge::default();
+    let help = "Connections that are open.";
+    metrics.register("frontend_http_connections", help, connections.clone());
     let server = HttpServer::new(listeners, config.http, config.tls, frontend)?;
-    let server = server.stamping(stamp);
+    let server = server.stamping(stamp).counting(connections);
     supervisor.spawn("frontend", server.run(supervisor.spawner()));
     Ok(Started { addresses })
 }

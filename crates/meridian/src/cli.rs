@@ -48,6 +48,9 @@ files is renewed without a restart. Without one gRPC is plain, and served on loo
 `unix:` sockets only, unless `metadata.allow_plain_grpc` and `blob.allow_plain_grpc` say otherwise.
 Where a machine has other users prefer the sockets then: only their owner can open them.
 
+`admin.listen` opens a port for /livez, /readyz, /startupz and /metrics, `telemetry.otlp_endpoint`
+sends traces to a collector. Neither is on by default.
+
 Settings come from defaults, then the file, then MERIDIAN_* variables, then flags; the later wins.
 One file may serve all processes: each obeys the sections of the services that it runs.
 

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use meridian_chassis::config::{self, Environment, Overrides};
 use meridian_chassis::http::ListenAddress;
 use meridian_chassis::identity::IdentityConfig;
-use meridian_chassis::telemetry::TelemetryConfig;
+use meridian_chassis::probes::AdminConfig;
+use meridian_chassis::telemetry::{TelemetryConfig, TraceConfig};
 use meridian_clients::grpc::GrpcConfig;
 use meridian_clock::Region;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,12 @@ pub(crate) struct Config {
     pub(crate) grace: std::time::Duration,
     /// What is logged.
     pub(crate) log: TelemetryConfig,
+    /// Where traces go.
+    pub(crate) telemetry: TraceConfig,
+    /// Where probes and metrics are served.
+    pub(crate) admin: AdminConfig,
+    /// What gRPC tells of itself.
+    pub(crate) grpc: GrpcSettings,
     /// By what the services know each other. Without it, gRPC between them is plain.
     pub(crate) identity: Option<IdentityConfig>,
     /// The frontend.
@@ -56,6 +63,14 @@ pub(crate) enum Endpoints {
     One(String),
     /// Several, which are called in turn.
     Several(Vec<String>),
+}
+
+/// What the gRPC listeners of a process tell of themselves.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct GrpcSettings {
+    /// Whether they describe their services to those who ask, for tools of developers.
+    pub(crate) reflection: bool,
 }
 
 /// Where services are found that a process does not run itself, and how they are called.
@@ -130,6 +145,9 @@ impl Default for Config {
                 level: "info,openraft=error".to_owned(),
                 ..TelemetryConfig::default()
             },
+            telemetry: TraceConfig::default(),
+            admin: AdminConfig::default(),
+            grpc: GrpcSettings::default(),
             identity: None,
             frontend: meridian_frontend::Config::default(),
             blob: meridian_blob_service::Config::default(),

@@ -13,6 +13,7 @@
 mod directory;
 mod doors;
 mod embedded;
+mod metrics;
 mod others;
 
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ use meridian_blob_service::BlobService;
 use meridian_chassis::grpc::{self, Port};
 use meridian_chassis::http::{ListenAddress, Listener};
 use meridian_chassis::identity::Identity;
-use meridian_chassis::{Supervisor, panic_hook, signals, telemetry};
+use meridian_chassis::{Supervisor, panic_hook, probes, signals, telemetry};
 use meridian_clients::{BlobApi, MetadataApi};
 use meridian_frontend::Backends;
 use meridian_metadata_service::MetadataService;
@@ -54,6 +55,7 @@ pub(crate) struct Places {
 struct Peers {
     others: Others,
     identity: Option<Identity>,
+    has_reflection: bool,
 }
 
 /// The services that run here.
@@ -63,11 +65,18 @@ struct Services {
 }
 
 /// Serves until it is asked to stop. `tell` is called when the process does its work.
-pub(crate) async fn serve(mut config: Config, cast: &Cast, tell: fn(&Places)) -> Result<(), Exit> {
-    telemetry::install(&config.log).map_err(|error| Exit::misconfigured(error.to_string()))?;
+pub(crate) async fn serve(config: Config, cast: &Cast, tell: fn(&Places)) -> Result<(), Exit> {
+    let telemetry = telemetry::install(&config.log, &config.telemetry, &cast.to_string());
+    let telemetry = telemetry.map_err(|error| Exit::classified(&error))?;
     panic_hook::install();
+    let ended = Box::pin(live(config, cast, tell)).await;
+    telemetry.close().await;
+    ended
+}
+
+async fn live(mut config: Config, cast: &Cast, tell: fn(&Places)) -> Result<(), Exit> {
     let mut stop = pin!(signals());
-    let doors = Doors::bind(&config, cast)?;
+    let mut doors = Doors::bind(&config, cast)?;
     let identity = identity(&config, cast)?;
     let others = Others::find(&config.services, cast, identity.as_ref())?;
     let directory = match cast.keeps_data() {
@@ -88,8 +97,14 @@ pub(crate) async fn serve(mut config: Config, cast: &Cast, tell: fn(&Places)) ->
     if let Some(identity) = &identity {
         let renewed = identity.renew(supervisor.token());
         supervisor.spawner().spawn_child("identity", renewed);
+        metrics::of_identity(identity, supervisor.metrics());
     }
-    let peers = Peers { others, identity };
+    probes::serve(std::mem::take(&mut doors.probes), &supervisor);
+    let peers = Peers {
+        others,
+        identity,
+        has_reflection: config.grpc.reflection,
+    };
     let started = tokio::select! {
         started = start(config, cast, doors, &peers, directory.as_ref(), &mut supervisor) => {
             started.map(|()| true)?
@@ -132,6 +147,7 @@ async fn start(
 ) -> Result<(), Exit> {
     let others = &peers.others;
     let services = Services::start(&config, cast, peers, directory, supervisor).await?;
+    metrics::of_services(&services, supervisor.metrics());
     if let Some(service) = services
         .metadata
         .clone()
@@ -189,6 +205,8 @@ impl Peers {
             role: role.identity(),
             listeners,
             identity: self.identity.clone(),
+            methods: meridian_proto::METHODS,
+            reflection: self.has_reflection.then_some(meridian_proto::DESCRIPTORS),
         }
     }
 }

@@ -123,6 +123,14 @@ impl Cast {
     }
 }
 
+impl fmt::Display for Cast {
+    /// What it is called where all processes are seen together.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.roles.iter().map(|role| role.name()).collect();
+        f.write_str(&names.join("+"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

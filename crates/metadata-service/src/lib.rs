@@ -141,12 +141,12 @@ pub async fn start(
 async fn start_alone(leadership: Leadership, supervisor: &Supervisor) -> Result<(), StartError> {
     let group = Arc::clone(&leadership.group);
     group.lead_alone().await.map_err(StartError::Open)?;
-    group.come_to_life();
     told(
         "applying the end of the metadata log",
         leadership::initialize(&leadership.config, &group),
     )
     .await?;
+    group.come_to_life();
     let mut publisher = leadership.publisher();
     let caught_up = told("catching up with the event log", publisher.catch_up()).await;
     caught_up.map_err(StartError::Publish)?;

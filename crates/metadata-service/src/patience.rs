@@ -83,11 +83,16 @@ impl Patience {
         what: &'static str,
         write: impl Fn() -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut wait = None;
+        let mut wait: Option<Wait> = None;
         loop {
             let error = match write() {
                 Err(error) if is_full(&error) => error,
-                outcome => return outcome,
+                outcome => {
+                    if let (Some(wait), Ok(_)) = (wait, &outcome) {
+                        Wait::is_over(wait);
+                    }
+                    return outcome;
+                }
             };
             wait = wait.or_else(|| self.wait(what));
             let is_worth_it = wait.as_mut().is_some_and(Wait::block);
@@ -108,6 +113,11 @@ impl Wait {
         tokio::time::timeout(pause, stopped).await.is_err()
     }
 
+    /// The write fits by now.
+    pub(crate) fn is_over(self) {
+        tracing::info!("room is back: {} goes on", self.what);
+    }
+
     fn block(&mut self) -> bool {
         std::thread::sleep(self.next());
         !self.shared.stopped.is_cancelled()
@@ -123,9 +133,6 @@ impl Wait {
 impl Drop for Wait {
     fn drop(&mut self) {
         self.shared.waiting.fetch_sub(1, Ordering::SeqCst);
-        if !self.shared.stopped.is_cancelled() {
-            tracing::info!("room is back: {} goes on", self.what);
-        }
     }
 }
 

@@ -41,12 +41,12 @@ fn growth(command: &Command) -> Option<u64> {
         Command::PutManifest(manifest) => Some(manifest.bytes.len() as u64),
         Command::PutBlob { place, .. } => Some(inline(place)),
         Command::RecordBlob(blob) => Some(inline(&blob.place)),
-        Command::MountBlob { .. }
-        | Command::TouchBlob { .. }
-        | Command::ReserveGenerations { .. } => Some(0),
+        Command::MountBlob { .. } | Command::ReserveGenerations { .. } => Some(0),
         Command::Initialize { .. }
         | Command::CreateRegistry { .. }
         | Command::Configure(_)
+        // A lease that is renewed is no longer than before.
+        | Command::TouchBlob { .. }
         | Command::DeleteManifest { .. }
         | Command::DeleteTag { .. }
         | Command::DeleteBlob { .. }

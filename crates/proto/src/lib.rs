@@ -61,6 +61,12 @@ pub mod meridian {
     }
 }
 
+/// All packages as they were compiled: an encoded `google.protobuf.FileDescriptorSet`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The paths of all methods, in order.
+pub const METHODS: &[&str] = include!(concat!(env!("OUT_DIR"), "/methods.rs"));
+
 mod body;
 mod decode;
 mod event;

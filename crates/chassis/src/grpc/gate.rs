@@ -8,25 +8,32 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use http::header::{AUTHORIZATION, PROXY_AUTHORIZATION};
-use http::{Request, Response, StatusCode, Version};
+use http::{HeaderMap, Request, Response, StatusCode, Version};
 use tonic::body::Body;
 use tonic::service::Routes;
+use tonic::{Code, Status};
 use tower::Service;
+use tracing::Instrument;
+use tracing::instrument::Instrumented;
 
 use super::authority::may_call;
+use super::metrics::CallMetrics;
 use super::refusal::Refusal;
 use crate::http::{Origin, Peer, RequestBody};
 use crate::identity::{Identity, Role};
 use crate::status;
+use crate::telemetry::trace;
 
 /// The calls of a listener, behind the gate.
 #[derive(Debug, Clone)]
 pub(super) struct Gate {
     routes: Routes,
     rules: Arc<Rules>,
+    metrics: Arc<CallMetrics>,
 }
 
 /// What is asked of a call.
@@ -39,19 +46,42 @@ pub(super) struct Rules {
 }
 
 /// An answer on its way.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and would be an allocation for each call"
+)]
 pub(super) enum Answering {
-    Called(<Routes as Service<Request<RequestBody>>>::Future),
+    Called {
+        call: Instrumented<<Routes as Service<Request<RequestBody>>>::Future>,
+        count: Count,
+    },
     /// Taken when it is given.
     Refused(Option<Response<Body>>),
+}
+
+/// A call that is to be counted.
+pub(super) struct Count {
+    metrics: Arc<CallMetrics>,
+    method: usize,
+    began: Instant,
 }
 
 // === impl Gate ===
 
 impl Gate {
-    pub(super) fn new(routes: Routes, rules: Rules) -> Self {
+    pub(super) fn new(routes: Routes, rules: Rules, metrics: CallMetrics) -> Self {
         Self {
             routes,
             rules: Arc::new(rules),
+            metrics: Arc::new(metrics),
+        }
+    }
+
+    fn count(&self, path: &str) -> Count {
+        Count {
+            method: self.metrics.method(path),
+            metrics: Arc::clone(&self.metrics),
+            began: Instant::now(),
         }
     }
 }
@@ -71,12 +101,19 @@ impl Service<Request<RequestBody>> for Gate {
             *answer.status_mut() = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
             return Answering::Refused(Some(answer));
         }
+        let path = request.uri().path();
+        let count = self.count(path);
         match self.rules.allow(&request) {
-            Ok(()) => Answering::Called(self.routes.call(request)),
+            Ok(()) => {
+                let span = trace::join(path, request.headers());
+                let call = self.routes.call(request).instrument(span);
+                Answering::Called { call, count }
+            }
             Err(why) => {
                 self.rules.tell(&request, &why);
-                let answer = status::to_status(&why).into_http();
-                Answering::Refused(Some(answer))
+                let status = status::to_status(&why);
+                count.answered(status.code());
+                Answering::Refused(Some(status.into_http()))
             }
         }
     }
@@ -135,6 +172,22 @@ fn service(path: &str) -> &str {
         .map_or(path, |(service, _method)| service)
 }
 
+// === impl Count ===
+
+impl Count {
+    fn answered(&self, code: Code) {
+        self.metrics
+            .answered(self.method, code, self.began.elapsed());
+    }
+}
+
+/// What an answer's head says. One that has a body says it behind that.
+fn code(headers: &HeaderMap) -> Code {
+    headers
+        .get(Status::GRPC_STATUS)
+        .map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
+}
+
 // === impl Answering ===
 
 impl Future for Answering {
@@ -142,7 +195,11 @@ impl Future for Answering {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
-            Self::Called(call) => Pin::new(call).poll(cx),
+            Self::Called { call, count } => {
+                let Ok(answer) = ready!(Pin::new(call).poll(cx));
+                count.answered(code(answer.headers()));
+                Poll::Ready(Ok(answer))
+            }
             Self::Refused(answer) => {
                 let answer = answer.take().expect("it is not polled after its answer");
                 Poll::Ready(Ok(answer))

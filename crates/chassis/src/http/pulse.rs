@@ -14,6 +14,10 @@ use tokio::time::Instant;
 use super::HttpConfig;
 use super::refusal::Refusal;
 
+/// A client that was shown out and still does something gets so many times the time of one that is
+/// silent, and no more: whoever dribbles does not stay.
+const FAREWELL: u32 = 2;
+
 /// How long each wait may last.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
@@ -59,6 +63,8 @@ struct Facts {
     taken_at: Instant,
     leaving_since: Option<Instant>,
     shut_since: Option<Instant>,
+    /// When it was shut, whatever the client has done since.
+    shut_at: Option<Instant>,
     calls: u64,
     refused: Option<(u64, Refusal)>,
 }
@@ -92,6 +98,7 @@ impl Pulse {
                 taken_at: now,
                 leaving_since: None,
                 shut_since: None,
+                shut_at: None,
                 calls: 0,
                 refused: None,
             }),
@@ -174,7 +181,9 @@ impl Pulse {
 
     /// Everything is written, and the client is to close as well.
     pub(super) fn shut(&self, now: Instant) {
-        self.facts().shut_since.get_or_insert(now);
+        let mut facts = self.facts();
+        facts.shut_since.get_or_insert(now);
+        facts.shut_at.get_or_insert(now);
     }
 
     /// The client, which is to close, still does something: it reads what was written.
@@ -191,7 +200,8 @@ impl Pulse {
     pub(super) fn deadline(&self, patience: &Patience) -> Option<(Instant, Expiry)> {
         let facts = self.facts();
         if let Some(since) = facts.shut_since {
-            return Some((since + patience.leave, Expiry::Leave));
+            let longest = facts.shut_at.unwrap_or(since) + patience.leave * FAREWELL;
+            return Some((longest.min(since + patience.leave), Expiry::Leave));
         }
         if let Some(since) = facts.write_since {
             return Some((since + patience.write_stall, Expiry::Write));
@@ -333,6 +343,16 @@ mod tests {
         assert_eq!(case.due(), Some((110, Expiry::Write)));
         case.pulse.taken(case.at(51));
         assert_eq!(case.due(), Some((7, Expiry::Leave)));
+    }
+
+    #[test]
+    fn a_client_that_dribbles_after_the_end_does_not_stay() {
+        let case = Case::new();
+        case.pulse.shut(case.at(10));
+        case.pulse.still_reads(case.at(11));
+        assert_eq!(case.due(), Some((13, Expiry::Leave)));
+        case.pulse.still_reads(case.at(13));
+        assert_eq!(case.due(), Some((14, Expiry::Leave)));
     }
 
     #[test]

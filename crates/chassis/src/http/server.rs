@@ -27,6 +27,7 @@ use super::refusal::{Refusal, Stamp};
 use super::security::Handshake;
 use super::transport::Transport;
 use crate::identity::Identity;
+use crate::metrics::Gauge;
 use crate::tls::{Tls, TlsConfig, TlsError};
 use crate::{Spawner, TaskResult};
 
@@ -47,6 +48,7 @@ pub struct HttpServer<S> {
     handshake: Option<Handshake>,
     service: S,
     stamp: Stamp,
+    open: Gauge,
 }
 
 // === impl HttpServer ===
@@ -101,7 +103,15 @@ where
             handshake,
             service,
             stamp: Stamp::default(),
+            open: Gauge::default(),
         }
+    }
+
+    /// Has `open` show how many connections there are.
+    #[must_use]
+    pub fn counting(mut self, open: Gauge) -> Self {
+        self.open = open;
+        self
     }
 
     /// Has `stamp` add headers to each answer that is given here before the service is asked, so
@@ -145,6 +155,7 @@ where
         while let Some((transport, peer)) = stop.run_until_cancelled(entrance.accept()).await {
             match admission.admit(peer) {
                 Ok(permit) => {
+                    let permit = (permit, Open::new(&self.open));
                     let connection = Arc::clone(&server).serve(service.clone(), transport, peer);
                     let connection = Box::pin(connection);
                     server.spawner.spawn_child("http connection", async move {
@@ -164,6 +175,24 @@ fn turn_away(server: &Server, transport: &Transport, peer: Peer, why: Refusal) {
     tracing::debug!(%why, ?peer, "connection turned away");
     if server.handshake.is_none() || peer == Peer::Unix {
         transport.try_write(&server.house.raw(why));
+    }
+}
+
+/// A connection that is counted.
+struct Open(Gauge);
+
+// === impl Open ===
+
+impl Open {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

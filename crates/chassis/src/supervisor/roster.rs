@@ -82,6 +82,7 @@ struct Crew {
 struct Entry {
     name: TaskName,
     stage: Stage,
+    role: Role,
     abort: Option<AbortHandle>,
 }
 
@@ -112,7 +113,15 @@ impl Roster {
     {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let abort = None;
-        lock(&self.live).insert(id, Entry { name, stage, abort });
+        lock(&self.live).insert(
+            id,
+            Entry {
+                name,
+                stage,
+                role,
+                abort,
+            },
+        );
         let presence = Presence {
             roster: Arc::clone(self),
             id,
@@ -128,7 +137,8 @@ impl Roster {
     }
 
     /// Asks a stage to end and waits for it until `deadline`. Who is still there is aborted and
-    /// returned, by name and number.
+    /// named in the log. Services among them are returned: those do what they are told, while a
+    /// connection may be held open by anybody, which is no failure of this process.
     pub(super) async fn end(&self, stage: Stage, deadline: Instant) -> Vec<String> {
         let crew = self.crew(stage);
         crew.stop.cancel();
@@ -139,7 +149,13 @@ impl Roster {
         {
             return Vec::new();
         }
-        let names = self.abort(stage);
+        for name in self.abort(stage, Role::Child) {
+            tracing::warn!(
+                task = name,
+                "still running after the grace period; cut short"
+            );
+        }
+        let names = self.abort(stage, Role::Service);
         for name in &names {
             tracing::error!(task = name, "still running after the grace period; aborted");
         }
@@ -157,10 +173,10 @@ impl Roster {
         }
     }
 
-    fn abort(&self, stage: Stage) -> Vec<String> {
+    fn abort(&self, stage: Stage, role: Role) -> Vec<String> {
         let mut counts = BTreeMap::<String, usize>::new();
         for entry in lock(&self.live).values() {
-            if entry.stage == stage {
+            if entry.stage == stage && entry.role == role {
                 *counts.entry(entry.name.to_string()).or_default() += 1;
                 if let Some(abort) = &entry.abort {
                     abort.abort();

@@ -61,6 +61,8 @@ async fn serve(supervisor: &Supervisor) -> SocketAddr {
         role: Role::Blob,
         listeners: vec![listener],
         identity: None,
+        methods: &[],
+        reflection: None,
     };
     grpc::serve(port, Nothing, |routes| routes, supervisor).await;
     address

@@ -48,7 +48,8 @@ fn install() {
         format: Format::Human,
         ..TelemetryConfig::default()
     };
-    telemetry::install(&config).unwrap();
+    let traces = telemetry::TraceConfig::default();
+    let _telemetry = telemetry::install(&config, &traces, "test").unwrap();
     panic_hook::install();
 }
 

@@ -17,6 +17,7 @@ pub(super) struct Doors {
     pub(super) frontend: Vec<Listener>,
     pub(super) blob: Vec<Listener>,
     pub(super) metadata: Vec<Listener>,
+    pub(super) probes: Vec<Listener>,
 }
 
 // === impl Doors ===
@@ -37,6 +38,7 @@ impl Doors {
                 cast.serves(Role::Metadata),
                 &metadata.listen,
             )?,
+            probes: bind_all("admin", &config.admin.listen)?,
         };
         meridian_frontend::check(&doors.frontend, &config.frontend)
             .map_err(|error| Exit::classified(&error))?;
@@ -72,11 +74,15 @@ fn bind(role: Role, serves: bool, addresses: &[ListenAddress]) -> Result<Vec<Lis
         let line = format!("{role}.listen: empty; name an address to listen on");
         return Err(Exit::misconfigured(line));
     }
+    bind_all(&format!("--listen, or with {role}"), addresses)
+}
+
+fn bind_all(with: &str, addresses: &[ListenAddress]) -> Result<Vec<Listener>, Exit> {
     let bound = addresses.iter().map(|address| {
         Listener::bind(address).map_err(|error| {
             let line = meridian_error::chain(&error);
             Exit::misconfigured(format!(
-                "{line}; choose another address with --listen, or with {role}.listen in the settings"
+                "{line}; choose another address with {with}.listen in the settings"
             ))
         })
     });

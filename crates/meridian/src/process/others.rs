@@ -12,6 +12,7 @@ use std::time::Duration;
 use meridian_chassis::Supervisor;
 use meridian_chassis::health::Condition;
 use meridian_chassis::identity::Identity;
+use meridian_chassis::telemetry::trace;
 use meridian_clients::grpc::{
     Channel, EndpointError, GrpcBlobs, GrpcConfig, GrpcMetadata, Ways, channel, secured,
 };
@@ -146,7 +147,7 @@ pub(super) fn connect(
     identity: Option<&Identity>,
 ) -> Result<Channel, EndpointError> {
     let Some(identity) = identity else {
-        return channel(endpoint, calls);
+        return Ok(channel(endpoint, calls)?.with_outbound(trace::inject));
     };
     let connector = identity.connector(role.identity());
     secured(
@@ -155,6 +156,7 @@ pub(super) fn connect(
         identity.connection_age(),
         move |endpoint| endpoint.connect_with_connector_lazy(connector.clone()),
     )
+    .map(|channel| channel.with_outbound(trace::inject))
 }
 
 /// Returns when `service` says that it serves. `absent` is called once if it does not at first.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use meridian_eventlog::{AppendError, Appended, DiskEventLog, EventLog, Outage, Record, Topic};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::patience::Patience;
+use crate::patience::{Patience, Wait};
 use crate::raft::log_held::{Gauge, Held};
 use crate::raft::{IoFlushed, LogId, log_record};
 
@@ -297,12 +297,17 @@ impl Writer {
 impl LogFile {
     /// Appends records, and waits while there is no space for them.
     async fn append(&self, records: Vec<Record>) -> io::Result<Appended> {
-        let mut wait = None;
+        let mut wait: Option<Wait> = None;
         loop {
             let appended = self.disk.append(&self.topic, 0, records.clone()).await;
             let full = match appended {
                 Err(full @ AppendError::Outage(Outage::Full(_))) => full,
-                appended => return appended.map_err(io::Error::other),
+                appended => {
+                    if let (Some(wait), Ok(_)) = (wait, &appended) {
+                        Wait::is_over(wait);
+                    }
+                    return appended.map_err(io::Error::other);
+                }
             };
             wait = wait.or_else(|| self.patience.wait("the log of the metadata"));
             let is_worth_it = match &mut wait {
