@@ -18,6 +18,6 @@ mod wait;
 
 pub use content::{Content, Image, digest};
 pub use dev::{Dev, DevBuilder, Ended, Starting, binary};
-pub use disk::{Filler, LoopDisk, can_mount, cut_power};
+pub use disk::{Backing, Filler, LoopDisk, can_mount, cut_power};
 pub use registry::{Answer, Client, with_digest};
 pub use wait::{eventually, left_out, seed};
