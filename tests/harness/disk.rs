@@ -55,11 +55,22 @@ pub fn cut_power(disks: &[&LoopDisk]) {
 impl LoopDisk {
     /// Makes a file system of that many MiB in the file `image` and mounts it at `mount`.
     pub fn new(image: PathBuf, mount: PathBuf, mebibytes: u64) -> Self {
+        Self::make(image, mount, mebibytes, &[])
+    }
+
+    /// The same with blocks of a page each. A loop device takes a write that its backing cut short
+    /// for a whole one, and reports no error; so [`thin`](Self::thin) must leave no part of a page.
+    pub fn of_pages(image: PathBuf, mount: PathBuf, mebibytes: u64) -> Self {
+        Self::make(image, mount, mebibytes, &["-b", "4096"])
+    }
+
+    fn make(image: PathBuf, mount: PathBuf, mebibytes: u64, options: &[&str]) -> Self {
         std::fs::create_dir_all(&mount).unwrap();
         let file = std::fs::File::create(&image).unwrap();
         file.set_len(mebibytes << 20).unwrap();
         run(Command::new("mkfs.ext4")
             .args(["-q", "-F", "-E", "lazy_itable_init=1"])
+            .args(options)
             .arg(&image));
         let mut disk = Self {
             image,
