@@ -83,7 +83,8 @@ async fn a_log_that_could_not_be_synced_is_not_built_upon_by_the_next_start() {
 }
 
 /// Those that are lost are those whose bytes the failed sync of others took along, and that asked
-/// only afterwards. Which those are is chance, so this can miss such a loss.
+/// only afterwards. Which those are is chance, so this can miss such a loss. Without the fix, two runs
+/// acknowledged 58 of 4464 and 6 of 4944 blobs, and lost them all.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "kills processes for minutes: `cargo xtask crash` runs it"]
 async fn a_blob_that_the_failed_sync_of_others_took_along_is_not_acknowledged() {
