@@ -1,4 +1,4 @@
-//! What survives: processes killed at random and at chosen points, and power cuts.
+//! What survives: processes killed at random and at chosen points, power cuts, and syncs that fail.
 //!
 //! Owns the ledger of what was acknowledged, deletions included, and the verdict over what is there
 //! afterwards. Each test prints its seed; `SEED=…` repeats it.
@@ -18,5 +18,6 @@ mod kills;
 mod ledger;
 mod points;
 mod power;
+mod syncs;
 mod verdict;
 mod workload;

@@ -22,6 +22,6 @@ pub use authority::{Authority, IdentityFiles, Leaf};
 pub use collector::{Collector, SeenSpan};
 pub use content::{Content, Image, digest};
 pub use dev::{Dev, DevBuilder, Ended, Starting, binary};
-pub use disk::{Filler, LoopDisk, can_mount, cut_power};
+pub use disk::{Backing, Filler, LoopDisk, can_mount, cut_power};
 pub use registry::{Answer, Client, with_digest};
 pub use wait::{eventually, left_out, seed};
