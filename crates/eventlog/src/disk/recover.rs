@@ -16,6 +16,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{Advice, fadvise};
+
 use super::config::DiskConfig;
 use super::durable;
 use super::fault::{CorruptSegment, OpenError};
@@ -26,8 +28,8 @@ use super::stream::Stream;
 use super::tail::{Open, Tail};
 use crate::Topic;
 
-/// Bytes that are written again at once.
-const AGAIN: usize = 1 << 20;
+/// What the kernel keeps of a file, it keeps in pieces of this size or a multiple.
+const PAGE: u64 = 4096;
 
 /// Opens every topic under `root`. Other things in there are left alone.
 pub(super) fn topics(root: &Path, config: &DiskConfig) -> Result<Vec<Tail>, OpenError> {
@@ -243,15 +245,18 @@ impl SegmentFile {
     }
 
     /// Writes what stands from `position` to `end` in its place again, and syncs it.
+    ///
+    /// The kernel is made to forget the pages in between: those of a write that failed it may take
+    /// for mapped although the disk has nothing there, and would write past what is read later.
     fn write_again(&self, position: u64, end: u64) -> Result<(), OpenError> {
-        let mut position = position;
-        while position < end {
-            let length = usize::try_from(end - position).unwrap_or(usize::MAX);
-            let bytes = self.read(position, length.min(AGAIN))?;
-            let written = self.file.write_all_at(&bytes, position);
-            written.map_err(OpenError::io("write to", &self.path))?;
-            position += bytes.len() as u64;
-        }
+        let position = position - position % PAGE;
+        let length = usize::try_from(end - position).unwrap_or(usize::MAX);
+        let bytes = self.read(position, length)?;
+        // Its outcome says nothing: all of this is written below, and that is synced.
+        drop(self.file.sync_data());
+        let _advice = fadvise(&self.file, 0, None, Advice::DontNeed);
+        let written = self.file.write_all_at(&bytes, position);
+        written.map_err(OpenError::io("write to", &self.path))?;
         durable::sync_file(&self.file).map_err(OpenError::io("sync", &self.path))
     }
 
