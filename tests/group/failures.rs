@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use harness::{eventually, seed};
+use tokio::task::JoinSet;
 
 use crate::members::{Members, SOON, image, pull, push};
 
@@ -73,7 +74,8 @@ async fn a_leader_that_stood_still_never_serves_what_is_stale() {
     members.process(leader).pause();
     // A read that reaches the leader while it stands still is answered when it goes on.
     let client = members.client(leader);
-    let reading = tokio::spawn(async move { client.manifest("team/app", "latest").await });
+    let mut reading = JoinSet::new();
+    reading.spawn(async move { client.manifest("team/app", "latest").await });
     let client = members.client(other);
     eventually("another member leads", SOON, || async {
         push(&client, "latest", &new).await.ok()
@@ -87,7 +89,7 @@ async fn a_leader_that_stood_still_never_serves_what_is_stale() {
             assert_eq!(answer.body, new.manifest, "it is stale");
         }
     }
-    if let Ok(Ok(answer)) = reading.await
+    if let Some(Ok(Ok(answer))) = reading.join_next().await
         && answer.status.as_u16() == 200
     {
         assert_eq!(answer.body, new.manifest, "it is stale");
@@ -105,29 +107,27 @@ async fn a_leader_that_is_asked_to_stop_hands_over_and_nobody_notices() {
     let leader = members.leader(0).await;
     let others = [(leader + 1) % 3, (leader + 2) % 3];
     let done = Arc::new(AtomicBool::new(false));
-    let writers: Vec<_> = others
-        .into_iter()
-        .map(|member| {
-            let (client, done) = (members.client(member), Arc::clone(&done));
-            tokio::spawn(async move {
-                let mut pushed = 0_u64;
-                while !done.load(Ordering::SeqCst) {
-                    let image = image(seed(250 + 1000 * member as u64 + pushed));
-                    push(&client, &format!("{member}-{pushed}"), &image).await?;
-                    pushed += 1;
-                }
-                Ok::<_, String>(pushed)
-            })
-        })
-        .collect();
+    let mut writers = JoinSet::new();
+    for member in others {
+        let (client, done) = (members.client(member), Arc::clone(&done));
+        writers.spawn(async move {
+            let mut pushed = 0_u64;
+            while !done.load(Ordering::SeqCst) {
+                let image = image(seed(250 + 1000 * member as u64 + pushed));
+                push(&client, &format!("{member}-{pushed}"), &image).await?;
+                pushed += 1;
+            }
+            Ok::<_, String>(pushed)
+        });
+    }
     let process = members.take(leader);
     let stopped = tokio::task::spawn_blocking(move || process.stop());
     assert!(stopped.await.unwrap().success());
     let heir = members.leader(others[0]).await;
     assert_ne!(heir, leader);
     done.store(true, Ordering::SeqCst);
-    for writer in writers {
-        let pushed = writer.await.unwrap().unwrap();
+    while let Some(writer) = writers.join_next().await {
+        let pushed = writer.unwrap().unwrap();
         assert!(pushed > 0);
     }
 }

@@ -30,11 +30,8 @@ async fn a_group_is_founded_by_hand_and_never_twice() {
         .collect();
     let sockets: Vec<_> = (0..3).map(|member| members.endpoint(member)).collect();
     harness::eventually("the members can be asked", crate::members::SOON, || async {
-        let asked = (0..3).map(|member| members.cluster(member, &["status"]));
-        asked
-            .map(|it| it.status.success())
-            .all(|is| is)
-            .then_some(())
+        let mut asked = (0..3).map(|member| members.cluster(member, &["status"]));
+        asked.all(|it| it.status.success()).then_some(())
     })
     .await;
     let init: Vec<_> = std::iter::once("init")

@@ -214,18 +214,11 @@ pub(crate) async fn push(client: &Client, tag: &str, image: &Image) -> Result<()
 }
 
 /// Pulls it and compares every byte.
-#[track_caller]
-pub(crate) fn pull<'a>(
-    client: &'a Client,
-    tag: &'a str,
-    image: &'a Image,
-) -> impl Future<Output = ()> + 'a {
-    async move {
-        let answer = client.manifest("team/app", tag).await.unwrap();
-        assert_eq!(answer.expect(200).body, image.manifest, "{tag}");
-        for blob in &image.blobs {
-            let answer = client.blob("team/app", harness::digest(blob)).await;
-            assert_eq!(answer.unwrap().expect(200).body, blob);
-        }
+pub(crate) async fn pull(client: &Client, tag: &str, image: &Image) {
+    let answer = client.manifest("team/app", tag).await.unwrap();
+    assert_eq!(answer.expect(200).body, image.manifest, "{tag}");
+    for blob in &image.blobs {
+        let answer = client.blob("team/app", harness::digest(blob)).await;
+        assert_eq!(answer.unwrap().expect(200).body, blob);
     }
 }

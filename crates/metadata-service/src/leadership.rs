@@ -89,7 +89,7 @@ impl Leadership {
         });
         supervisor.spawn_background("metadata.fitness", {
             let condition = supervisor.readiness().condition("metadata group");
-            let (group, stop) = (Arc::clone(&self.group), stop.clone());
+            let group = Arc::clone(&self.group);
             async move {
                 let judged = judge(&group, &condition);
                 stop.run_until_cancelled(judged).await;

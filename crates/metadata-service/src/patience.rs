@@ -89,7 +89,7 @@ impl Patience {
                 Err(error) if is_full(&error) => error,
                 outcome => {
                     if let (Some(wait), Ok(_)) = (wait, &outcome) {
-                        Wait::is_over(wait);
+                        Wait::end_well(wait);
                     }
                     return outcome;
                 }
@@ -114,7 +114,7 @@ impl Wait {
     }
 
     /// The write fits by now.
-    pub(crate) fn is_over(self) {
+    pub(crate) fn end_well(self) {
         tracing::info!("room is back: {} goes on", self.what);
     }
 

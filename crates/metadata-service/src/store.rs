@@ -33,6 +33,9 @@ pub(crate) struct Applied {
     pub(crate) membership: Membership,
 }
 
+/// Puts a row, given as key and value.
+pub(crate) type PutRow<'a> = dyn FnMut(&[u8], &[u8]) -> io::Result<()> + 'a;
+
 /// A state file.
 #[derive(Clone)]
 pub(crate) struct Store {
@@ -135,7 +138,7 @@ impl Store {
     pub(crate) fn fill_with(
         &self,
         applied: &Applied,
-        rows: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> io::Result<()>,
+        rows: impl FnOnce(&mut PutRow<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         self.write(applied, |state| {
             rows(&mut |key, value| {

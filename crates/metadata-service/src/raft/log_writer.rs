@@ -304,7 +304,7 @@ impl LogFile {
                 Err(full @ AppendError::Outage(Outage::Full(_))) => full,
                 appended => {
                     if let (Some(wait), Ok(_)) = (wait, &appended) {
-                        Wait::is_over(wait);
+                        Wait::end_well(wait);
                     }
                     return appended.map_err(io::Error::other);
                 }

@@ -23,7 +23,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::patience::Patience;
 use crate::raft::SnapshotMeta;
 use crate::raft::snapshot::{Image, Received};
-use crate::store::{Applied, Store};
+use crate::store::{Applied, PutRow, Store};
 
 /// Bytes of rows in a part, about.
 const PART_BYTES: usize = 512 << 10;
@@ -149,10 +149,7 @@ impl Receiver {
 }
 
 /// Puts the rows of a part; says how many.
-fn write_rows(
-    mut part: Bytes,
-    put: &mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>,
-) -> io::Result<u64> {
+fn write_rows(mut part: Bytes, put: &mut PutRow<'_>) -> io::Result<u64> {
     let mut count = 0;
     while !part.is_empty() {
         let key = text(&mut part)?;
