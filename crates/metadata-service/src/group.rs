@@ -1,12 +1,13 @@
 //! This member of the metadata group.
 //!
-//! Owns the Raft instance: its start, its end, the proposing of commands and the reading of state.
+//! Owns the Raft instance: its start, its end, who leads, and the reading of state.
 //! Keeps two invariants: a command is admitted where it is proposed, which is at the leader; and
 //! what is read has every write that was acknowledged before, whichever member is asked. Leaves to
-//! `write` and `read` what is proposed and read, to `room` whether there is room for it, to `barrier`
-//! how far a read has to wait, and to `membership` who the members are.
+//! `propose` the way of a command, to `room` whether there is room for it, to `barrier` how far a read
+//! has to wait, and to `membership` who the members are.
 
 pub(crate) mod barrier;
+mod propose;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,12 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_catalog::{Command, Entry, Reply, RequestId};
 use meridian_chassis::Supervisor;
-use meridian_clients::grpc::failure;
-use meridian_clients::{ReadError, WriteError};
+use meridian_clients::ReadError;
 use meridian_clock::Clock;
-use openraft::errors::{ClientWriteError, RaftError};
 use openraft::type_config::async_runtime::watch::WatchReceiver as _;
 use openraft::{BasicNode, ReadPolicy, ServerState};
 use tokio::sync::{Mutex, Semaphore, watch};
@@ -36,16 +34,13 @@ use crate::patience::Patience;
 use crate::raft::log_store::{LogOptions, LogStore};
 use crate::raft::log_writer::Linger;
 use crate::raft::network::Network;
-use crate::raft::peer::{Call, CallError, Dial};
+use crate::raft::peer::Dial;
 use crate::raft::state_machine::StateMachine;
 use crate::raft::{self, LogId, Raft};
 use crate::room::Door;
 use crate::state::State;
 use barrier::{Barrier, Unconfirmed};
-
-/// Between two attempts to find out who leads.
-const SETTLING: Duration = Duration::from_millis(5);
-const LONGEST_SETTLING: Duration = Duration::from_millis(100);
+pub(crate) use propose::Forwarded;
 
 /// A group of this many writes does not wait for more.
 const ENOUGH: usize = 128;
@@ -83,17 +78,6 @@ pub(crate) struct Group {
     gone: CancellationToken,
     writes: Semaphore,
     deadline: Duration,
-}
-
-/// A command, as members forward it to their leader.
-pub(crate) type Forwarded = (Option<RequestId>, Command);
-
-/// What became of an attempt to propose.
-enum Attempt {
-    Done(Reply),
-    Failed(WriteError),
-    /// This member does not lead, and had no effect. If it knows who does, it says so.
-    Elsewhere(Option<u64>),
 }
 
 // === impl Group ===
@@ -253,154 +237,6 @@ impl Group {
 
     pub(crate) const fn state_patience(&self) -> &Patience {
         &self.patience[1]
-    }
-
-    /// Proposes a command, here or at whoever leads; returns when it is durable and applied.
-    ///
-    /// Whoever does not lead forwards it. If the answer is lost on the way, a command with a request
-    /// id is sent again, which has its effect once; without one, nobody knows.
-    pub(crate) async fn propose(
-        &self,
-        request: Option<RequestId>,
-        command: Command,
-    ) -> Result<Reply, WriteError> {
-        let deadline = Instant::now() + self.deadline;
-        let permit = timeout_at(deadline, self.writes.acquire()).await;
-        let _permit = match permit {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_closed)) => return Err(unavailable("it is shutting down").into()),
-            Err(_elapsed) => return Err(unavailable("too many writes are under way").into()),
-        };
-        let forwarded: Forwarded = (request, command);
-        let mut pause = SETTLING;
-        loop {
-            let why = match self.attempt(&forwarded, deadline).await {
-                Attempt::Done(reply) => return Ok(reply),
-                Attempt::Failed(error) => return Err(error),
-                Attempt::Elsewhere(Some(leader)) if leader != self.me() => {
-                    match self.forward(leader, &forwarded, deadline).await {
-                        Ok(reply) => return Ok(reply),
-                        Err(WriteError::Read(ReadError::Unavailable { reason }))
-                            if request.is_some() =>
-                        {
-                            reason
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
-                Attempt::Elsewhere(_) => "no leader is known".to_owned(),
-            };
-            if Instant::now() + pause >= deadline {
-                return Err(unavailable(why).into());
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_SETTLING);
-        }
-    }
-
-    /// Proposes what another member has forwarded. It is not forwarded again.
-    pub(crate) async fn propose_forwarded(
-        &self,
-        forwarded: &Forwarded,
-    ) -> Result<Reply, WriteError> {
-        let deadline = Instant::now() + self.deadline;
-        loop {
-            match self.attempt(forwarded, deadline).await {
-                Attempt::Done(reply) => return Ok(reply),
-                Attempt::Failed(error) => return Err(error),
-                // It was elected a moment ago, and is not sure yet.
-                Attempt::Elsewhere(None) if self.raft.is_leader() => {
-                    if Instant::now() + SETTLING >= deadline {
-                        return Err(unavailable("the leader is not sure of its quorum").into());
-                    }
-                    tokio::time::sleep(SETTLING).await;
-                }
-                Attempt::Elsewhere(_) => {
-                    return Err(unavailable("another member leads by now").into());
-                }
-            }
-        }
-    }
-
-    /// Proposes a command of this member's own, which leads; nobody else would.
-    pub(crate) async fn propose_own(&self, command: Command) -> Result<Reply, WriteError> {
-        let deadline = Instant::now() + self.deadline;
-        let forwarded: Forwarded = (None, command);
-        loop {
-            match self.write(&forwarded, deadline).await {
-                Attempt::Done(reply) => return Ok(reply),
-                Attempt::Failed(error) => return Err(error),
-                Attempt::Elsewhere(_) if !self.raft.is_leader() => {
-                    return Err(unavailable("another member leads by now").into());
-                }
-                // A leader that was just elected says so until its lease is confirmed.
-                Attempt::Elsewhere(_) if Instant::now() + SETTLING < deadline => {
-                    tokio::time::sleep(SETTLING).await;
-                }
-                Attempt::Elsewhere(_) => {
-                    return Err(unavailable("the leader is not sure of its quorum").into());
-                }
-            }
-        }
-    }
-
-    async fn attempt(&self, forwarded: &Forwarded, deadline: Instant) -> Attempt {
-        if !self.raft.is_leader() {
-            return Attempt::Elsewhere(self.leader());
-        }
-        if !*self.verified.borrow() {
-            let mut verified = self.verified.subscribe();
-            if timeout_at(deadline, verified.wait_for(|is| *is))
-                .await
-                .is_err()
-            {
-                return Attempt::Failed(
-                    unavailable("the event log could not be read since this process started")
-                        .into(),
-                );
-            }
-        }
-        let admitted = self.backlog.admit(&forwarded.1).map_err(WriteError::from);
-        if let Err(error) = admitted.and_then(|()| self.door.admit(&forwarded.1)) {
-            return Attempt::Failed(error);
-        }
-        self.write(forwarded, deadline).await
-    }
-
-    async fn write(&self, (request, command): &Forwarded, deadline: Instant) -> Attempt {
-        let entry = Entry {
-            millis: self.clock.now_millis(),
-            request: *request,
-            command: command.clone(),
-        };
-        let write = self.raft.client_write(entry);
-        match timeout_at(deadline, write).await {
-            Ok(Ok(written)) => Attempt::Done(written.response().clone()),
-            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to)))) => {
-                Attempt::Elsewhere(to.leader_id)
-            }
-            Ok(Err(RaftError::APIError(error))) => Attempt::Failed(unavailable(error).into()),
-            Ok(Err(RaftError::Fatal(error))) => Attempt::Failed(unavailable(error).into()),
-            Err(_elapsed) => Attempt::Failed(ReadError::DeadlineExceeded.into()),
-        }
-    }
-
-    async fn forward(
-        &self,
-        leader: u64,
-        forwarded: &Forwarded,
-        deadline: Instant,
-    ) -> Result<Reply, WriteError> {
-        let asked = async {
-            let peer = self.members.peer(&self.raft, leader)?;
-            peer.ask(Call::Propose, forwarded, deadline - Instant::now())
-                .await
-        };
-        asked.await.map_err(|error| match error {
-            CallError::Refused(status) => failure::from_status(&status),
-            CallError::Elapsed => ReadError::DeadlineExceeded.into(),
-            error => unavailable(meridian_error::chain(&error)).into(),
-        })
     }
 
     /// The state, with every write that was acknowledged before the call.
