@@ -1,18 +1,15 @@
 //! Whether every promise has its event, those of deletions included.
 //!
-//! Reads the event log of a registry that has stopped, and does what it says. Each shard holds each
-//! `seq` from the first one on; one that stands there twice says the same both times.
+//! Reads the event log of a registry that has stopped, and does what it says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use meridian_clock::SystemClock;
-use meridian_event::{Envelope, Event, SHARDS};
-use meridian_eventlog::{DiskConfig, DiskEventLog, EventLog, ReadLimits, Topic};
+use meridian_event::Event;
+use meridian_eventlog::{DiskConfig, DiskEventLog, Topic};
 use meridian_oci::Digest;
-use meridian_proto::decode_envelope;
 
 use crate::ledger::{Fate, Ledger, Place};
 
@@ -33,10 +30,8 @@ pub(crate) async fn told(data_dir: &Path) -> Told {
     let log = log.unwrap();
     let topic: Topic = TOPIC.parse().unwrap();
     let mut told = Told::default();
-    for shard in 0..SHARDS {
-        for event in read(&log, &topic, shard).await.into_values() {
-            told.happened(event.event);
-        }
+    for event in harness::events(&log, &topic).await.unwrap() {
+        told.happened(event.event);
     }
     told
 }
@@ -102,30 +97,4 @@ impl Ledger {
         let tags = tags.map(|(tag, values)| format!("{tag:?} is {values:?}"));
         places.chain(tags).collect()
     }
-}
-
-async fn read(log: &DiskEventLog, topic: &Topic, shard: u16) -> BTreeMap<u64, Envelope> {
-    let mut events: BTreeMap<u64, Envelope> = BTreeMap::new();
-    let mut from = 0;
-    loop {
-        let limits = ReadLimits {
-            records: 1_000,
-            bytes: 8 << 20,
-            wait: Duration::ZERO,
-        };
-        let records = log.read(topic, shard, from, limits).await.unwrap();
-        let Some(last) = records.last() else { break };
-        from = last.offset + 1;
-        for record in records {
-            let event = decode_envelope(&record.record.payload).unwrap();
-            assert_eq!(event.id.shard, shard);
-            let next = events.last_key_value().map_or(1, |(seq, _)| seq + 1);
-            match events.get(&event.id.seq) {
-                Some(first) => assert_eq!(*first, event, "one id, two events"),
-                None => assert_eq!(event.id.seq, next, "a gap in shard {shard}"),
-            }
-            events.insert(event.id.seq, event);
-        }
-    }
-    events
 }

@@ -15,7 +15,7 @@ const ROUNDS: u64 = 6;
 const CLIENTS: u64 = 4;
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "kills processes for minutes: `cargo xtask crash` runs it"]
+#[ignore = "kills processes for minutes: cargo xtask crash"]
 async fn whatever_was_acknowledged_survives_random_kills() {
     let seed = seed(1);
     let folder = tempfile::tempdir().unwrap();

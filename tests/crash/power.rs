@@ -32,7 +32,7 @@ struct Rig {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "kills processes for minutes: `cargo xtask crash` runs it"]
+#[ignore = "kills processes for minutes: cargo xtask crash"]
 async fn nothing_acknowledged_is_missing_after_power_cuts_under_load() {
     require_mounts();
     let seed = seed(3);
@@ -64,19 +64,19 @@ async fn nothing_acknowledged_is_missing_after_power_cuts_under_load() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "kills processes for minutes: `cargo xtask crash` runs it"]
+#[ignore = "kills processes for minutes: cargo xtask crash"]
 async fn without_the_sync_of_the_log_a_power_cut_loses_something() {
     loses("eventlog.skip_sync").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "kills processes for minutes: `cargo xtask crash` runs it"]
+#[ignore = "kills processes for minutes: cargo xtask crash"]
 async fn without_the_sync_of_blobs_a_power_cut_loses_something() {
     loses("blob.skip_file_sync").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "kills processes for minutes: `cargo xtask crash` runs it"]
+#[ignore = "kills processes for minutes: cargo xtask crash"]
 async fn without_the_sync_of_folders_a_power_cut_loses_something() {
     loses("blob.skip_dir_sync").await;
 }

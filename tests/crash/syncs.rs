@@ -37,7 +37,7 @@ struct Thin {
 type Tags = Vec<(String, Bytes)>;
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "kills processes for minutes: `cargo xtask crash` runs it"]
+#[ignore = "kills processes for minutes: cargo xtask crash"]
 async fn a_log_that_could_not_be_synced_is_not_built_upon_by_the_next_start() {
     require_mounts();
     let mut content = Content::new(seed(5));
@@ -86,7 +86,7 @@ async fn a_log_that_could_not_be_synced_is_not_built_upon_by_the_next_start() {
 /// only afterwards. Which those are is chance, so this can miss such a loss. Without the fix, two runs
 /// acknowledged 58 of 4464 and 6 of 4944 blobs, and lost them all.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "kills processes for minutes: `cargo xtask crash` runs it"]
+#[ignore = "kills processes for minutes: cargo xtask crash"]
 async fn a_blob_that_the_failed_sync_of_others_took_along_is_not_acknowledged() {
     require_mounts();
     let mut content = Content::new(seed(6));

@@ -72,7 +72,8 @@ async fn a_leader_that_stood_still_never_serves_what_is_stale() {
     push(&members.client(leader), "latest", &old).await.unwrap();
     pull(&members.client(leader), "latest", &old).await;
     members.process(leader).pause();
-    // A read that reaches the leader while it stands still is answered when it goes on.
+    // A read that reaches the leader while it stands still is answered when it goes on. It began before
+    // the write did, so that both orders are right.
     let client = members.client(leader);
     let mut reading = JoinSet::new();
     reading.spawn(async move { client.manifest("team/app", "latest").await });
@@ -92,7 +93,7 @@ async fn a_leader_that_stood_still_never_serves_what_is_stale() {
     if let Some(Ok(Ok(answer))) = reading.join_next().await
         && answer.status.as_u16() == 200
     {
-        assert_eq!(answer.body, new.manifest, "it is stale");
+        assert!([old.manifest, new.manifest].contains(&answer.body));
     }
     eventually("the former leader serves again", SOON, || async {
         let answer = members.client(leader).manifest("team/app", "latest").await;

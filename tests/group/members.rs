@@ -1,7 +1,7 @@
 //! The members of a group, and a frontend beside each of them.
 
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::Duration;
 
 use harness::{Client, Content, Dev, DevBuilder, Image, eventually};
@@ -73,7 +73,8 @@ impl Members {
     pub(crate) fn builder(&self, member: usize) -> DevBuilder {
         let builder = DevBuilder::run(&["metadata"], self.data_dir(member))
             .listen(self.endpoint(member))
-            .env("MERIDIAN_METADATA__GROUP__ADVERTISE", self.endpoint(member));
+            .env("MERIDIAN_METADATA__GROUP__ADVERTISE", self.endpoint(member))
+            .env("MERIDIAN_EVENTS__KIND", "disk");
         self.settings
             .iter()
             .fold(builder, |builder, (name, value)| {
@@ -133,14 +134,7 @@ impl Members {
 
     /// `meridian cluster …`, asked of a member.
     pub(crate) fn cluster(&self, member: usize, arguments: &[&str]) -> Output {
-        Command::new(harness::binary())
-            .arg("cluster")
-            .args(arguments)
-            .arg("--json")
-            .arg("--data-dir")
-            .arg(self.data_dir(member))
-            .output()
-            .unwrap()
+        harness::cluster(&self.data_dir(member), arguments)
     }
 
     /// The same, which must succeed.
@@ -172,10 +166,8 @@ impl Members {
     pub(crate) async fn leader(&self, of: usize) -> usize {
         eventually("a leader is known", SOON, || async {
             let status = self.status(of);
-            let leader = status["leader"].as_str()?;
-            let members = status["members"].as_array()?;
-            let leader = members.iter().find(|member| member["node"] == leader)?;
-            (0..self.members.len()).find(|it| leader["endpoint"] == self.endpoint(*it))
+            let leader = harness::leader_of(&status)?;
+            (0..self.members.len()).find(|it| leader == self.endpoint(*it))
         })
         .await
     }

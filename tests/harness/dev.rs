@@ -1,7 +1,7 @@
 //! `meridian dev`, or `meridian run`, as a child process.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
@@ -18,6 +18,8 @@ const END: Duration = Duration::from_secs(60);
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct DevBuilder {
+    /// What starts the binary, if it is not started as it is.
+    wrapper: Vec<String>,
     command: Vec<String>,
     listen: Option<String>,
     data_dir: PathBuf,
@@ -32,6 +34,8 @@ pub struct Dev {
     base: String,
     /// What it says on standard error.
     said: Mutex<mpsc::Receiver<String>>,
+    /// What it prints after the line that says where it serves.
+    told: Mutex<mpsc::Receiver<String>>,
 }
 
 /// A process that was started, and may not serve yet.
@@ -39,7 +43,6 @@ pub struct Starting {
     dev: Dev,
     /// What the line says from which its address is taken.
     wanted: &'static str,
-    lines: mpsc::Receiver<String>,
 }
 
 /// A registry that ended before it served.
@@ -57,8 +60,13 @@ pub struct Ended {
 ///
 /// When it was not built.
 pub fn binary() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap();
+    let this = std::env::current_exe().unwrap();
+    let folder = this.parent().unwrap();
+    // Test programs lie in a folder of their own beside the programs.
+    let folder = match folder.ends_with("deps") {
+        true => folder.parent().unwrap(),
+        false => folder,
+    };
     let binary = folder.join("meridian");
     assert!(
         binary.is_file(),
@@ -74,6 +82,7 @@ impl DevBuilder {
     /// A registry with its data in `data_dir`, on a free port, that keeps no garbage for long.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
+            wrapper: Vec::new(),
             command: vec!["dev".to_owned()],
             listen: Some("127.0.0.1:0".to_owned()),
             data_dir: data_dir.into(),
@@ -109,6 +118,13 @@ impl DevBuilder {
         self
     }
 
+    /// Has another program start it: one that becomes it, such as `ip netns exec NAME`.
+    #[must_use]
+    pub fn within(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(ToString::to_string).collect();
+        self
+    }
+
     /// Adds a command-line argument.
     #[must_use]
     pub fn arg(mut self, argument: &str) -> Self {
@@ -128,28 +144,36 @@ impl DevBuilder {
     /// Starts it and waits for nothing.
     pub fn launch(&self) -> Starting {
         let address = self.listen.iter().flat_map(|to| ["--listen", to]);
-        let mut child = Command::new(binary())
+        let mut program = self.wrapper.iter().map(PathBuf::from).chain([binary()]);
+        let mut child = Command::new(program.next().unwrap())
+            .args(program)
             .args(&self.command)
             .args(address)
             .arg("--data-dir")
             .arg(&self.data_dir)
             .args(&self.arguments)
             .envs(self.environment.iter().cloned())
+            // Of those tests that may have a server of their own: it looks like a setting.
+            .env_remove("MERIDIAN_TEST_ADDR")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let said = listen(child.stderr.take().unwrap(), |line| eprintln!("  | {line}"));
-        let lines = listen(child.stdout.take().unwrap(), |_| {});
+        let told = listen(child.stdout.take().unwrap(), |_| {});
         let base = String::new();
-        let said = Mutex::new(said);
+        let (said, told) = (Mutex::new(said), Mutex::new(told));
         // Of several services, clients want the one that speaks with them.
         let is_among = self.command.iter().any(|service| service == "frontend");
         Starting {
-            dev: Dev { child, base, said },
+            dev: Dev {
+                child,
+                base,
+                said,
+                told,
+            },
             wanted: if is_among { "frontend" } else { "" },
-            lines,
         }
     }
 
@@ -197,7 +221,7 @@ fn log_line(said: &mpsc::Receiver<String>, word: &str) -> String {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let line = said.recv_timeout(left);
-        let line = line.unwrap_or_else(|_| panic!("no line of its log has `{word}`"));
+        let line = line.unwrap_or_else(|_| panic!("no line that it prints has `{word}`"));
         if line.contains(word) {
             return line;
         }
@@ -216,7 +240,7 @@ impl Starting {
         let deadline = Instant::now() + START;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let line = self.lines.recv_timeout(left);
+            let line = self.dev.told.lock().unwrap().recv_timeout(left);
             let wanted = |line: String| Some(line).filter(|line| line.contains(self.wanted));
             match line.map(|line| wanted(line).as_deref().and_then(address)) {
                 Ok(Some(base)) => {
@@ -239,6 +263,11 @@ impl Starting {
     /// The next line of its log that contains `word`.
     pub fn log_line(&self, word: &str) -> String {
         log_line(&self.dev.said.lock().unwrap(), word)
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !self.dev.is_running()
     }
 
     /// Asks it to stop, and waits until it has.
@@ -268,6 +297,12 @@ impl Dev {
     /// The next line of its log that contains `word`. Waits for it, on this thread.
     pub fn log_line(&self, word: &str) -> String {
         log_line(&self.said.lock().unwrap(), word)
+    }
+
+    /// The address in the next line that it prints which contains `word`, such as that of its data
+    /// endpoint. Waits for it, on this thread.
+    pub fn place(&self, word: &str) -> String {
+        address(&log_line(&self.told.lock().unwrap(), word)).unwrap()
     }
 
     /// Its process id.

@@ -11,17 +11,33 @@
 )]
 
 mod authority;
+mod cluster;
 mod collector;
 mod content;
 mod dev;
 mod disk;
+mod events;
+mod network;
+mod parts;
+mod region;
 mod registry;
+mod rotary;
+pub mod s3;
 mod wait;
+mod wire;
 
 pub use authority::{Authority, IdentityFiles, Leaf};
-pub use collector::{Collector, SeenSpan};
+pub use cluster::{cluster, leader_of};
+pub use collector::{Collector, SeenMetric, SeenSpan};
 pub use content::{Content, Image, digest};
 pub use dev::{Dev, DevBuilder, Ended, Starting, binary};
 pub use disk::{Backing, Filler, LoopDisk, can_mount, cut_power};
+pub use events::events;
+pub use network::Network;
+pub use parts::{Kafka, Parts, Redis};
+pub use region::{FRONTS, MEMBERS, Plan, Region};
 pub use registry::{Answer, Client, with_digest};
+pub use rotary::Rotary;
+pub use s3::S3Server;
 pub use wait::{eventually, left_out, seed};
+pub use wire::Wire;

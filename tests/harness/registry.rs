@@ -23,7 +23,7 @@ pub struct Answer {
 }
 
 /// A client of one registry. Every request has a deadline; an error means that the outcome is not
-/// known.
+/// known. It goes nowhere that it is sent to.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -54,15 +54,26 @@ impl Answer {
 impl Client {
     /// A client of the registry at `base`, such as `http://127.0.0.1:5000`.
     pub fn new(base: impl Into<String>) -> Self {
+        Self::with_patience(base, Duration::from_secs(60))
+    }
+
+    /// One that waits so long for an answer.
+    pub fn with_patience(base: impl Into<String>, patience: Duration) -> Self {
         let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(60))
+            .timeout(patience)
             .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
         Self {
             http,
             base: base.into(),
         }
+    }
+
+    /// Where the registry is.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// Sends a request to a path of the registry.

@@ -145,11 +145,8 @@ fn encoded_blobs_are_not_decoded() {
     let digest = digest(bomb);
     let line = format!("POST /v2/{name}/blobs/uploads/?digest={digest}");
     let reply = target.ask(&line, &[("Content-Encoding", "gzip")], bomb);
-    reply.must("row 36", status(&[201, 415]));
+    reply.must("row 36", status(&[201]));
     let got = target.ask(&format!("GET /v2/{name}/blobs/{digest}"), &[], b"");
-    assert!(
-        got.status == 404 || got.body == bomb,
-        "row 36: as it was sent"
-    );
+    assert!(got.body == bomb, "row 36: as it was sent");
     assert!(got.header("content-encoding").is_none(), "row 36");
 }

@@ -11,6 +11,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod data;
 mod digests;
 mod framing;
 mod graph;

@@ -71,9 +71,30 @@ impl MutualRegion {
         }
     }
 
+    /// Where the data of a process lie.
+    pub(crate) fn data_dir(&self, role: &str) -> PathBuf {
+        self.folder.path().join(role)
+    }
+
     /// Where the identity of a process lies.
     pub(crate) fn home(&self, role: &str) -> PathBuf {
         self.folder.path().join(format!("{role}-identity"))
+    }
+
+    /// Stops all processes, and leaves their data.
+    pub(crate) async fn stop(self) -> TempDir {
+        let Self {
+            folder,
+            metadata,
+            blob,
+            frontend,
+            ..
+        } = self;
+        for process in [frontend, blob, metadata] {
+            let stopped = tokio::task::spawn_blocking(|| process.stop());
+            assert!(stopped.await.unwrap().success());
+        }
+        folder
     }
 
     pub(crate) fn process(&self, role: &str) -> &Dev {

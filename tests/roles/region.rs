@@ -17,6 +17,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 pub(crate) struct Region {
     folder: TempDir,
     is_hasty: bool,
+    blob_settings: Vec<(String, String)>,
     pub(crate) metadata: Option<Dev>,
     pub(crate) blob: Option<Dev>,
     pub(crate) frontend: Option<Dev>,
@@ -43,11 +44,18 @@ impl Region {
         self
     }
 
+    /// One whose blob service has these settings besides, as variables.
+    pub(crate) fn blob_settings(mut self, settings: Vec<(String, String)>) -> Self {
+        self.blob_settings = settings;
+        self
+    }
+
     /// A region without a process.
     pub(crate) fn empty() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
             is_hasty: false,
+            blob_settings: Vec::new(),
             metadata: None,
             blob: None,
             frontend: None,
@@ -61,6 +69,8 @@ impl Region {
 
     pub(crate) fn start_blob(&mut self) {
         let builder = self.builder("blob").listen(self.endpoint("blob"));
+        let settings = self.blob_settings.iter();
+        let builder = settings.fold(builder, |builder, (name, value)| builder.env(name, value));
         self.blob = Some(builder.start());
     }
 

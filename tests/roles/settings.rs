@@ -25,6 +25,8 @@ fn expect_fault(output: &Output, words: &[&str]) {
     }
 }
 
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
 /// Arguments, environment, and the words of the line that is expected.
 type Case<'a> = (Vec<&'a str>, &'a [(&'a str, &'a str)], &'a [&'a str]);
 
@@ -96,9 +98,173 @@ fn each_wrong_setting_is_named() {
             &[("MERIDIAN_BLOB__UPLOADS__KEY", "guessable")],
             &["blob.uploads.key", "9 characters"],
         ),
+        (
+            of("metadata"),
+            &[("MERIDIAN_EVENTS__KIND", "kafka")],
+            &["events.kafka.brokers", "host:port"],
+        ),
+        (
+            of("metadata"),
+            &[("MERIDIAN_METADATA__GROUP__ADVERTISE", "unix:/nowhere")],
+            &["events.kind", "Kafka"],
+        ),
+        (
+            of("metadata"),
+            &[("MERIDIAN_EVENTS__KIND", "paper")],
+            &["MERIDIAN_EVENTS__KIND", "disk", "kafka"],
+        ),
+        (
+            of("blob"),
+            &[("MERIDIAN_CACHE__KIND", "redis")],
+            &["cache.redis.address", "host:port"],
+        ),
+        (
+            of("blob"),
+            &[
+                ("MERIDIAN_CACHE__KIND", "redis"),
+                ("MERIDIAN_CACHE__REDIS__ADDRESS", "redis://redis:6379"),
+                ("MERIDIAN_CACHE__REDIS__PASSWORD_FILE", "/nowhere/password"),
+            ],
+            &["cache.redis.password_file", "cannot read /nowhere/password"],
+        ),
+        (
+            of("blob"),
+            &[
+                ("MERIDIAN_CACHE__KIND", "redis"),
+                ("MERIDIAN_CACHE__REDIS__ADDRESS", "redis:6379"),
+                ("MERIDIAN_CACHE__REDIS__TLS__CA_FILE", "/nowhere/ca.pem"),
+            ],
+            &["cache.redis.tls.ca_file", "cannot read /nowhere/ca.pem"],
+        ),
+        (
+            of("blob"),
+            &[
+                ("MERIDIAN_CACHE__KIND", "redis"),
+                ("MERIDIAN_CACHE__REDIS__ADDRESS", "redis:6379"),
+                ("MERIDIAN_BLOBS__STORE", "s3"),
+                ("MERIDIAN_BLOBS__S3__BUCKET", "blobs"),
+                ("MERIDIAN_BLOBS__S3__ACCESS_KEY_ID", "id"),
+                ("MERIDIAN_BLOBS__S3__SECRET_ACCESS_KEY", "secret"),
+            ],
+            &["blob.uploads.key: missing", "blob.uploads.key_file"],
+        ),
+        (
+            of("blob"),
+            &[("MERIDIAN_BLOBS__STORE", "tape")],
+            &["MERIDIAN_BLOBS__STORE", "tape", "disk", "s3"],
+        ),
+        (
+            of("blob"),
+            &[
+                ("MERIDIAN_BLOBS__STORE", "s3"),
+                ("MERIDIAN_BLOBS__S3__ACCESS_KEY_ID", "id"),
+                ("MERIDIAN_BLOBS__S3__SECRET_ACCESS_KEY", "secret"),
+            ],
+            &["blobs.s3.bucket", "missing"],
+        ),
+        (
+            of("blob"),
+            &[("MERIDIAN_BLOB__DATA__LISTEN", "[\"127.0.0.1:0\"]")],
+            &["blob.data.key", "missing", "`key_file`", "32"],
+        ),
+        (
+            of("blob"),
+            &[
+                ("MERIDIAN_BLOB__DATA__LISTEN", "[\"127.0.0.1:0\"]"),
+                ("MERIDIAN_BLOB__DATA__KEY", "guessable"),
+            ],
+            &["blob.data.key", "9 characters", "32"],
+        ),
+        (
+            of("blob"),
+            &[
+                ("MERIDIAN_BLOB__DATA__LISTEN", "[\"0.0.0.0:0\"]"),
+                ("MERIDIAN_BLOB__DATA__KEY", KEY),
+            ],
+            &["blob.data", "0.0.0.0", "plain HTTP", "allow_plain_http"],
+        ),
+        (
+            of("frontend"),
+            &[
+                ("MERIDIAN_FRONTEND__BLOBS__DELIVERY", "redirect"),
+                (
+                    "MERIDIAN_FRONTEND__BLOBS__DATA_URL",
+                    "https://blobs.example",
+                ),
+            ],
+            &["blob.data.key", "missing", "`key_file`"],
+        ),
+        (
+            of("frontend"),
+            &[
+                ("MERIDIAN_FRONTEND__BLOBS__DELIVERY", "redirect"),
+                ("MERIDIAN_BLOB__DATA__KEY", KEY),
+            ],
+            &[
+                "frontend.blobs.data_url",
+                "missing",
+                "https://",
+                "\"stream\"",
+            ],
+        ),
+        (
+            of("frontend"),
+            &[(
+                "MERIDIAN_FRONTEND__BLOBS__DATA_URL",
+                "https://blobs.example/v2",
+            )],
+            &["MERIDIAN_FRONTEND__BLOBS__DATA_URL", "without a path"],
+        ),
+        (
+            of("frontend"),
+            &[("MERIDIAN_FRONTEND__BLOBS__DATA_URL", "http://blobs.example")],
+            &["frontend.blobs.data_url", "plain HTTP", "allow_plain_http"],
+        ),
+        (
+            of("frontend"),
+            &[("MERIDIAN_FRONTEND__BLOBS__LINK_LIFETIME", "10m")],
+            &["frontend.blobs.link_lifetime", "600s", "240s"],
+        ),
+        (
+            of("frontend"),
+            &[("MERIDIAN_FRONTEND__BLOBS__DELIVERY", "carrier")],
+            &["MERIDIAN_FRONTEND__BLOBS__DELIVERY", "carrier", "stream"],
+        ),
+        (
+            of("frontend"),
+            &[(
+                "MERIDIAN_FRONTEND__BLOBS__RULES",
+                "[{networks = [], delivery = \"stream\"}]",
+            )],
+            &["frontend.blobs.rules[0].networks", "empty"],
+        ),
+        (
+            of("blob"),
+            &[
+                ("MERIDIAN_BLOBS__STORE", "s3"),
+                ("MERIDIAN_BLOBS__S3__BUCKET", "blobs"),
+                (
+                    "MERIDIAN_BLOBS__S3__CREDENTIALS_FILE",
+                    "/nowhere/credentials",
+                ),
+            ],
+            &[
+                "blobs.s3.credentials_file",
+                "cannot read /nowhere/credentials",
+            ],
+        ),
     ];
     for (arguments, environment, words) in cases {
         expect_fault(&run(arguments, environment), words);
+    }
+}
+
+#[test]
+fn events_are_set_up_in_kafka_only() {
+    for verb in ["init", "check"] {
+        let mut command = Command::new(binary());
+        let output = command.args(["events", verb]).output().unwrap();
+        expect_fault(&output, &["events.kind", "\"kafka\"", "brokers"]);
     }
 }
 
@@ -206,4 +372,24 @@ fn one_file_has_the_settings_of_all_services() {
     let waiting = blob.arg(path.to_str().unwrap()).launch();
     waiting.log_line("waiting for the metadata service");
     assert!(waiting.stop().success());
+}
+
+#[test]
+fn a_cache_is_of_no_concern_to_a_process_that_keeps_nothing_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let metadata =
+        DevBuilder::run(&["metadata"], folder.path()).env("MERIDIAN_CACHE__KIND", "redis");
+    assert!(metadata.start().stop().success());
+    let refused = |role| {
+        let process = DevBuilder::run(&[role], folder.path()).env("MERIDIAN_CACHE__KIND", "redis");
+        match process.try_start() {
+            Ok(_) => panic!("nobody said where its cache is"),
+            Err(Ended { status, said }) => {
+                assert_eq!(status.code(), Some(64), "{said}");
+                assert!(said.contains("cache.redis.address"), "{said}");
+            }
+        }
+    };
+    refused("blob");
+    refused("frontend");
 }

@@ -1,8 +1,12 @@
 //! What a region of processes tells of itself: probes, metrics, traces.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use harness::{Client, Collector, Content, Dev, SeenSpan, eventually, seed};
+use meridian_event::{Event, SHARDS, TraceContext};
+use meridian_eventlog::{DiskConfig, DiskEventLog, EventLog, ReadLimits};
+use meridian_proto::decode_envelope;
 use reqwest::Method;
 
 use crate::mutual::{MutualRegion, SERVICES, name};
@@ -53,6 +57,22 @@ async fn every_process_has_probes_and_counts_what_it_does() {
                 "meridian_metadata_grpc_connections ",
                 "meridian_metadata_grpc_calls_total{method=\"/meridian.metadata.v1.Metadata/PutManifest\",code=\"ok\"} 1",
                 "meridian_metadata_log_syncs ",
+                "meridian_metadata_raft_term 1",
+                "meridian_metadata_raft_is_leader 1",
+                "meridian_metadata_raft_last_log_index ",
+                "meridian_metadata_raft_applied_lag_entries 0",
+                "meridian_metadata_raft_snapshot_index ",
+                "meridian_metadata_raft_leader_changes_total ",
+                "meridian_metadata_log_bytes ",
+                "meridian_metadata_proposals_in_flight 0",
+                "meridian_metadata_commit_duration_seconds_bucket{le=",
+                "meridian_metadata_log_sync_duration_seconds_bucket{le=",
+                "meridian_metadata_outbox_rows ",
+                "meridian_metadata_outbox_bytes ",
+                "meridian_metadata_outbox_oldest_age_seconds ",
+                "meridian_metadata_publish_duration_seconds_count ",
+                "meridian_metadata_publish_failures_total 0",
+                "meridian_metadata_events_published_total ",
             ][..],
         ),
         (
@@ -61,6 +81,10 @@ async fn every_process_has_probes_and_counts_what_it_does() {
                 "meridian_blob_grpc_calls_total{method=\"/meridian.blob.v1.Blob/",
                 "meridian_blob_grpc_call_duration_seconds_bucket{le=",
                 "meridian_blob_uploads_open ",
+                "meridian_blob_bytes_total{direction=\"in\"} ",
+                "meridian_blob_bytes_total{direction=\"out\"} ",
+                "meridian_blob_store_operations_total{operation=\"commit\"} ",
+                "meridian_blob_collected_bytes_total 0",
             ],
         ),
         (
@@ -96,6 +120,130 @@ async fn a_process_that_waits_for_the_others_lives_and_is_not_ready() {
     let report = text(&admin, "/readyz", 503).await;
     assert!(report.contains("metadata service"), "{report}");
     assert!(waiting.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_counted_goes_to_a_collector_that_is_who_it_should_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let (authority, other) = (harness::Authority::default(), harness::Authority::default());
+    let collector = Collector::start_secure(&authority.issue_for_host("localhost")).await;
+    let start = |authority: &harness::Authority| {
+        let ca_file = folder.path().join("ca.pem");
+        std::fs::write(&ca_file, authority.certificate()).unwrap();
+        let data = tempfile::tempdir_in(folder.path()).unwrap().keep();
+        harness::DevBuilder::new(data)
+            .env("MERIDIAN_TELEMETRY__OTLP_ENDPOINT", collector.endpoint())
+            .env(
+                "MERIDIAN_TELEMETRY__OTLP_CA_FILE",
+                ca_file.to_str().unwrap(),
+            )
+            .env("MERIDIAN_TELEMETRY__METRICS", "true")
+            .env("MERIDIAN_TELEMETRY__METRICS_EVERY", "1h")
+            .env("MERIDIAN_TELEMETRY__TIMEOUT", "2s")
+            .start()
+    };
+    let dev = start(&other);
+    let image = Content::new(seed(133)).image(&[100]);
+    push(&dev.client(), "team/app", "1", &image).await;
+    tokio::task::spawn_blocking(|| dev.stop()).await.unwrap();
+    assert_eq!(
+        collector.metrics(),
+        [],
+        "it is certified by nobody who is trusted"
+    );
+    assert_eq!(collector.spans(), []);
+
+    let dev = start(&authority);
+    push(&dev.client(), "team/app", "1", &image).await;
+    // What was counted last is sent when the process stops.
+    let stopped = tokio::task::spawn_blocking(|| dev.stop()).await.unwrap();
+    assert!(stopped.success());
+    let metrics = collector.metrics();
+    for name in [
+        "meridian_build_info",
+        "meridian_frontend_http_requests_total",
+        "meridian_frontend_http_request_duration_seconds",
+        "meridian_metadata_raft_term",
+        "meridian_metadata_commit_duration_seconds",
+        "meridian_blob_bytes_total",
+    ] {
+        let seen = metrics.iter().filter(|metric| metric.name == name);
+        let seen: Vec<_> = seen.collect();
+        assert_eq!(seen.len(), 1, "{name}: {metrics:?}");
+        assert!(seen[0].points > 0, "{seen:?}");
+        assert_eq!(seen[0].service, "frontend+blob+metadata");
+    }
+    assert!(!collector.spans().is_empty());
+}
+
+/// The traces of the pushes that the event log of a region tells of, by what they pushed.
+async fn told(data_dir: &std::path::Path) -> Vec<(meridian_oci::Digest, Option<String>)> {
+    let clock = std::sync::Arc::new(meridian_clock::SystemClock);
+    let log = DiskEventLog::open(data_dir.join("events"), DiskConfig::default(), clock).await;
+    let log = log.unwrap();
+    let topic = "meridian.eu.events.v1".parse().unwrap();
+    let limits = ReadLimits {
+        records: usize::MAX,
+        bytes: usize::MAX,
+        wait: Duration::ZERO,
+    };
+    let mut told = Vec::new();
+    for shard in 0..SHARDS {
+        for stored in log.read(&topic, shard, 0, limits).await.unwrap() {
+            let event = decode_envelope(&stored.record.payload).unwrap().event;
+            let digest = match event {
+                Event::ManifestPut { manifest, .. } => manifest.digest,
+                Event::BlobPut { blob, .. } => blob.digest,
+                _ => continue,
+            };
+            let headers = stored.record.headers.into_iter();
+            let mut traces = headers.filter(|(name, _)| &**name == "traceparent");
+            let trace = traces.next().map(|(_, value)| {
+                let text = std::str::from_utf8(&value).unwrap();
+                text.parse::<TraceContext>().unwrap().trace_id()
+            });
+            assert_eq!(traces.next(), None);
+            told.push((digest, trace));
+        }
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_is_one_trace_into_the_event_log() {
+    for collected in [true, false] {
+        let collector = Collector::start().await;
+        let region = MutualRegion::start_with(|process| match collected {
+            true => process.env("MERIDIAN_TELEMETRY__OTLP_ENDPOINT", collector.endpoint()),
+            false => process,
+        });
+        let image = Content::new(seed(134)).image(&[40_000]);
+        push(&region.client(), "team/app", "1", &image).await;
+        let data_dir = region.data_dir("metadata");
+        let folder = region.stop().await;
+        let told = told(&data_dir).await;
+        drop(folder);
+        let spans = collector.spans();
+        for (service, word, what) in [
+            ("metadata", "PutManifest", image.digest()),
+            ("metadata", "PutBlob", harness::digest(&image.blobs[1])),
+        ] {
+            let (_, in_log) = told.iter().find(|(digest, _)| *digest == what).unwrap();
+            let Some(in_log) = in_log else {
+                assert!(!collected, "{word} is part of no trace in the event log");
+                continue;
+            };
+            assert!(collected);
+            let of_it: Vec<_> = spans.iter().filter(|span| span.trace == *in_log).collect();
+            let has = |service: &str, word: &str| {
+                let mut of_it = of_it.iter();
+                of_it.any(|span| span.service == service && span.name.contains(word))
+            };
+            assert!(has(service, word), "{of_it:?}");
+            assert!(has("frontend", "request"), "{of_it:?}");
+            assert!(word != "PutBlob" || has("blob", ""), "{of_it:?}");
+        }
+    }
 }
 
 /// The spans of the trace that some span of `service` belongs to whose name has `word`.

@@ -71,6 +71,19 @@ pub enum CollectError {
     Store(#[from] StorageError),
 }
 
+/// Ends a run whose caller has gone away.
+struct BrokenOff<'a>(Option<&'a Collector>, bool);
+
+impl Drop for BrokenOff<'_> {
+    fn drop(&mut self) {
+        if let Some(Collector { clock, status, .. }) = self.0 {
+            let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
+            let why = "whoever asked for it has gone away".to_owned();
+            status.end(clock.now_millis(), self.1, Some(why));
+        }
+    }
+}
+
 // === impl Collector ===
 
 impl Collector {
@@ -120,7 +133,9 @@ impl Collector {
     pub(crate) async fn run(&self, sweep: bool) -> Result<CollectionReport, CollectError> {
         let _running = self.running.lock().await;
         self.status().begin(self.clock.now_millis());
+        let mut broken_off = BrokenOff(Some(self), sweep);
         let outcome = self.steps(sweep).await;
+        broken_off.0 = None;
         let failure = outcome
             .as_ref()
             .err()

@@ -9,6 +9,8 @@ use meridian_chassis::config::{ByteSize, Secret, duration};
 use meridian_chassis::http::ListenAddress;
 use serde::{Deserialize, Serialize};
 
+use crate::DataConfig;
+
 /// An upload key of fewer bytes could be guessed.
 const LEAST_KEY: usize = 32;
 
@@ -27,6 +29,8 @@ pub struct Config {
     pub uploads: UploadConfig,
     /// How garbage is collected.
     pub collection: CollectionConfig,
+    /// Where clients read blobs that a frontend sends here.
+    pub data: DataConfig,
 }
 
 /// How uploads are taken.
@@ -136,6 +140,7 @@ impl Default for Config {
             allow_plain_grpc: false,
             uploads: UploadConfig::default(),
             collection: CollectionConfig::default(),
+            data: DataConfig::default(),
         }
     }
 }

@@ -14,7 +14,7 @@ use meridian_clients::grpc::body::{self, ReceiveError};
 use meridian_clients::grpc::convert::{self, DecodeError};
 use meridian_clients::grpc::failure::{self, WireError};
 use meridian_clients::grpc::{MAX_BLOB_MESSAGE, deadline};
-use meridian_clients::{BlobApi, ByteStream, Transfer};
+use meridian_clients::{BlobApi, ByteStream, Delivered, Delivery, Transfer};
 use meridian_proto::meridian::blob::v1 as pb;
 use meridian_proto::{algorithm, digest, text};
 use pb::blob_server::{Blob, BlobServer};
@@ -60,12 +60,22 @@ impl Blob for GrpcAdapter {
         let request = request.into_inner();
         let repository = convert::repository(request.repository).map_err(malformed)?;
         let digest = digest(request.digest, "digest").map_err(malformed)?;
-        let read = self
-            .api
-            .read(&repository, digest, request.range.as_deref())
-            .await;
-        let read = read.map_err(refused)?;
-        Ok(Response::new(Outgoing::new(read, digest)))
+        let (range, api) = (request.range.as_deref(), &self.api);
+        let delivery = match request.handover {
+            None => {
+                let read = api.read(&repository, digest, range).await;
+                read.map(|read| Delivered {
+                    delivery: Delivery::Here(read),
+                    stale: None,
+                })
+            }
+            Some(handover) => {
+                let handover = handover.into();
+                api.deliver(&repository, digest, range, handover).await
+            }
+        };
+        let delivery = delivery.map_err(refused)?;
+        Ok(Response::new(Outgoing::new(delivery, digest)))
     }
 
     async fn start(&self, request: Request<pb::StartRequest>) -> Answer<pb::UploadStatus> {

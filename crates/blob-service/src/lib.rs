@@ -3,8 +3,10 @@
 
 mod collect;
 mod config;
+mod data;
 mod generation;
 mod grpc;
+mod handover;
 mod ingest;
 mod layout;
 mod loss;
@@ -21,6 +23,7 @@ pub use collect::{
     WouldRemove,
 };
 pub use config::{CollectionConfig, Config, ConfigError, UploadConfig};
+pub use data::{DataConfig, DataEndpoint, DataPorts, StartDataError, check_data, serve_data};
 pub use grpc::{GRPC_SERVICE, GrpcAdapter, blob_server};
 pub use service::BlobService;
 pub use start::{Ports, StartError, start};

@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use meridian_blobstore::{BlobStore, ReadError as NotOpened};
+use meridian_blobstore::{BlobStore, Presign, ReadError as NotOpened};
 use meridian_clients::{
-    BlobLocation, BlobRead, BlobRecord, BlobStat, ByteStream, MetadataApi, ReadBlobError,
-    ReadError, RepositoryPath, StorageKey, WriteError,
+    BlobLocation, BlobRead, BlobRecord, BlobStat, ByteStream, Delivered, Delivery, Handover,
+    MetadataApi, ReadBlobError, ReadError, RepositoryPath, StorageKey, WriteError,
 };
 use meridian_oci::{ByteRange, Digest, Resolved};
 
+use crate::handover;
 use crate::layout;
 use crate::loss::{self, Losses};
 use crate::propose::Proposer;
@@ -29,6 +30,8 @@ const LOOKS: usize = 3;
 /// Looks blobs up and opens them.
 pub(crate) struct Reads {
     store: Arc<dyn BlobStore>,
+    /// The same store, if it signs URLs.
+    presign: Option<Arc<dyn Presign>>,
     metadata: Arc<dyn MetadataApi>,
     proposer: Proposer,
     losses: Arc<Losses>,
@@ -48,12 +51,14 @@ enum OpenError {
 impl Reads {
     pub(crate) fn new(
         store: Arc<dyn BlobStore>,
+        presign: Option<Arc<dyn Presign>>,
         metadata: Arc<dyn MetadataApi>,
         proposer: Proposer,
         losses: Arc<Losses>,
     ) -> Self {
         Self {
             store,
+            presign,
             metadata,
             proposer,
             losses,
@@ -74,7 +79,10 @@ impl Reads {
         if for_push && record.wants_touch {
             self.touch(repository, digest).await?;
         }
-        Ok(BlobStat { size: record.size })
+        Ok(BlobStat {
+            size: record.size,
+            stale: record.stale,
+        })
     }
 
     pub(crate) async fn open(
@@ -83,7 +91,40 @@ impl Reads {
         digest: Digest,
         range: Option<&str>,
     ) -> Result<BlobRead, ReadBlobError> {
-        let mut record = self.metadata.blob(repository, digest).await?;
+        let record = self.metadata.blob(repository, digest).await?;
+        self.open_recorded(record, repository, digest, range).await
+    }
+
+    /// Opens a blob, unless its reader is better sent elsewhere.
+    pub(crate) async fn deliver(
+        &self,
+        repository: &RepositoryPath,
+        digest: Digest,
+        range: Option<&str>,
+        wish: Handover,
+    ) -> Result<Delivered, ReadBlobError> {
+        let record = self.metadata.blob(repository, digest).await?;
+        let (presign, stale) = (self.presign.as_deref(), record.stale);
+        let elsewhere = handover::elsewhere(presign, &record, range, wish).await;
+        let delivery = match elsewhere {
+            Some(elsewhere) => elsewhere,
+            None => {
+                let read = self
+                    .open_recorded(record, repository, digest, range)
+                    .await?;
+                Delivery::Here(read)
+            }
+        };
+        Ok(Delivered { delivery, stale })
+    }
+
+    async fn open_recorded(
+        &self,
+        mut record: BlobRecord,
+        repository: &RepositoryPath,
+        digest: Digest,
+        range: Option<&str>,
+    ) -> Result<BlobRead, ReadBlobError> {
         for _ in 1..LOOKS {
             let source = match self.open_once(&record, range).await {
                 Ok(read) => return Ok(read),

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use meridian_clients::{
-    BlobApi, BlobRead, BlobStat, DeleteBlobError, MetadataApi, MountOutcome, ReadBlobError,
-    RepositoryPath, Transfer, UploadError, UploadStatus,
+    BlobApi, BlobRead, BlobStat, DeleteBlobError, Delivered, Handover, MetadataApi, MountOutcome,
+    ReadBlobError, RepositoryPath, Transfer, UploadError, UploadStatus,
 };
 use meridian_oci::{Algorithm, Digest, RepositoryName, UploadId};
 
@@ -96,6 +96,18 @@ impl BlobApi for BlobService {
         range: Option<&str>,
     ) -> Result<BlobRead, ReadBlobError> {
         self.reads.open(repository, digest, range).await
+    }
+
+    #[tracing::instrument(level = "debug", name = "blob.deliver", skip_all, fields(repository.name = %repository.name, blob.digest = %digest))]
+    async fn deliver(
+        &self,
+        repository: &RepositoryPath,
+        digest: Digest,
+        range: Option<&str>,
+        handover: Handover,
+    ) -> Result<Delivered, ReadBlobError> {
+        let delivery = self.reads.deliver(repository, digest, range, handover);
+        delivery.await
     }
 
     #[tracing::instrument(level = "debug", name = "blob.start", skip_all, fields(repository.name = %repository.name))]

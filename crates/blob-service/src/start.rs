@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use meridian_blobstore::BlobStore;
+use meridian_blobstore::{BlobStore, Presign};
 use meridian_cache::Cache;
 use meridian_chassis::Supervisor;
 use meridian_clients::MetadataApi;
@@ -23,10 +23,14 @@ use crate::{BlobService, Config, ConfigError};
 pub struct Ports {
     /// Where bytes rest.
     pub store: Arc<dyn BlobStore>,
+    /// The same store, if clients can read from it by URLs that it signs.
+    pub presign: Option<Arc<dyn Presign>>,
     /// The truth.
     pub metadata: Arc<dyn MetadataApi>,
-    /// How sessions ended; may forget.
+    /// How sessions ended, and what instances tell each other of them; may forget.
     pub cache: Arc<dyn Cache>,
+    /// Whether other instances of the service stand on the same store and the same cache.
+    pub shared: bool,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
 }
@@ -88,7 +92,13 @@ pub async fn start(
     });
     Ok(Arc::new(BlobService {
         uploads,
-        reads: Reads::new(ports.store, ports.metadata, proposer.clone(), losses),
+        reads: Reads::new(
+            ports.store,
+            ports.presign,
+            ports.metadata,
+            proposer.clone(),
+            losses,
+        ),
         collector,
         proposer,
     }))

@@ -43,7 +43,7 @@ pub(crate) struct Stamp {
 // === impl Ticket ===
 
 impl Ticket {
-    fn to_bytes(self) -> [u8; BODY] {
+    pub(crate) fn to_bytes(self) -> [u8; BODY] {
         let mut bytes = [0; BODY];
         bytes[0] = FORMAT;
         bytes[1] = match self.algorithm {
@@ -57,7 +57,7 @@ impl Ticket {
         bytes
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (&[FORMAT, algorithm], rest) = bytes.split_first_chunk()? else {
             return None;
         };
@@ -133,6 +133,31 @@ impl Stamp {
         let mut id = [0; 16];
         id.copy_from_slice(&tag[..16]);
         RequestId(id)
+    }
+
+    /// Writes under `bytes`, which are kept where others may write, whose they are and that they are
+    /// ours.
+    pub(crate) fn sign(&self, session: (u64, u64), mut bytes: Vec<u8>) -> Vec<u8> {
+        let tag = self.over_memo(session, &bytes).finalize().into_bytes();
+        bytes.extend_from_slice(&tag[..TAG]);
+        bytes
+    }
+
+    /// What was signed for this session; `None` if it was not, or was changed since.
+    pub(crate) fn verify<'b>(&self, session: (u64, u64), signed: &'b [u8]) -> Option<&'b [u8]> {
+        let (bytes, tag) = signed.split_at_checked(signed.len().checked_sub(TAG)?)?;
+        let over = self.over_memo(session, bytes);
+        over.verify_truncated_left(tag).ok()?;
+        Some(bytes)
+    }
+
+    fn over_memo(&self, (epoch, generation): (u64, u64), bytes: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.keyed.clone();
+        mac.update(b"memo\0");
+        mac.update(&epoch.to_be_bytes());
+        mac.update(&generation.to_be_bytes());
+        mac.update(bytes);
+        mac
     }
 
     fn over(&self, repository: &RepositoryPath, body: &[u8]) -> Hmac<Sha256> {
@@ -218,6 +243,21 @@ mod tests {
         }
         let other = Stamp::new(&[8; 32]);
         assert_eq!(other.open(&here, &id), None);
+    }
+
+    #[test]
+    fn what_was_signed_is_known_again_and_nothing_else() {
+        let signed = stamp().sign((1, 2), b"what is kept".to_vec());
+        assert_eq!(stamp().verify((1, 2), &signed), Some(&b"what is kept"[..]));
+        assert_eq!(stamp().verify((1, 3), &signed), None);
+        assert_eq!(stamp().verify((2, 2), &signed), None);
+        assert_eq!(Stamp::new(&[8; 32]).verify((1, 2), &signed), None);
+        for at in 0..signed.len() {
+            let mut changed = signed.clone();
+            changed[at] ^= 1;
+            assert_eq!(stamp().verify((1, 2), &changed), None, "{at}");
+            assert_eq!(stamp().verify((1, 2), &signed[..at]), None, "{at}");
+        }
     }
 
     #[test]

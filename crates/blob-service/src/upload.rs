@@ -13,11 +13,14 @@ mod expire;
 mod failure;
 mod find;
 mod finish;
+mod memo;
 mod over;
 mod record;
 mod replace;
 mod session;
+mod sharing;
 mod table;
+mod turn;
 mod write;
 
 use std::collections::HashSet;
@@ -35,6 +38,7 @@ use tracing::Instrument;
 
 use self::over::{Ending, Endings};
 use self::session::{Progress, Session};
+use self::sharing::Sharing;
 pub(crate) use self::table::SweepClaim;
 use self::table::Table;
 use crate::generation::Generations;
@@ -60,6 +64,8 @@ pub(crate) struct Uploads {
     generations: Generations,
     table: Table,
     endings: Endings,
+    /// Where other instances are told of sessions, if there are any.
+    sharing: Option<Arc<Sharing>>,
     losses: Arc<Losses>,
     shelf: Shelf,
     kept_writers: Arc<Semaphore>,
@@ -76,13 +82,19 @@ impl Uploads {
         losses: Arc<Losses>,
     ) -> Self {
         let proposer = Proposer::new(Arc::clone(&ports.metadata), config.commit_deadline);
+        let stamp = Stamp::new(config.key.expose().as_bytes());
+        let sharing = ports.shared.then(|| {
+            let cache = Arc::clone(&ports.cache);
+            Arc::new(Sharing::new(cache, stamp.clone(), config.idle_expiry))
+        });
         Self {
             shelf: Shelf::new(Arc::clone(&ports.store), config.min_free),
             store: ports.store,
             metadata: ports.metadata,
             clock: ports.clock,
             spawner,
-            stamp: Stamp::new(config.key.expose().as_bytes()),
+            stamp,
+            sharing,
             generations: Generations::new(proposer.clone()),
             proposer,
             table: Table::new(config.max_open),
@@ -104,6 +116,9 @@ impl Uploads {
             return Err(UploadError::StoreFull);
         }
         let ticket = self.new_ticket(algorithm).await?;
+        if let Some(sharing) = &self.sharing {
+            sharing.announce(ticket).await;
+        }
         fail::fail_point!("fe.post.after_session");
         Ok(UploadStatus {
             upload: self.stamp.seal(repository, ticket),
@@ -124,7 +139,8 @@ impl Uploads {
         let _tells = gone.clone().drop_guard();
         let uploads = Arc::clone(self);
         self.detach("blob.append", async move {
-            uploads.append_to(&session, progress, chunk, gone).await
+            let appended = uploads.append_to(&session, progress, chunk, gone.clone());
+            uploads.in_turn(&session, &gone, appended).await
         })
         .await
     }
@@ -142,9 +158,8 @@ impl Uploads {
         let _tells = gone.clone().drop_guard();
         let uploads = Arc::clone(self);
         self.detach("blob.finish", async move {
-            uploads
-                .finish_session(&session, progress, digest, chunk, gone)
-                .await
+            let finished = uploads.finish_session(&session, progress, digest, chunk, gone.clone());
+            uploads.in_turn(&session, &gone, finished).await
         })
         .await
     }
@@ -157,15 +172,18 @@ impl Uploads {
         body: Transfer,
     ) -> Result<(), UploadError> {
         let ticket = self.new_ticket(digest.algorithm()).await?;
-        let session = self.find(repository, &self.stamp.seal(repository, ticket))?;
+        let session = self.find_own(repository, ticket)?;
         let progress = session.try_take()?;
         let gone = session.request_token();
         let _tells = gone.clone().drop_guard();
         let uploads = Arc::clone(self);
         self.detach("blob.upload", async move {
-            let finished = uploads
-                .finish_session(&session, progress, digest, body, gone)
-                .await;
+            let finished = uploads.finish_session(&session, progress, digest, body, gone);
+            let (finished, left) = match &uploads.sharing {
+                Some(sharing) => sharing.keep_long(ticket, finished).await,
+                None => finished.await,
+            };
+            drop(left);
             if finished.is_err() {
                 let mut progress = session.take().await;
                 uploads.end(&session, &mut progress, Ending::Lost).await;
@@ -180,6 +198,9 @@ impl Uploads {
         repository: &RepositoryPath,
         upload: &UploadId,
     ) -> Result<UploadStatus, UploadError> {
+        if let Some(sharing) = &self.sharing {
+            return self.shared_status(sharing, repository, upload).await;
+        }
         if let Some(status) = self.untouched(repository, upload)? {
             return Ok(status);
         }
@@ -197,10 +218,17 @@ impl Uploads {
 
     /// Ends a session. Whoever writes to it is told, and waited for.
     pub(crate) async fn cancel(
-        &self,
+        self: &Arc<Self>,
         repository: &RepositoryPath,
         upload: &UploadId,
     ) -> Result<(), UploadError> {
+        if let Some(sharing) = self.sharing.clone() {
+            let (uploads, repository, upload) =
+                (Arc::clone(self), repository.clone(), upload.clone());
+            let cancelled =
+                async move { uploads.shared_cancel(&sharing, &repository, &upload).await };
+            return self.detach("blob.cancel", cancelled).await;
+        }
         let session = self.find(repository, upload)?;
         session.cancel();
         let mut progress = session.take().await;
@@ -220,6 +248,15 @@ impl Uploads {
     /// Claims for the sweep those of `objects`, by epoch and generation, that no session has.
     pub(crate) fn claim_for_sweep(&self, objects: HashSet<(u64, u64)>) -> SweepClaim<'_> {
         self.table.claim_for_sweep(objects)
+    }
+
+    /// Those of `objects`, by epoch and generation, that no request has in hand, of any instance. What
+    /// is not known to be idle is not among them.
+    pub(crate) async fn idle(&self, objects: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+        match &self.sharing {
+            Some(sharing) => sharing.idle(objects).await,
+            None => objects,
+        }
     }
 
     async fn new_ticket(&self, algorithm: Algorithm) -> Result<Ticket, WriteError> {
@@ -264,18 +301,24 @@ impl Uploads {
 
     /// Ends a session, removes what it leaves, and remembers how it ended.
     async fn end(&self, session: &Session, progress: &mut Progress, ending: Ending) {
-        self.dispose(progress.end()).await;
-        for id in session.ids() {
-            self.endings
-                .remember(id, ending, self.config.max_lifetime)
-                .await;
+        let is_ours = self.end_for_all(session).await;
+        let progress = progress.end();
+        if is_ours {
+            self.dispose(session, progress).await;
+        }
+        if is_ours || matches!(ending, Ending::Finished(_)) {
+            for id in session.ids() {
+                self.endings
+                    .remember(&id, ending, self.config.max_lifetime)
+                    .await;
+            }
         }
         self.table.remove(session);
     }
 
     /// Removes bytes that nobody will finish. A finished object whose record may be on its way
     /// stays, and is the sweep's to judge.
-    async fn dispose(&self, progress: Progress) {
+    async fn dispose(&self, session: &Session, progress: Progress) {
         let key = match progress {
             Progress::Open(draft) => draft.key(),
             Progress::Sealed(sealed) => (!sealed.proposed).then_some(sealed.key),
@@ -284,6 +327,9 @@ impl Uploads {
         let Some(key) = key else {
             return;
         };
+        if session.hold().is_some() && !self.doom(key).await {
+            return;
+        }
         if let Err(error) = self.store.delete(&layout::object(key)).await {
             let error = meridian_error::chain(&error);
             tracing::warn!(error, "an unfinished object is left to the sweep");

@@ -42,6 +42,7 @@ pub async fn run<S: BlobStore>(fresh: impl AsyncFn() -> S) {
 
     resuming::a_dropped_writer_keeps_what_was_synced(fresh().await).await;
     resuming::an_exported_state_is_returned_to_exactly(fresh().await).await;
+    resuming::the_last_two_states_are_returned_to_exactly(fresh().await).await;
     resuming::an_upload_survives_many_crashes(fresh().await).await;
     resuming::only_unfinished_objects_are_resumed(fresh().await).await;
     resuming::a_living_writer_keeps_others_out(fresh().await).await;
@@ -57,7 +58,11 @@ pub async fn run<S: BlobStore>(fresh: impl AsyncFn() -> S) {
 }
 
 /// A key of the registry `a`.
-fn key(generation: u64) -> BlobKey {
+///
+/// # Panics
+///
+/// Never: the registry is valid.
+pub fn key(generation: u64) -> BlobKey {
     key_in("a", 1, generation)
 }
 
@@ -70,7 +75,8 @@ fn key_in(registry: &str, epoch: u64, generation: u64) -> BlobKey {
 }
 
 /// Bytes in which each place can be told from its neighbours, different for each seed.
-fn content(seed: u64, len: usize) -> Bytes {
+#[must_use]
+pub fn content(seed: u64, len: usize) -> Bytes {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {

@@ -22,7 +22,6 @@
 //! `blob.skip_dir_sync` leaves that kind of sync out.
 
 mod buffer;
-mod claim;
 mod folders;
 mod layout;
 mod list;
@@ -48,7 +47,6 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use self::buffer::BufferPool;
-use self::claim::{Busy, Claims};
 use self::folders::Folders;
 use self::layout::Layout;
 use self::publish::Publisher;
@@ -56,6 +54,7 @@ use self::reader::{FileStream, Unwaiting};
 use self::staged::StagedFile;
 use self::sync::crash_point;
 use self::writer::DiskWriter;
+use crate::claim::{Busy, Claims};
 use crate::reader::resolve;
 use crate::{
     BlobKey, BlobReader, BlobStore, BlobWriter, CreateError, Listed, ReadError, ResumeError, Space,

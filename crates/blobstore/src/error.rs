@@ -7,8 +7,9 @@
 use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
+use std::time::Duration;
 
-use meridian_error::{Classify, Code};
+use meridian_error::{Classify, Code, Retry};
 
 use crate::BlobKey;
 
@@ -18,6 +19,7 @@ use crate::BlobKey;
 pub struct StorageError {
     doing: &'static str,
     code: Code,
+    after: Option<Duration>,
     source: Box<dyn Error + Send + Sync>,
 }
 
@@ -39,7 +41,8 @@ pub enum ResumeError {
     /// Another writer of this process is at it.
     #[error("object {0} has a writer")]
     Busy(BlobKey),
-    /// Less is there than the exported state promised: the medium lost synced bytes.
+    /// The object cannot be returned to the exported state: the medium lost synced bytes, or the state
+    /// is older than those that it keeps.
     #[error("object {key} kept {kept} bytes of {promised} that were synced")]
     Lost {
         /// The object.
@@ -58,8 +61,8 @@ pub enum ResumeError {
 /// is gone, or will be swept, and the upload has failed.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// An earlier call on this writer failed. A failed write or sync is never retried: the kernel
-    /// reports it once, and the next sync succeeds with the bytes lost.
+    /// An earlier call on this writer failed. A failed write or sync is never retried: of a disk, the
+    /// kernel reports it once, and the next sync succeeds with the bytes lost.
     #[error("an earlier failure ended this write")]
     Poisoned,
     /// The object was deleted while it was written.
@@ -128,8 +131,20 @@ impl StorageError {
         Self {
             doing,
             code,
+            after: None,
             source: source.into(),
         }
+    }
+
+    /// The same, with how long to wait before it is worth trying again, as far as the medium said.
+    #[must_use]
+    pub fn after(self, after: Option<Duration>) -> Self {
+        Self { after, ..self }
+    }
+
+    /// Another process writes the same object.
+    pub(crate) fn overtaken(doing: &'static str) -> Self {
+        Self::new(doing, Code::Conflict, "another writer has taken it over")
     }
 }
 
@@ -142,6 +157,13 @@ impl Classify for StorageError {
     fn code(&self) -> Code {
         self.code
     }
+
+    fn retry(&self) -> Retry {
+        match self.code {
+            Code::Unavailable | Code::DeadlineExceeded => Retry::Yes { after: self.after },
+            _ => Retry::No,
+        }
+    }
 }
 
 impl Classify for CreateError {
@@ -149,6 +171,13 @@ impl Classify for CreateError {
         match self {
             Self::Exists(_) => Code::AlreadyExists,
             Self::Storage(error) => error.code(),
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Storage(error) => error.retry(),
+            _ => Retry::No,
         }
     }
 }
@@ -159,6 +188,14 @@ impl Classify for ResumeError {
             Self::Busy(_) => Code::Unavailable,
             Self::Lost { .. } => Code::Internal,
             Self::Storage(error) => error.code(),
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Storage(error) => error.retry(),
+            Self::Busy(_) => Retry::Yes { after: None },
+            _ => Retry::No,
         }
     }
 }
@@ -172,6 +209,13 @@ impl Classify for WriteError {
             Self::Storage(error) => error.code(),
         }
     }
+
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Storage(error) => error.retry(),
+            _ => Retry::No,
+        }
+    }
 }
 
 impl Classify for ReadError {
@@ -180,6 +224,13 @@ impl Classify for ReadError {
             Self::NotFound(_) => Code::NotFound,
             Self::OutOfRange { .. } => Code::OutOfRange,
             Self::Storage(error) => error.code(),
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Storage(error) => error.retry(),
+            _ => Retry::No,
         }
     }
 }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+#[cfg(any(feature = "disk", feature = "s3"))]
+mod claim;
 #[cfg(feature = "testing")]
 pub mod conformance;
 #[cfg(feature = "disk")]
@@ -11,7 +13,10 @@ mod key;
 mod memory;
 mod metered;
 mod operation;
+mod presign;
 mod reader;
+#[cfg(feature = "s3")]
+pub mod s3;
 mod store;
 
 #[cfg(feature = "disk")]
@@ -22,5 +27,8 @@ pub use key::{BlobKey, ParseBlobKeyError, RegistryKey};
 pub use memory::MemoryBlobStore;
 pub use metered::{Count, Metered, Snapshot};
 pub use operation::Operation;
+pub use presign::{MAX_PRESIGNED, Presign, Presigned};
 pub use reader::BlobReader;
+#[cfg(feature = "s3")]
+pub use s3::{S3BlobStore, S3Config, S3ConfigFault};
 pub use store::{BlobStore, BlobWriter, Listed, Space, WriterState};

@@ -36,7 +36,9 @@ use crate::{BlobKey, BlobReader, CreateError, ReadError, ResumeError, StorageErr
 ///   gets other bytes, nor fewer.
 /// * **Cancellation.** Dropping the future of a `BlobStore` call leaves its effect unknown, never
 ///   half-made: repeat it, or look.
-/// * **Retries** are the caller's. No body retries a failed write or sync.
+/// * **Retries** are the caller's. No body retries a failed write or sync. One whose medium is behind
+///   a network may make the same request several times, where that comes to the same as once; what
+///   it answers then is final.
 ///
 /// Every body passes the suite in `conformance` (feature `testing`).
 #[async_trait]
@@ -52,15 +54,16 @@ pub trait BlobStore: Send + Sync + 'static {
     /// it was never started, or was deleted, or is finished, which [`stat`](Self::stat) tells and
     /// which is durable from then on, though its commit may never have returned.
     ///
-    /// With `state`, the writer stands exactly where it stood when it exported that, and what came
-    /// later is cut off. Without, it stands after whatever is there, and [`BlobWriter::len`] tells
+    /// With `state`, which was exported after the last sync or the one before it, the writer stands
+    /// exactly where it stood then, and what came later is cut off. A body may have forgotten what was
+    /// synced earlier. Without, it stands after whatever is there, and [`BlobWriter::len`] tells
     /// how much: at least what was synced. After a power cut, the bytes behind the last sync need
     /// not be what was appended; only the digest can tell.
     ///
     /// # Errors
     ///
-    /// [`ResumeError::Busy`] while another writer has the object; [`ResumeError::Lost`] if less is
-    /// there than `state` says.
+    /// [`ResumeError::Busy`] while another writer of this process has the object;
+    /// [`ResumeError::Lost`] if it cannot be returned to `state`, mostly because less is there.
     async fn resume(
         &self,
         key: &BlobKey,
@@ -118,8 +121,8 @@ pub trait BlobStore: Send + Sync + 'static {
 /// given, while the next ones arrive.
 ///
 /// Dropping it keeps the unfinished object, with at least what was synced, for
-/// [`BlobStore::resume`]. After a failure the object is removed and every later call answers
-/// [`WriteError::Poisoned`].
+/// [`BlobStore::resume`]. After a failure the object is removed, or, where what was synced is out of
+/// danger, left as the last sync left it; and every later call answers [`WriteError::Poisoned`].
 #[async_trait]
 pub trait BlobWriter: Send {
     /// Bytes taken so far, those of earlier writers included.
@@ -147,15 +150,15 @@ pub trait BlobWriter: Send {
     ///
     /// # Errors
     ///
-    /// When a byte could not be made durable; the object is then gone.
+    /// When a byte could not be made durable.
     async fn sync(&mut self) -> Result<u64, WriteError>;
 
     /// What is needed to continue from the last [`sync`](Self::sync), for safe keeping by the
     /// caller.
     fn state(&self) -> WriterState;
 
-    /// Forgets all bytes from `len` on. `len` is 0, or was returned by [`sync`](Self::sync), or is
-    /// where the writer was resumed; a body may refuse others. The bytes before it stay durable;
+    /// Forgets all bytes from `len` on. `len` is 0, or was returned by one of the last two
+    /// [`sync`](Self::sync)s, or is where the writer was resumed; a body may refuse others. The bytes before it stay durable;
     /// that the others are gone is durable with the next sync.
     ///
     /// # Errors

@@ -46,6 +46,25 @@ impl EntryVersion {
     }
 }
 
+/// As Redis keeps an entry: the version, then the value.
+#[cfg(feature = "redis")]
+impl EntryVersion {
+    pub(crate) const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn join(&self, value: &[u8]) -> Vec<u8> {
+        [&self.0[..], value].concat()
+    }
+
+    /// Takes an entry apart; `None` if it is too short to be one.
+    pub(crate) fn split(mut entry: Bytes) -> Option<(Self, Bytes)> {
+        let value = entry.split_off(entry.len().min(16));
+        let version = entry.as_ref().try_into().ok()?;
+        Some((Self(version), value))
+    }
+}
+
 impl fmt::Debug for EntryVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", u128::from_be_bytes(self.0))

@@ -6,9 +6,9 @@
 //! |---|---|
 //! | `get` | `GET v:<key>`, a version of 16 bytes and the value |
 //! | `set` | `SET v:<key> <version><value> PX <ttl>` |
-//! | `compare_and_set` | a script: `GETRANGE` of 16 bytes, compare, `SET … PX`; or `SET … NX PX` |
+//! | `compare_and_set` | a script: `GETRANGE` of 16 bytes, compare, `SET … PX`; else `GET` |
 //! | `delete` | `DEL v:<key>` |
-//! | `increment` | a script: `INCRBY c:<key>`, `PEXPIRE … NX`, `PTTL` |
+//! | `increment` | a script: `INCRBY c:<key>`, `PEXPIRE` unless it has a `PTTL`, `GET`, `PTTL` |
 //!
 //! Leaves to the caller what to do without a cache.
 

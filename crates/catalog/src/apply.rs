@@ -1,16 +1,20 @@
 //! One entry of the log, applied.
 //!
-//! Owns the frame of every command: requests take effect once, versions rise, effects are answered
-//! and remembered. What each command does stands in the modules below; each of them looks at all
-//! that it needs before it changes anything, so that a refused command leaves no trace.
+//! Owns the frame of every command: requests take effect once, versions rise, what a command causes
+//! is worked off, effects are answered and remembered. What each command does stands in the modules
+//! below; each of them looks at all that it needs before it changes anything, so that a refused
+//! command leaves no trace.
 
+mod agenda;
 mod blob;
 mod collect;
 pub(crate) mod guard;
 mod manifest;
 mod object;
 mod outbox;
+mod place;
 mod registry;
+mod remote;
 mod request;
 mod tag;
 mod turn;
@@ -43,9 +47,10 @@ pub fn apply<S: Write>(store: &mut S, entry: &Entry) -> Result<Reply, S> {
         return Ok(answer.reply);
     }
     let version = Version::next(Some(system.last), entry.millis, system.region);
-    let mut turn = Turn::new(store, system, version);
+    let mut turn = Turn::new(store, system, version, entry);
     let reply = dispatch(&mut turn, &entry.command)?;
     if !matches!(reply, Reply::Refused(_) | Reply::Nothing) {
+        agenda::work_off(&mut turn)?;
         request::remember(&mut turn, entry.request, &reply)?;
         turn.close()?;
     }
@@ -78,8 +83,6 @@ fn dispatch<S: Write>(turn: &mut Turn<'_, S>, command: &Command) -> Result<Reply
             place,
         } => {
             let upload = Upload {
-                registry,
-                repository,
                 leaf: *blob,
                 encoding: *encoding,
                 place,
@@ -87,9 +90,12 @@ fn dispatch<S: Write>(turn: &mut Turn<'_, S>, command: &Command) -> Result<Reply
                 instead_of: None,
                 asks_what_is_kept: false,
             };
-            blob::put(turn, &upload)
+            blob::put(turn, registry, repository, &upload)
         }
-        Command::RecordBlob(new) => blob::put(turn, &Upload::from(&**new)),
+        Command::RecordBlob(new) => {
+            let upload = Upload::from(&**new);
+            blob::put(turn, &new.registry, &new.repository, &upload)
+        }
         Command::MountBlob {
             registry,
             repository,
@@ -108,8 +114,19 @@ fn dispatch<S: Write>(turn: &mut Turn<'_, S>, command: &Command) -> Result<Reply
         } => blob::delete(turn, registry, repository, *digest),
         Command::ReserveGenerations { count } => Ok(registry::reserve(turn, *count)),
         Command::Collect(step) => collect::step(turn, step),
-        Command::Sweep => tag::sweep(turn),
+        Command::Sweep => agenda::sweep(turn),
         Command::Acknowledge { epoch, through } => outbox::acknowledge(turn, *epoch, through),
+        Command::ApplyRemote(events) => remote::apply(turn, events),
+        Command::StoreManifest(arrived) => remote::store(turn, arrived),
+        Command::StoreBlob(arrived) => blob::store(turn, arrived),
+        Command::MergeFound(found) => remote::merge_found(turn, found),
+        Command::FoundRegistry { id, name } => registry::found(turn, *id, name),
+        Command::SetCursor {
+            origin,
+            shard,
+            epoch,
+            seq,
+        } => remote::set_cursor(turn, *origin, *shard, (*epoch, *seq)),
     }
 }
 

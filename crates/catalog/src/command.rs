@@ -1,20 +1,29 @@
 //! What the log says, and what is answered to it.
 
+mod remote;
+
 use std::fmt;
 
 use meridian_clock::{Region, Version};
-use meridian_event::{Leaf, RegistryId};
+use meridian_event::{Leaf, RegistryId, TraceContext};
 use meridian_oci::{Digest, MediaType, RegistryName, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
-/// One entry of the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub use remote::{
+    ArrivedBlob, ArrivedManifest, Found, FoundManifest, FoundPut, FoundTag, ManifestBody,
+    RemoteEvent, RemoteEvents,
+};
+
+/// One entry of the log. How it looks there stands in `entry.rs`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The leader's wall clock when it took the command, in milliseconds. Versions never fall
     /// behind it, nor behind each other.
     pub millis: u64,
     /// Which request it serves; a request takes effect once.
     pub request: Option<RequestId>,
+    /// The trace of that request, for the event that it makes; absent while nobody collects traces.
+    pub trace: Option<TraceContext>,
     /// What to do.
     pub command: Command,
 }
@@ -121,7 +130,8 @@ pub enum Command {
     },
     /// A step of garbage collection.
     Collect(Collect),
-    /// Removes tags that pointed at deleted manifests, a bounded number of them.
+    /// Goes on with what an earlier entry caused and might not finish: tags of deleted manifests,
+    /// and whoever waited for what has arrived.
     Sweep,
     /// The event log has the outbox of these shards up to these `seq`s.
     Acknowledge {
@@ -134,6 +144,34 @@ pub enum Command {
     /// named once; a blob that is recorded already keeps the object that it has, unless that is the
     /// one which the writer found to be lost.
     RecordBlob(Box<NewBlob>),
+    /// Merges events of another region, and moves the cursor of their shard past them. It emits
+    /// nothing: an event is told by its origin only.
+    ApplyRemote(Box<RemoteEvents>),
+    /// Keeps the bytes of a manifest that is present and lacked them.
+    StoreManifest(Box<ArrivedManifest>),
+    /// Records a blob that was fetched from another region. It is leased to nobody: it lives for
+    /// the grace, and for as long as manifests need it.
+    StoreBlob(Box<ArrivedBlob>),
+    /// Merges what was found in another region. The cursor stays, so its event comes once more.
+    MergeFound(Vec<Found>),
+    /// Begins with a registry that has its id from elsewhere, such as [`RegistryId::first`].
+    FoundRegistry {
+        /// Its id.
+        id: RegistryId,
+        /// Its name, which no other registry may bear.
+        name: RegistryName,
+    },
+    /// Takes a shard of another region for merged up to there, after a snapshot of what was before.
+    SetCursor {
+        /// The region.
+        origin: Region,
+        /// The shard.
+        shard: u16,
+        /// The epoch in which `seq` counts.
+        epoch: u64,
+        /// The last event that the snapshot has.
+        seq: u64,
+    },
 }
 
 /// Settings that decide within the state, and so are part of it.
@@ -294,6 +332,13 @@ pub enum Reply {
         /// The object.
         object: ObjectKey,
     },
+    /// Events of another region were merged.
+    Merged {
+        /// The last one that is merged by now.
+        seq: u64,
+        /// Whether the next one is too far ahead of the clock to be merged.
+        is_stopped: bool,
+    },
 }
 
 /// Why a command may not take effect.
@@ -326,6 +371,22 @@ pub enum Refusal {
     GenerationsExhausted,
     /// A put names an object of another registry, or one whose generation nobody was given.
     ObjectForeign,
+    /// Events of this region came back to it.
+    Echo,
+    /// Events are missing after this one, which is the last that is merged.
+    Gap {
+        /// Its `seq`.
+        seq: u64,
+    },
+    /// The events are of an epoch to which there is no way from this one but a snapshot.
+    EpochUnknown {
+        /// The epoch of the cursor.
+        epoch: u64,
+    },
+    /// This version is too far ahead of the clock to be absorbed.
+    Ahead(Version),
+    /// Events are not what they say: of another region or shard, or not consecutive.
+    Malformed,
 }
 
 // === impl Entry ===
@@ -349,6 +410,12 @@ impl fmt::Display for Entry {
             Command::Sweep => "sweep",
             Command::Acknowledge { .. } => "acknowledge",
             Command::RecordBlob(_) => "record blob",
+            Command::ApplyRemote(_) => "apply remote",
+            Command::StoreManifest(_) => "store manifest",
+            Command::StoreBlob(_) => "store blob",
+            Command::MergeFound(_) => "merge found",
+            Command::FoundRegistry { .. } => "found registry",
+            Command::SetCursor { .. } => "set cursor",
         };
         f.write_str(name)
     }
@@ -365,6 +432,7 @@ impl fmt::Display for Reply {
             Self::Collected { .. } => "collected",
             Self::Refused(_) => "refused",
             Self::Kept { .. } => "kept",
+            Self::Merged { .. } => "merged",
         };
         f.write_str(name)
     }

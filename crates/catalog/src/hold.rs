@@ -1,18 +1,18 @@
-//! What keeps a blob.
+//! What keeps a blob, and what keeps a manifest.
 //!
-//! Owns the one judgement on which collection rests. Commands act on it and the list of what is
-//! due tells it beforehand, so that a dry run and the run that follows agree.
+//! Owns the judgements on which collection and presence rest. Commands act on them and queries tell
+//! them beforehand, so that a dry run and the run that follows agree.
 
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, RepositoryName};
 
 use crate::access::{read, suffixes};
-use crate::row::{Blob, Link};
+use crate::row::{Blob, Link, Manifest, Needs};
 use crate::{CatalogError, Read, Settings, key};
 
 type Result<T, S> = std::result::Result<T, CatalogError<<S as Read>::Error>>;
 
-/// How many repositories are looked at in one go. A layer may be in a great many.
+/// How many rows are looked at in one go. A layer may be in a great many repositories.
 const PAGE: usize = 256;
 
 /// What keeps a blob.
@@ -76,4 +76,45 @@ pub(crate) fn repositories<S: Read>(
     names
         .collect::<Option<_>>()
         .ok_or(CatalogError::Damaged("repository of a blob"))
+}
+
+/// Whether a manifest is present: put since it was last deleted, or needed by one that is.
+pub(crate) fn is_present<S: Read>(
+    store: &S,
+    registry: RegistryId,
+    repository: &RepositoryName,
+    digest: Digest,
+    manifest: &Manifest,
+) -> Result<bool, S> {
+    Ok(!manifest.is_absent()
+        && (manifest.is_added() || is_child(store, registry, repository, digest)?))
+}
+
+/// Whether a manifest whose bytes are here names this one as a child. Whoever needs a blob of the
+/// same digest needs no manifest.
+pub(crate) fn is_child<S: Read>(
+    store: &S,
+    registry: RegistryId,
+    repository: &RepositoryName,
+    digest: Digest,
+) -> Result<bool, S> {
+    let holders = key::holders(registry, repository).digest(digest);
+    let mut after = Vec::new();
+    loop {
+        let page = suffixes(store, &holders, &after, PAGE)?;
+        for suffix in &page {
+            let holder = key::take_digest(suffix);
+            let (holder, _) = holder.ok_or(CatalogError::Damaged("holder"))?;
+            let needs_key = key::needs(registry, repository).digest(holder);
+            let needs = read::<Needs, S>(store, &needs_key)?;
+            let needs = needs.ok_or(CatalogError::Damaged("needs of a manifest"))?;
+            if needs.children.iter().any(|child| child.digest == digest) {
+                return Ok(true);
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => after.clone_from(last),
+            _ => return Ok(false),
+        }
+    }
 }

@@ -3,16 +3,21 @@
 //! ```text
 //! Z                                  System: region, epoch, last version, settings, counters of ids
 //! G name                             which registry bears a name
+//! r registry                         Claim: the name that a registry was created with, and lost
 //! U registry                         Usage of a registry
 //! R registry repository              Repository: counters
-//! M registry repository 0 digest     Manifest cell: add, del, media type, size
+//! M registry repository 0 digest     Manifest cell: add, del, put, media type, size, standing
 //! m registry repository 0 digest     the manifest's exact bytes
 //! n registry repository 0 digest     what the manifest needs, and its subject
+//! a registry repository 0 digest     a present manifest whose bytes, or description, are wanted
 //! T registry repository 0 tag        Tag cell: the winner, tombstones too
 //! t registry repository 0 tag        the tag as this region shows it
 //! d registry repository 0 digest tag             which tags show a manifest
+//! e registry repository 0 digest tag             which tags wait to show a manifest
 //! s registry repository 0 subject digest         Referrer: its descriptor
 //! h registry repository 0 leaf manifest          who needs a leaf
+//! V registry repository 0 child manifest         who waits for a child to be exposed
+//! W registry leaf repository 0 manifest          who waits for a blob to be recorded
 //! L registry repository 0 digest     Link: a blob is present in a repository, until when
 //! k registry digest repository       in which repositories a blob is linked
 //! B registry digest                  Blob: size, encoding, place, condemned, due
@@ -21,10 +26,15 @@
 //! x epoch generation                 objects to delete
 //! g epoch block                      which generations were named or doomed, 64 to a block
 //! w registry repository 0 digest     Sweep: a deleted manifest whose tags are still to be hidden
+//! v registry repository 0 digest     Sweep: a manifest whose waiting tags are still to be judged
+//! y registry repository 0 digest     an exposed manifest whose waiters are still to be told
+//! Y registry leaf                    a recorded blob whose waiters are still to be told
+//! u registry repository 0 digest     a manifest that perhaps nothing needs any more
 //! Q request                          what a request was answered
 //! q version                          requests in the order in which they are forgotten
 //! S shard                            Stream: epoch, next seq, acknowledged seq
 //! o shard seq                        Outbox
+//! C region 0 shard                   Cursor: how far another region's events are merged
 //! ```
 //!
 //! Numbers are big-endian. A registry is its creation version with the region's name last and a
@@ -33,7 +43,7 @@
 
 use std::str::FromStr;
 
-use meridian_clock::Version;
+use meridian_clock::{Region, Version};
 use meridian_event::RegistryId;
 use meridian_oci::{Algorithm, Digest, RepositoryName, Tag};
 
@@ -198,12 +208,42 @@ in_repository! {
     links = b'L';
     /// Prefix of a repository's sweeps; a digest follows.
     sweeps = b'w';
+    /// Prefix of manifests whose bytes are wanted; a digest follows.
+    wanted = b'a';
+    /// Prefix of the tags that wait for manifests; a digest and a tag follow.
+    tags_waiting_for = b'e';
+    /// Prefix of those who wait for children; the child's digest and the manifest's follow.
+    waiting_for_child = b'V';
+    /// Prefix of the sweeps of waiting tags; a digest follows.
+    waiting_sweeps = b'v';
+    /// Prefix of exposed manifests with untold waiters; a digest follows.
+    exposed = b'y';
+    /// Prefix of manifests that perhaps nothing needs any more; a digest follows.
+    unneeded = b'u';
 }
+
+/// Prefix of all names of registries.
+pub const REGISTRY_NAMES: &[u8] = b"G";
+
+/// Prefix of all names that registries lost; a registry follows.
+pub const CLAIMS: &[u8] = b"r";
+
+/// Prefix of all manifest cells; registry, repository and digest follow.
+pub const MANIFESTS: &[u8] = b"M";
+
+/// Prefix of all tag cells; registry, repository and tag follow.
+pub const TAG_CELLS: &[u8] = b"T";
 
 /// The registry that bears a name.
 #[must_use]
 pub fn registry_name(name: &str) -> Key {
     Key::start(b'G').text(name)
+}
+
+/// The name that a registry was created with, if another one bears it.
+#[must_use]
+pub fn claim(registry: RegistryId) -> Key {
+    Key::start(b'r').registry(registry)
 }
 
 /// A registry's usage.
@@ -290,6 +330,46 @@ pub fn spent(epoch: u64, block: u64) -> Key {
 /// Prefix of all sweeps.
 pub const SWEEPS: &[u8] = b"w";
 
+/// Prefix of all sweeps of waiting tags.
+pub const WAITING_SWEEPS: &[u8] = b"v";
+
+/// Prefix of all exposed manifests with untold waiters.
+pub const EXPOSED: &[u8] = b"y";
+
+/// Prefix of all manifests that perhaps nothing needs any more.
+pub const UNNEEDED: &[u8] = b"u";
+
+/// Prefixes of all work that an entry left to later ones.
+pub const UNFINISHED: [&[u8]; 5] = [SWEEPS, WAITING_SWEEPS, EXPOSED, RECORDED, UNNEEDED];
+
+/// Prefix of all manifests whose bytes are wanted; registry, repository and digest follow.
+pub const WANTED: &[u8] = b"a";
+
+/// Prefix of all that wait for blobs; registry, digest, repository and manifest follow.
+pub const WAITING: &[u8] = b"W";
+
+/// Prefix of those who wait for a blob; a repository, a zero byte and a manifest's digest follow.
+#[must_use]
+pub fn waiting_for_blob(registry: RegistryId, leaf: Digest) -> Key {
+    Key::start(b'W').registry(registry).digest(leaf)
+}
+
+/// A manifest that waits for a blob.
+#[must_use]
+pub fn waiter(registry: RegistryId, leaf: Digest, name: &RepositoryName, manifest: Digest) -> Key {
+    let key = waiting_for_blob(registry, leaf);
+    key.repository(name).digest(manifest)
+}
+
+/// Prefix of all recorded blobs with untold waiters; registry and digest follow.
+pub const RECORDED: &[u8] = b"Y";
+
+/// A recorded blob with untold waiters.
+#[must_use]
+pub fn recorded(registry: RegistryId, leaf: Digest) -> Key {
+    Key::start(b'Y').registry(registry).digest(leaf)
+}
+
 /// An answered request.
 #[must_use]
 pub fn request(id: RequestId) -> Key {
@@ -321,6 +401,26 @@ pub fn outbox(shard: u16, seq: u64) -> Key {
     let mut key = Key::start(b'o');
     key.0.extend_from_slice(&shard.to_be_bytes());
     key.number(seq)
+}
+
+/// Prefix of all cursors; a region, a zero byte and a shard follow.
+pub const CURSORS: &[u8] = b"C";
+
+/// How far a shard of another region's events is merged.
+#[must_use]
+pub fn cursor(region: Region, shard: u16) -> Key {
+    let mut key = Key::start(b'C').text(region.as_str());
+    key.0.push(0);
+    key.0.extend_from_slice(&shard.to_be_bytes());
+    key
+}
+
+/// Splits a region, the zero byte behind it and a shard off the front of a key.
+#[must_use]
+pub fn take_shard(key: &[u8]) -> Option<((Region, u16), &[u8])> {
+    let end = key.iter().position(|byte| *byte == 0)?;
+    let (shard, rest) = key[end + 1..].split_first_chunk::<2>()?;
+    Some(((parse(&key[..end])?, u16::from_be_bytes(*shard)), rest))
 }
 
 #[cfg(test)]
@@ -369,7 +469,7 @@ mod tests {
         #[test]
         fn no_bytes_make_a_reader_panic(bytes in vec(any::<u8>(), 0..90)) {
             let _ = (take_digest(&bytes), take_registry(&bytes), take_repository(&bytes));
-            let _ = (take_u64(&bytes), parse::<Tag>(&bytes));
+            let _ = (take_u64(&bytes), parse::<Tag>(&bytes), take_shard(&bytes));
         }
     }
 

@@ -6,6 +6,9 @@ mod apply;
 mod command;
 mod compact;
 #[cfg(test)]
+mod convergence;
+mod entry;
+#[cfg(test)]
 mod golden;
 mod hold;
 #[cfg(feature = "testing")]
@@ -19,8 +22,10 @@ mod store;
 
 pub use apply::apply;
 pub use command::{
-    BlobPlace, Collect, Command, Condition, Encoding, Entry, NewBlob, NewManifest, ObjectKey,
-    Refusal, Reply, RequestId, Settings,
+    ArrivedBlob, ArrivedManifest, BlobPlace, Collect, Command, Condition, Encoding, Entry, Found,
+    FoundManifest, FoundPut, FoundTag, ManifestBody, NewBlob, NewManifest, ObjectKey, Refusal,
+    RemoteEvent, RemoteEvents, Reply, RequestId, Settings,
 };
-pub use row::{Referrer, Stream, System, Usage};
+pub use entry::Origin;
+pub use row::{Cursor, Outgoing, Referrer, Stream, System, Usage};
 pub use store::{CatalogError, MemoryStore, Read, Visit, Write};

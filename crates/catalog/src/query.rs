@@ -3,20 +3,27 @@
 //! Nothing here changes a state or knows how fresh it is; whoever asks has seen to that.
 
 mod blob;
+mod copy;
 mod list;
 mod manifest;
 mod outbox;
+mod replication;
 
 use meridian_event::RegistryId;
 use meridian_oci::{RegistryName, RepositoryName};
 
 pub use blob::{BlobView, DueView, blob, doomed, due, is_known};
+pub use copy::{copied_manifests, copied_registries, copied_tags};
 pub use list::{Listed, referrers, repositories, tags};
 pub use manifest::{ManifestView, manifest, manifest_stat};
-pub use outbox::{outbox, streams};
+pub use outbox::{Backlog, backlog, outbox, streams};
+pub use replication::{
+    Fate, Image, WantedBlob, WantedManifest, Winner, cursor, cursors, image, manifest_cell,
+    tag_winner, wanted_blobs, wanted_manifests,
+};
 
-use crate::access::{exists, read, suffixes};
-use crate::row::{System, Usage};
+use crate::access::{read, suffixes};
+use crate::row::{Repository, System, Usage};
 use crate::{CatalogError, Read, key};
 
 type Result<T, S> = std::result::Result<T, CatalogError<<S as Read>::Error>>;
@@ -31,18 +38,24 @@ pub fn registry<S: Read>(store: &S, name: &RegistryName) -> Result<Option<Regist
     read(store, &key::registry_name(name.as_str()))
 }
 
-/// Whether a repository holds, or held until a moment ago, anything.
+/// Whether a repository holds, or held until a moment ago, anything that this region may answer.
 pub fn is_repository<S: Read>(
     store: &S,
     registry: RegistryId,
     repository: &RepositoryName,
 ) -> Result<bool, S> {
-    exists(store, &key::repository(registry, repository))
+    let row = read::<Repository, S>(store, &key::repository(registry, repository))?;
+    Ok(row.is_some_and(|row| row.is_exposed()))
 }
 
-/// Whether tags of deleted manifests are still to be swept.
+/// Whether an entry left work to later ones: whether there is anything to sweep.
 pub fn has_sweeps<S: Read>(store: &S) -> Result<bool, S> {
-    Ok(!suffixes(store, key::SWEEPS, &[], 1)?.is_empty())
+    for prefix in key::UNFINISHED {
+        if !suffixes(store, prefix, &[], 1)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What a registry holds.

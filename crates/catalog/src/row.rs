@@ -3,37 +3,63 @@
 //! A value is a format byte and the row in postcard's encoding. A row never changes its meaning
 //! under one format byte; golden files hold the bytes of each.
 
+mod counters;
 mod event;
+mod manifest;
+mod needs;
+mod tag;
 
 use meridian_clock::{Region, Version};
-use meridian_event::{Leaf, RegistryId};
-use meridian_oci::{Digest, MediaType, Tag as TagName};
+use meridian_event::RegistryId;
+use meridian_oci::{Digest, RegistryName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use event::Outgoing;
+pub(crate) use counters::Repository;
+pub use counters::Usage;
+pub(crate) use event::EventForm;
+pub use event::Outgoing;
+pub(crate) use manifest::{Manifest, Standing};
+pub(crate) use needs::Needs;
+pub(crate) use tag::{Sweep, Tag};
 
 use crate::{BlobPlace, CatalogError, Encoding, Reply, RequestId, Settings};
 
-/// The format byte of every row so far.
+/// The format byte of every row that has had one form so far, and of the first form of the others.
 const FORMAT: u8 = 1;
 
+/// The format byte of rows that say what only several regions make necessary.
+const GROWN: u8 = 2;
+
 /// A row that knows its name, for the message about a damaged one.
-pub(crate) trait Row: Serialize + DeserializeOwned {
+pub(crate) trait Row: Serialize + Sized {
     const NAME: &'static str;
 
+    /// The format byte under which it is written.
+    fn format(&self) -> u8 {
+        FORMAT
+    }
+
+    /// Reads a row that was written under `format`.
+    fn read(format: u8, row: &[u8]) -> Option<Self>;
+
     fn encode(&self) -> Vec<u8> {
-        postcard::to_extend(self, vec![FORMAT]).expect("rows hold nothing that postcard refuses")
+        postcard::to_extend(self, vec![self.format()])
+            .expect("rows hold nothing that postcard refuses")
     }
 
     fn decode<E>(bytes: &[u8]) -> Result<Self, CatalogError<E>> {
-        match bytes.split_first() {
-            Some((&FORMAT, row)) => match postcard::take_from_bytes(row) {
-                Ok((row, [])) => Ok(row),
-                _ => Err(CatalogError::Damaged(Self::NAME)),
-            },
-            _ => Err(CatalogError::Damaged(Self::NAME)),
-        }
+        let row = bytes.split_first();
+        row.and_then(|(format, row)| Self::read(*format, row))
+            .ok_or(CatalogError::Damaged(Self::NAME))
+    }
+}
+
+/// Reads a row, and nothing behind it.
+fn whole<T: DeserializeOwned>(row: &[u8]) -> Option<T> {
+    match postcard::take_from_bytes(row) {
+        Ok((row, [])) => Some(row),
+        _ => None,
     }
 }
 
@@ -54,23 +80,6 @@ pub struct System {
     pub settings: Settings,
 }
 
-/// What a registry holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Repositories that hold something.
-    pub repositories: u64,
-    /// Manifests present.
-    pub manifests: u64,
-    /// Bytes of those manifests.
-    pub manifest_bytes: u64,
-    /// Tags visible.
-    pub tags: u64,
-    /// Blobs recorded.
-    pub blobs: u64,
-    /// Bytes of those blobs.
-    pub blob_bytes: u64,
-}
-
 /// The events of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stream {
@@ -82,6 +91,15 @@ pub struct Stream {
     pub acknowledged: u64,
 }
 
+/// How far a shard of another region's events is merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The epoch in which `seq` counts.
+    pub epoch: u64,
+    /// The last event that is merged.
+    pub seq: u64,
+}
+
 /// A descriptor for the referrers list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Referrer {
@@ -91,51 +109,12 @@ pub struct Referrer {
     pub descriptor: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(crate) struct Repository {
-    pub(crate) manifests: u64,
-    pub(crate) tags: u64,
-    pub(crate) links: u64,
-    /// Deleted manifests whose tags are not all swept. While there are any, a listed tag is
-    /// checked against its manifest.
-    pub(crate) sweeps: u64,
-}
-
-/// A manifest's cell. `add` and `del` only rise; it is present while `add` is greater.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Manifest {
-    pub(crate) add: Version,
-    pub(crate) del: Option<Version>,
-    pub(crate) size: u64,
-    #[serde(with = "crate::compact")]
-    pub(crate) media_type: MediaType,
-}
-
-/// What a manifest needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Needs {
-    #[serde(with = "crate::compact")]
-    pub(crate) blobs: Vec<Leaf>,
-    #[serde(with = "crate::compact")]
-    pub(crate) children: Vec<Leaf>,
-    #[serde(with = "crate::compact")]
-    pub(crate) subject: Option<Digest>,
-}
-
 /// A tag's cell: a register. The highest version wins; a tombstone has no digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TagCell {
     pub(crate) version: Version,
     #[serde(with = "crate::compact")]
     pub(crate) digest: Option<Digest>,
-}
-
-/// A tag as this region shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Tag {
-    pub(crate) version: Version,
-    #[serde(with = "crate::compact")]
-    pub(crate) digest: Digest,
 }
 
 /// A blob in a repository.
@@ -166,17 +145,16 @@ pub(crate) struct Owner {
     pub(crate) digest: Digest,
 }
 
+/// The name that a registry was created with, and that an older one bears.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Claim {
+    pub(crate) name: RegistryName,
+}
+
 /// Which generations of a block were ever named or doomed, a bit each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spent {
     pub(crate) bits: u64,
-}
-
-/// How far the tags of a deleted manifest are hidden.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Sweep {
-    /// The last one that was looked at.
-    pub(crate) after: TagName,
 }
 
 /// A remembered answer.
@@ -189,34 +167,41 @@ macro_rules! rows {
     ($($row:ty = $name:literal;)*) => {
         $(impl Row for $row {
             const NAME: &'static str = $name;
+
+            fn read(format: u8, row: &[u8]) -> Option<Self> {
+                (format == FORMAT).then(|| whole(row))?
+            }
         })*
 
         /// Every kind of row, for the golden files.
         #[cfg(test)]
-        pub(crate) const KINDS: &[crate::golden::Kind] =
-            &[$(crate::golden::Kind::of_row::<$row>()),*];
+        pub(crate) const KINDS: &[crate::golden::Kind] = &[
+            $(crate::golden::Kind::of_row::<$row>(),)*
+            crate::golden::Kind::of_row::<Outgoing>(),
+            crate::golden::Kind::of_row::<Usage>(),
+            crate::golden::Kind::of_row::<Repository>(),
+            crate::golden::Kind::of_row::<Manifest>(),
+            crate::golden::Kind::of_row::<Needs>(),
+            crate::golden::Kind::of_row::<Tag>(),
+            crate::golden::Kind::of_row::<Sweep>(),
+        ];
     };
 }
 
 rows! {
     System = "system";
-    Usage = "usage";
     Stream = "stream";
     Referrer = "referrer";
-    Repository = "repository";
-    Manifest = "manifest";
-    Needs = "needs of a manifest";
     TagCell = "tag cell";
-    Tag = "tag";
     Link = "link";
     Blob = "blob";
     Answer = "answer";
-    Outgoing = "event";
     RegistryId = "registry";
     RequestId = "request";
     Owner = "owner of an object";
     Spent = "spent generations";
-    Sweep = "sweep";
+    Cursor = "cursor";
+    Claim = "claim of a name";
 }
 
 // === impl Spent ===
@@ -224,17 +209,4 @@ rows! {
 impl Spent {
     /// How many generations a block has.
     pub(crate) const BITS: u64 = u64::BITS as u64;
-}
-
-// === impl Manifest ===
-
-impl Manifest {
-    pub(crate) fn is_present(&self) -> bool {
-        self.del.is_none_or(|del| self.add > del)
-    }
-
-    /// Whether a tag of that version shows this manifest.
-    pub(crate) fn shows(&self, tag: Version) -> bool {
-        self.is_present() && self.del.is_none_or(|del| tag > del)
-    }
 }

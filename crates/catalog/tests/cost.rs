@@ -9,6 +9,7 @@ use meridian_catalog::{
     BlobPlace, Collect, Command, Entry, MemoryStore, Read, Reply, RequestId, Visit, Write, apply,
 };
 
+use crate::peer::{Peer, merge};
 use crate::stage::{
     Manifested, SETTINGS, Stage, blob, delete_manifest, delete_tag, image, index, object, put_blob,
     registry, repository,
@@ -61,6 +62,7 @@ fn cost(stage: &mut Stage, command: Command) -> (usize, usize) {
     let entry = Entry {
         millis: stage.now,
         request: Some(RequestId([255; 16])),
+        trace: None,
         command: command.clone(),
     };
     let reply = apply(&mut counting, &entry).unwrap();
@@ -143,5 +145,49 @@ fn a_command_costs_a_few_dozen_operations_at_most() {
     pin("deleted", cost(&mut stage, deleted), (5, 4));
     let doom = Command::Collect(Collect::Doom(vec![(id, object(99))]));
     pin("doom", cost(&mut stage, doom), (8, 5));
+    assert!(too_much.is_empty(), "{too_much:#?}");
+}
+
+#[test]
+fn so_does_what_comes_from_other_regions() {
+    let mut stage = Stage::new(SETTINGS);
+    let leaves = [1, 2, 3, 4].map(blob);
+    let image = image(&leaves);
+    let top = index(&[image.leaf()]);
+    let mut peer = Peer::of(&stage, "us");
+    let tagged = image.clone().tagged(&["v"]);
+
+    let mut too_much = Vec::new();
+    let mut pin = |name: &str, (reads, writes): (usize, usize), most: (usize, usize)| {
+        if reads > most.0 || writes > most.1 {
+            too_much.push(format!(
+                "{name}: {reads} reads, {writes} writes, not {most:?}"
+            ));
+        }
+    };
+    let put = merge(peer.puts(&tagged));
+    pin("merge a put", cost(&mut stage, put), (18, 14));
+    pin(
+        "store a manifest",
+        cost(&mut stage, peer.bytes(&image)),
+        (15, 18),
+    );
+    for leaf in &leaves[..3] {
+        stage.done(peer.blob(*leaf));
+    }
+    let last = peer.blob(leaves[3]);
+    pin("store the last blob", cost(&mut stage, last), (34, 26));
+    let put = merge(peer.puts(&tagged));
+    pin("merge a put again", cost(&mut stage, put), (16, 10));
+    stage.say(merge(peer.puts(&top)));
+    pin(
+        "store an index",
+        cost(&mut stage, peer.bytes(&top)),
+        (9, 12),
+    );
+    let untag = merge(peer.untags("a", "v", image.digest));
+    pin("merge the end of a tag", cost(&mut stage, untag), (12, 11));
+    let delete = merge(peer.deletes("a", top.digest));
+    pin("merge a deletion", cost(&mut stage, delete), (16, 12));
     assert!(too_much.is_empty(), "{too_much:#?}");
 }

@@ -48,6 +48,7 @@ impl History {
         let entry = Entry {
             millis: DAWN,
             request: None,
+            trace: None,
             command: Command::Initialize {
                 region: region(),
                 epoch: 1,
@@ -78,6 +79,7 @@ impl History {
         let create = Entry {
             millis: DAWN,
             request: None,
+            trace: None,
             command: Command::CreateRegistry {
                 name: self.content.registries[0].clone(),
             },
@@ -85,7 +87,7 @@ impl History {
         self.apply(create);
         for _ in 0..steps {
             match self.script.next(&self.store) {
-                Step::Apply(entry) => self.apply(entry),
+                Step::Apply(entry) => self.apply(*entry),
                 Step::Snapshot => self.store = reload(&self.store),
                 Step::Crash => self.crash(),
             }

@@ -8,5 +8,6 @@
 mod cost;
 mod histories;
 mod model;
+mod peer;
 mod rules;
 mod stage;

@@ -190,6 +190,12 @@ impl Model {
             Command::Sweep if *swept == Reply::Nothing => Ok(Effect::Nothing),
             Command::Sweep => Ok(Effect::Answer(swept.clone())),
             Command::Acknowledge { epoch, through } => Ok(self.acknowledge(*epoch, through)),
+            Command::ApplyRemote(_)
+            | Command::StoreManifest(_)
+            | Command::StoreBlob(_)
+            | Command::MergeFound(_)
+            | Command::FoundRegistry { .. }
+            | Command::SetCursor { .. } => panic!("a history is of one region alone"),
         }
     }
 

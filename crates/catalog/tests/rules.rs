@@ -2,8 +2,10 @@
 
 mod blob;
 mod collect;
+mod exposure;
 mod manifest;
 mod outbox;
 mod region;
+mod remote;
 mod request;
 mod tag;

@@ -139,6 +139,7 @@ impl Stage {
         stage.apply(&Entry {
             millis: DAWN,
             request: None,
+            trace: None,
             command: Command::ReserveGenerations { count: GIVEN },
         });
         stage
@@ -170,6 +171,7 @@ impl Stage {
         self.apply(&Entry {
             millis: self.now,
             request,
+            trace: None,
             command,
         })
     }
@@ -311,6 +313,7 @@ impl Stage {
         let shards = 0..SHARDS;
         let mut events: Vec<_> = shards
             .flat_map(|shard| query::outbox(&self.store, shard, 0, 100_000).unwrap())
+            .map(|outgoing| outgoing.envelope)
             .collect();
         events.sort_by_key(|envelope| envelope.version);
         events

@@ -11,6 +11,7 @@
 //! knows which keys are unknown. A field `x` that holds a [`Secret`] (or any string) may be given
 //! as `x_file`, the path of a file that contains it.
 
+mod bounds;
 mod fault;
 mod layers;
 mod secret;
@@ -24,10 +25,12 @@ use serde::de::DeserializeOwned;
 
 use layers::{Layer, Place};
 
+pub use bounds::Bounds;
 pub use fault::{ConfigError, EXIT_CODE, Fault};
 pub use humantime_serde as duration;
 pub use layers::{Environment, Overrides};
-pub use secret::Secret;
+pub use meridian_secret::Secret;
+pub use secret::{ReadSecretError, read_secret};
 pub use size::ByteSize;
 
 /// More faults than this are not worth reading at once.

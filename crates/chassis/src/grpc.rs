@@ -37,10 +37,11 @@ use metrics::CallMetrics;
 #[error(
     "listening on {address} would serve plain gRPC to other machines, where anybody could change \
      everything; give the process an [identity], listen on 127.0.0.1 or on a `unix:` socket, or set \
-     allow_plain_grpc = true if your network lets nobody else in"
+     {role}.allow_plain_grpc = true if your network lets nobody else in"
 )]
 pub struct PlainGrpcError {
     address: SocketAddr,
+    role: Role,
 }
 
 /// Where a service is served, and by whom.
@@ -65,19 +66,19 @@ pub struct Port {
 /// # Errors
 ///
 /// When other machines could reach one, and may not.
-pub fn check(listeners: &[Listener], allowed: bool) -> Result<(), PlainGrpcError> {
+pub fn check(role: Role, listeners: &[Listener], allowed: bool) -> Result<(), PlainGrpcError> {
     for address in listeners.iter().filter_map(Listener::tcp_address) {
-        check_plain(address, allowed)?;
+        check_plain(role, address, allowed)?;
     }
     Ok(())
 }
 
-fn check_plain(address: SocketAddr, allowed: bool) -> Result<(), PlainGrpcError> {
+fn check_plain(role: Role, address: SocketAddr, allowed: bool) -> Result<(), PlainGrpcError> {
     if address.ip().to_canonical().is_loopback() {
         return Ok(());
     }
     if !allowed {
-        return Err(PlainGrpcError { address });
+        return Err(PlainGrpcError { address, role });
     }
     tracing::warn!(%address, "serving plain gRPC to other machines, as allow_plain_grpc says");
     Ok(())
@@ -169,8 +170,12 @@ mod tests {
             ("192.0.2.1:7401", true),
         ] {
             let address: SocketAddr = address.parse().unwrap();
-            assert_eq!(check_plain(address, false).is_err(), refused, "{address}");
-            assert!(check_plain(address, true).is_ok());
+            assert_eq!(
+                check_plain(Role::Blob, address, false).is_err(),
+                refused,
+                "{address}"
+            );
+            assert!(check_plain(Role::Blob, address, true).is_ok());
         }
     }
 

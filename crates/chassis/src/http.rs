@@ -27,6 +27,7 @@ mod http1;
 mod http2;
 mod listener;
 mod origin;
+mod plain;
 mod pulse;
 mod reception;
 mod refusal;
@@ -41,6 +42,7 @@ pub use config::{BodyRate, Http2Config, HttpConfig};
 pub use guard::Violation;
 pub use listener::{BindError, Listener, Peer};
 pub use origin::Origin;
+pub use plain::{PlainHttpError, check_plain};
 pub use server::HttpServer;
 
 /// How an HTTP/2 connection begins (RFC 9113, section 3.4).

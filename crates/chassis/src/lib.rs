@@ -15,6 +15,7 @@ pub mod status;
 mod supervisor;
 pub mod telemetry;
 pub mod tls;
+pub mod token;
 
 pub use reserve::{Reserve, Room};
 pub use signals::signals;

@@ -6,6 +6,7 @@
 //! no client can move. Leaves to each crate what it counts, in its `metrics.rs`, under names of the
 //! form `meridian_<service>_<noun>_<unit>`.
 
+mod counts;
 mod grid;
 mod histogram;
 mod reading;
@@ -13,10 +14,12 @@ mod reading;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prometheus_client::encoding::prometheus_protobuf::{self, prometheus_data_model};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
+pub use counts::Counts;
 pub use grid::{Grid, Labels};
 pub use histogram::Histogram;
 pub use prometheus_client::metrics::counter::Counter;
@@ -62,6 +65,32 @@ impl Metrics {
         self.locked(|registry| registry.register_collector(Box::new(reading)));
     }
 
+    /// Shows the counts that `read` returns whenever somebody asks, each under its value of `label`.
+    /// It must not wait, and must not count down.
+    pub fn read_counts<F>(&self, name: &str, help: &str, label: &'static str, read: F)
+    where
+        F: Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static,
+    {
+        let counts = Counts::new(name, help, Some(label), read);
+        self.locked(|registry| registry.register_collector(Box::new(counts)));
+    }
+
+    /// Shows the count that `read` returns whenever somebody asks. It must not wait, and must not count
+    /// down.
+    pub fn read_count<F>(&self, name: &str, help: &str, read: F)
+    where
+        F: Fn() -> u64 + Send + Sync + 'static,
+    {
+        let counts = Counts::new(name, help, None, move || vec![("", read())]);
+        self.locked(|registry| registry.register_collector(Box::new(counts)));
+    }
+
+    /// What there is, as data.
+    pub(crate) fn families(&self) -> Vec<prometheus_data_model::MetricFamily> {
+        let families = self.locked(|registry| prometheus_protobuf::encode(registry));
+        families.expect("memory takes everything")
+    }
+
     /// The text form.
     #[must_use]
     pub fn text(&self) -> String {
@@ -102,8 +131,13 @@ mod tests {
         times.observe(Duration::from_millis(3));
         metrics.read("test_depth_entries", "Depth.", || Some(7));
         metrics.read("test_nothing_entries", "Nothing.", || None);
+        metrics.read_counts("test_bytes", "Bytes.", "direction", || {
+            vec![("in", 5), ("out", 6)]
+        });
+        metrics.read_count("test_moves", "Moves.", || 4);
         let text = metrics.text();
         for line in [
+            "meridian_test_moves_total 4",
             "meridian_build_info{version=\"0.1.0\"} 1",
             "meridian_test_calls_total{call=\"read\",code=\"ok\"} 2",
             "meridian_test_calls_total{call=\"write\",code=\"late\"} 1",
@@ -111,6 +145,8 @@ mod tests {
             "meridian_test_duration_seconds_bucket{le=\"0.001\"} 0",
             "meridian_test_duration_seconds_count 1",
             "meridian_test_depth_entries 7",
+            "meridian_test_bytes_total{direction=\"in\"} 5",
+            "meridian_test_bytes_total{direction=\"out\"} 6",
             "# EOF",
         ] {
             assert!(

@@ -4,7 +4,9 @@
 //! requests leave, which go to a collector if there is one. Keeps the invariant that standard output
 //! stays free for what a command prints. Leaves to every crate what it logs.
 
+mod collector;
 mod export;
+mod measure;
 mod told;
 pub mod trace;
 
@@ -19,9 +21,11 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use crate::Supervisor;
 use export::Exporter;
 
-pub use export::{ExportError, TraceConfig};
+pub use collector::ExportError;
+pub use export::TraceConfig;
 
 /// The target of access logs: one event for each request. Off unless
 /// [`TelemetryConfig::access_log`] says otherwise.
@@ -162,6 +166,18 @@ where
 // === impl Telemetry ===
 
 impl Telemetry {
+    /// Sends the metrics of a process to the collector, if the settings say so, until it stops.
+    pub fn measure(&mut self, supervisor: &Supervisor) {
+        let measure = self.exporter.as_mut().and_then(Exporter::measure);
+        if let Some(measure) = measure {
+            let (metrics, stop) = (supervisor.metrics().clone(), supervisor.background_token());
+            supervisor.spawn_background("telemetry.metrics", async move {
+                measure.run(metrics, stop).await;
+                Ok(())
+            });
+        }
+    }
+
     /// Sends the last spans; a few seconds at most.
     pub async fn close(self) {
         if let Some(exporter) = self.exporter {

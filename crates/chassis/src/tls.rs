@@ -106,6 +106,15 @@ impl TlsConfig {
         }
     }
 
+    /// Whether its files can be used now.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn check(&self) -> Result<(), TlsError> {
+        Tls::load(self.clone()).map(drop)
+    }
+
     fn files(&self) -> [&Path; 2] {
         [&self.cert_file, &self.key_file]
     }

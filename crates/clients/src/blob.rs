@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,7 +10,8 @@ use futures::Stream;
 use meridian_error::{Classify, Code, Retry};
 use meridian_oci::{Algorithm, ContentRange, Digest, RepositoryName, UploadId};
 
-use crate::{ReadError, RepositoryPath, WriteError};
+use crate::link::PresignedUrl;
+use crate::{ReadError, RepositoryPath, Stale, WriteError};
 
 /// Bytes on their way. An error item ends the stream; what came before it was received.
 pub type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -41,6 +43,25 @@ pub trait BlobApi: Send + Sync + 'static {
         digest: Digest,
         range: Option<&str>,
     ) -> Result<BlobRead, ReadBlobError>;
+
+    /// [`read`](Self::read), unless the reader is better sent where `handover` allows. In any case the
+    /// blob was present a moment ago. One that is small, rests with its record, or of which the range
+    /// does not exist, is answered here.
+    async fn deliver(
+        &self,
+        repository: &RepositoryPath,
+        digest: Digest,
+        range: Option<&str>,
+        handover: Handover,
+    ) -> Result<Delivered, ReadBlobError> {
+        // What knows no other way is a way, too.
+        let _unused = handover;
+        let read = self.read(repository, digest, range).await?;
+        Ok(Delivered {
+            delivery: Delivery::Here(read),
+            stale: None,
+        })
+    }
 
     /// Opens an upload session.
     async fn start(
@@ -121,6 +142,8 @@ pub struct Transfer {
 pub struct BlobStat {
     /// Its length in bytes.
     pub size: u64,
+    /// Set when nobody could say whether it is still there.
+    pub stale: Option<Stale>,
 }
 
 /// A blob, or a part of it, opened for reading.
@@ -147,6 +170,43 @@ pub enum BlobRead {
     Unsatisfiable {
         /// The blob's length in bytes.
         size: u64,
+    },
+}
+
+/// Where a reader may be sent instead of being given the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handover {
+    /// A blob of fewer bytes is not worth it.
+    pub at_least: u64,
+    /// To a data endpoint: the caller makes the [link](crate::link).
+    pub by_link: bool,
+    /// To where the blob rests, by a URL that lives so long. It is preferred to a link.
+    pub presigned: Option<Duration>,
+}
+
+/// How a reader comes by a blob, and what is known of its presence.
+pub struct Delivered {
+    /// How.
+    pub delivery: Delivery,
+    /// Set when nobody could say whether it is still there.
+    pub stale: Option<Stale>,
+}
+
+/// How a reader comes by a blob.
+pub enum Delivery {
+    /// From the caller.
+    Here(BlobRead),
+    /// From a data endpoint.
+    Link {
+        /// The blob's length in bytes.
+        size: u64,
+    },
+    /// From the store.
+    Presigned {
+        /// The blob's length in bytes.
+        size: u64,
+        /// Where.
+        url: PresignedUrl,
     },
 }
 

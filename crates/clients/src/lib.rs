@@ -4,17 +4,19 @@
 mod blob;
 #[cfg(feature = "testing")]
 pub mod conformance;
+pub mod content;
 pub mod grpc;
+pub mod link;
 mod metadata;
 mod repository;
 
 pub use blob::{
-    BlobApi, BlobRead, BlobStat, ByteStream, DeleteBlobError, MountOutcome, ReadBlobError,
-    Transfer, UploadError, UploadStatus,
+    BlobApi, BlobRead, BlobStat, ByteStream, DeleteBlobError, Delivered, Delivery, Handover,
+    MountOutcome, ReadBlobError, Transfer, UploadError, UploadStatus,
 };
 pub use metadata::{
     BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, Condition, DeleteManifest, Deleted,
     Doomed, Due, Encoding, Generations, ManifestPut, ManifestStat, MetadataApi, PutBlob,
-    PutManifest, ReadError, Referrers, StorageKey, StoredManifest, Usage, WriteError,
+    PutManifest, ReadError, Referrers, Stale, StorageKey, StoredManifest, Usage, WriteError,
 };
 pub use repository::{Page, PageRequest, RepositoryPath, RequestId};

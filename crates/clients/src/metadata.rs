@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use meridian_clock::Version;
+use meridian_clock::{Region, Version};
 use meridian_error::{Classify, Code, Retry};
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Manifest, MediaType, Reference, RegistryName, RepositoryName, Tag};
@@ -15,7 +15,10 @@ use crate::{Page, PageRequest, RepositoryPath, RequestId};
 ///
 /// # Contract
 ///
-/// Reads are linearizable: they see every write that was acknowledged before they were called.
+/// Reads are linearizable: they see every write that was acknowledged before they were called. While
+/// no quorum answers, a manifest or a blob that is asked for by its digest is answered from the last
+/// known state, and says so ([`Stale`]); what that state does not have is [`ReadError::Unavailable`],
+/// not unknown.
 /// A write that returned `Ok` is on stable storage of a quorum and survives any crash. A write
 /// that failed with a retryable error has an unknown outcome; sent again with the same
 /// [`RequestId`] it takes effect once and returns what it returned, or would have returned, first.
@@ -51,7 +54,8 @@ pub trait MetadataApi: Send + Sync + 'static {
 
     /// The manifests whose `subject` is `subject`, ordered by digest; an unknown subject, or an
     /// unknown repository, has none. With `artifact_types`, only those of one of these types.
-    /// The answer ends when its descriptors exceed `max_bytes`, but holds at least one.
+    /// The answer ends when its descriptors exceed `max_bytes`, but holds at least one, unless many had
+    /// to be passed over: then it may hold none, and says where to go on.
     async fn referrers(
         &self,
         repository: &RepositoryPath,
@@ -161,6 +165,17 @@ pub struct ManifestStat {
     pub size: u64,
     /// The version of the tag, or of the manifest when it was asked for by digest.
     pub version: Version,
+    /// Set when nobody could say whether it is still there.
+    pub stale: Option<Stale>,
+}
+
+/// An answer from a state that may be old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stale {
+    /// Whose state it is.
+    pub region: Region,
+    /// How long ago the state was known to be current, if it ever was.
+    pub age: Option<Duration>,
 }
 
 /// Descriptors of referrers.
@@ -210,6 +225,8 @@ pub struct BlobRecord {
     pub location: BlobLocation,
     /// Whether a push that relies on it must renew its lease first.
     pub wants_touch: bool,
+    /// Set when nobody could say whether it is still there.
+    pub stale: Option<Stale>,
 }
 
 /// What must hold for a write to a tag. Decided where the write is applied.

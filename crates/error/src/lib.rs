@@ -1,9 +1,5 @@
-//! The one classification of failures.
-//!
-//! Owns [`Code`], [`Retry`] and [`Classify`], and nothing else, ever. Every error that leaves a
-//! crate implements [`Classify`]; callers branch on its answers, never on text. How a class looks
-//! on a wire is decided elsewhere, once per edge: `chassis::status` for gRPC, `frontend::error`
-//! for HTTP.
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 
 use std::time::Duration;
 

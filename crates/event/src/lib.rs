@@ -4,7 +4,9 @@
 mod envelope;
 mod id;
 mod registry;
+mod trace;
 
 pub use envelope::{Envelope, Event, Leaf};
 pub use id::{EventId, ParseEventIdError, SHARDS, shard_of};
 pub use registry::{ParseRegistryIdError, RegistryId};
+pub use trace::{ParseTraceContextError, TraceContext};

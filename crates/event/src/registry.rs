@@ -26,6 +26,18 @@ impl RegistryId {
         Self(version)
     }
 
+    /// The registry that every region begins with. It was created nowhere: its id is the same in all
+    /// regions, so that regions which begin apart do not begin with twins, and older than any other.
+    #[must_use]
+    pub fn first() -> Self {
+        let region = "everywhere".parse();
+        Self(Version {
+            millis: 0,
+            counter: 0,
+            region: region.expect("`everywhere` is a valid name of a region"),
+        })
+    }
+
     /// When, and where, it was created.
     #[must_use]
     pub const fn version(&self) -> Version {
@@ -79,6 +91,13 @@ mod tests {
         });
         assert_eq!(id.to_string(), "18bcfe5687b-3-us-east");
         assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    /// Pinned: it is part of keys, paths and shards in every region.
+    #[test]
+    fn the_first_registry_is_the_same_everywhere() {
+        assert_eq!(RegistryId::first().to_string(), "0-0-everywhere");
+        assert_eq!("0-0-everywhere".parse(), Ok(RegistryId::first()));
     }
 
     #[test]

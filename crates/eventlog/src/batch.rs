@@ -71,13 +71,23 @@ impl Verdicts {
         (Self(verdicts), fit)
     }
 
-    /// The outcomes of all batches, given what became of the fit ones.
+    /// The outcomes of all batches, given what became of the fit ones together.
     pub(crate) fn settle(self, fit: Result<Vec<Appended>, AppendError>) -> Vec<Outcome> {
         let mut fit = fit.map(Vec::into_iter);
-        let mut next = || match &mut fit {
+        self.settle_by(|| match &mut fit {
             Ok(places) => Ok(places.next().expect("one place for each fit batch")),
             Err(error) => Err(error.clone()),
-        };
+        })
+    }
+
+    /// The same, given what became of each.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn settle_each(self, fit: Vec<Outcome>) -> Vec<Outcome> {
+        let mut fit = fit.into_iter();
+        self.settle_by(|| fit.next().expect("one outcome for each fit batch"))
+    }
+
+    fn settle_by(self, mut next: impl FnMut() -> Outcome) -> Vec<Outcome> {
         let settle = |verdict: Result<(), AppendError>| verdict.and_then(|()| next());
         self.0.into_iter().map(settle).collect()
     }
@@ -101,6 +111,10 @@ fn judge(topic: &Topic, shards: u16, batch: &ShardBatch) -> Result<(), AppendErr
     let largest = batch.records.iter().map(Record::size).max().unwrap_or(0);
     if largest > Record::MAX_BYTES {
         return Err(AppendError::RecordTooLarge { size: largest });
+    }
+    let headers = batch.records.iter().flat_map(|record| &record.headers);
+    if headers.into_iter().any(|(name, _)| name.contains('\0')) {
+        return Err(AppendError::HeaderName);
     }
     Ok(())
 }

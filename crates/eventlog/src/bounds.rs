@@ -20,7 +20,7 @@ pub struct Bounds {
 
 impl Bounds {
     /// Whether a read may start at `from`; the next offset may be asked for.
-    const fn check(self, from: u64) -> Result<(), ReadError> {
+    pub(crate) const fn check(self, from: u64) -> Result<(), ReadError> {
         let Self { low, high } = self;
         if low <= from && from <= high {
             Ok(())

@@ -44,7 +44,7 @@ pub async fn run(fixture: &impl Fixture) {
     appending::order_is_kept_and_offsets_are_dense(&*log).await;
     appending::every_batch_has_its_own_outcome(&*log).await;
     appending::every_byte_is_kept(&*log).await;
-    appending::what_is_too_large_is_refused_whole(&*log).await;
+    appending::what_cannot_be_kept_is_refused_whole(&*log).await;
     reading::an_empty_shard_has_no_head(&*log).await;
     reading::limits_are_kept_but_one_record_always_comes(&*log).await;
     reading::an_offset_beyond_the_end_is_out_of_range(&*log).await;

@@ -85,10 +85,7 @@ impl DiskEventLog {
         config: DiskConfig,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let root = root.into();
-        let opening =
-            tokio::task::spawn_blocking(move || Self::open_blocking(root, config, clock, None));
-        opening.await.map_err(|_| OpenError::Stopping)?
+        Self::open_at(root.into(), config, clock, None).await
     }
 
     /// Opens a log again that has stopped in this process: behind what it has acknowledged.
@@ -98,7 +95,15 @@ impl DiskEventLog {
         clock: Arc<dyn Clock>,
         acknowledged: Acknowledged,
     ) -> Result<Self, OpenError> {
-        let behind = Some(acknowledged);
+        Self::open_at(root, config, clock, Some(acknowledged)).await
+    }
+
+    async fn open_at(
+        root: PathBuf,
+        config: DiskConfig,
+        clock: Arc<dyn Clock>,
+        behind: Option<Acknowledged>,
+    ) -> Result<Self, OpenError> {
         let opening =
             tokio::task::spawn_blocking(move || Self::open_blocking(root, config, clock, behind));
         opening.await.map_err(|_| OpenError::Stopping)?

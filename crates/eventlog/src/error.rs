@@ -80,6 +80,9 @@ pub enum AppendError {
         /// Its size.
         size: usize,
     },
+    /// A header whose name has a NUL in it, which no client of Kafka can read back.
+    #[error("the name of a header holds a NUL")]
+    HeaderName,
     /// More than [`MAX_APPEND_BYTES`] in one append.
     #[error("an append of {size} bytes exceeds the limit of {MAX_APPEND_BYTES}")]
     BatchTooLarge {
@@ -165,6 +168,7 @@ impl Classify for AppendError {
             Self::Empty
             | Self::RepeatedShard(_)
             | Self::RecordTooLarge { .. }
+            | Self::HeaderName
             | Self::BatchTooLarge { .. } => Code::InvalidArgument,
             Self::Outage(outage) => outage.code(),
         }

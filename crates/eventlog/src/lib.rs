@@ -10,6 +10,8 @@ mod disk;
 mod error;
 #[cfg(feature = "testing")]
 mod faulty;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod log;
 mod memory;
 mod record;
@@ -24,6 +26,11 @@ pub use disk::{ConfigError, CorruptSegment, DiskConfig, DiskEventLog, OpenError}
 pub use error::{AppendError, Cause, CreateTopicError, Outage, ReadError};
 #[cfg(feature = "testing")]
 pub use faulty::Faulty;
+#[cfg(feature = "kafka")]
+pub use kafka::{
+    KafkaConfig, KafkaConfigError, KafkaEventLog, KafkaOpenError, KafkaSasl, KafkaSaslMechanism,
+    KafkaTls, TopicFault,
+};
 pub use log::{EventLog, MAX_SHARDS, ReadLimits};
 pub use memory::MemoryEventLog;
 pub use record::{Record, StoredRecord};

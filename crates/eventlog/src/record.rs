@@ -9,7 +9,7 @@ pub struct Record {
     pub key: Bytes,
     /// What it says. May be empty.
     pub payload: Bytes,
-    /// Facts beside the payload, in order; names may repeat.
+    /// Facts beside the payload, in order; names may repeat, and hold no NUL.
     pub headers: Vec<(Box<str>, Bytes)>,
 }
 

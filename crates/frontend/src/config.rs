@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use meridian_chassis::config::{self, ByteSize};
+use meridian_chassis::config::{self, Bounds, ByteSize};
 use meridian_chassis::http::{HttpConfig, ListenAddress};
 use meridian_chassis::tls::TlsConfig;
 use meridian_oci::RegistryName;
 use serde::{Deserialize, Serialize};
+
+use crate::{BlobsConfig, RatesConfig};
 
 /// The settings of a frontend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +24,10 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// Whether the trace that a client names in its request is gone on with. Anybody can name one.
     pub trust_traces: bool,
+    /// How blobs reach clients.
+    pub blobs: BlobsConfig,
+    /// How many requests a client may make.
+    pub rates: RatesConfig,
     /// What clients may do with their connections.
     pub http: HttpConfig,
     /// What requests may cost.
@@ -54,9 +60,39 @@ impl Default for Config {
             registry: "default".parse().expect("it follows the grammar"),
             tls: None,
             trust_traces: false,
+            blobs: BlobsConfig::default(),
+            rates: RatesConfig::default(),
             http: HttpConfig::default(),
             limits: LimitsConfig::default(),
         }
+    }
+}
+
+impl Config {
+    /// Everything that is wrong with it, each in words that begin with the key. The files of the
+    /// certificate are read for that.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut bounds = Bounds::default();
+        let limits = &self.limits;
+        bounds.number("limits.page", limits.page as u64, 1..=10_000);
+        let sizes = ByteSize::mib(4)..=ByteSize::gib(64);
+        bounds.size(
+            "limits.manifests_buffered",
+            limits.manifests_buffered,
+            sizes.clone(),
+        );
+        bounds.size("limits.manifests_parsed", limits.manifests_parsed, sizes);
+        let spans = Duration::from_millis(100)..=Duration::from_secs(3_600);
+        bounds.span("limits.deadline", limits.deadline, spans);
+        self.rates.judge(&mut bounds);
+        for fault in self.http.faults() {
+            bounds.fault(format!("http.{fault}"));
+        }
+        if let Some(Err(error)) = self.tls.as_ref().map(TlsConfig::check) {
+            bounds.fault(format!("tls: {}", meridian_error::chain(&error)));
+        }
+        bounds.faults()
     }
 }
 

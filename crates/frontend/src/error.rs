@@ -9,15 +9,16 @@ mod refusal;
 mod table;
 
 use http::StatusCode;
+use meridian_clients::content::conditional::ConditionError;
 use meridian_clients::{
     DeleteBlobError, ReadBlobError, ReadError, RequestId, UploadError, WriteError,
 };
 use meridian_oci::{ParseManifestError, RepositoryName};
 
-use crate::conditional::ConditionError;
 use crate::extract::ExtractError;
 use crate::limits::IntakeError;
 use crate::pages::PageError;
+use crate::rates::TooMany;
 use crate::respond::Answer;
 use crate::route::RouteError;
 
@@ -36,6 +37,9 @@ pub(crate) enum Failure {
     /// This process is starting or stopping.
     #[error("the process is not ready")]
     NotReady,
+    /// The client made more requests than it may.
+    #[error(transparent)]
+    Rate(#[from] TooMany),
     /// The head of the request does not say what it must.
     #[error(transparent)]
     Extract(#[from] ExtractError),

@@ -3,8 +3,8 @@
 mod access;
 mod api;
 mod body;
-mod conditional;
 mod config;
+mod delivery;
 mod error;
 mod extract;
 mod limits;
@@ -12,6 +12,7 @@ mod location;
 mod metrics;
 mod pages;
 mod query;
+mod rates;
 mod respond;
 mod route;
 mod router;
@@ -19,6 +20,8 @@ mod start;
 mod state;
 
 pub use config::{Config, LimitsConfig};
+pub use delivery::{BlobsConfig, DataUrl, DeliveryFault, LinkMaker, ParseDataUrlError, Rule, Way};
+pub use rates::{Counters, Rate, RatesConfig};
 pub use router::Frontend;
 pub use start::{StartError, Started, check, start, start_on};
 pub use state::Backends;

@@ -33,7 +33,7 @@ pub(crate) const NO_ROUTE: usize = ROUTES.len() - 1;
 pub(crate) const PROBE: usize = ROUTES.len() - 2;
 
 /// The statuses that a frontend answers, and the rest.
-const STATUSES: [(u16, &str); 23] = [
+const STATUSES: [(u16, &str); 27] = [
     (200, "200"),
     (201, "201"),
     (202, "202"),
@@ -50,8 +50,12 @@ const STATUSES: [(u16, &str); 23] = [
     (409, "409"),
     (412, "412"),
     (413, "413"),
+    (414, "414"),
+    (415, "415"),
     (416, "416"),
+    (421, "421"),
     (429, "429"),
+    (431, "431"),
     (500, "500"),
     (501, "501"),
     (503, "503"),

@@ -1,24 +1,19 @@
-//! What answers have in common: their headers, and bodies that are streams.
+//! What answers have in common: their headers.
 //!
-//! Header names and fixed values are made once. An entity tag and the digest header share one
-//! allocation. `Content-Length` is left to the connection, which knows the body's length.
-
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+//! Header names and fixed values are made once. `Content-Length` is left to the connection, which
+//! knows the body's length.
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION,
+    CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION,
 };
 use http::{Response, StatusCode};
-use http_body::{Frame, SizeHint};
-use meridian_clients::{ByteStream, RequestId};
+use meridian_clients::{RequestId, Stale};
 use meridian_oci::{Digest, MediaType};
 
-/// The digest of the content that an answer is about.
-pub(crate) const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+pub(crate) use meridian_clients::content::{DIGEST, identify};
+
 /// The id of an upload session.
 pub(crate) const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 /// The least length of a chunk.
@@ -32,13 +27,15 @@ pub(crate) const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filt
 /// The version of a mutation.
 pub(crate) const VERSION: HeaderName = HeaderName::from_static("meridian-version");
 
+/// Whose state the answer is from, and how old that may be.
+const STALE: HeaderName = HeaderName::from_static("meridian-stale");
+
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) const INDEX: HeaderValue =
     HeaderValue::from_static("application/vnd.oci.image.index.v1+json");
-pub(crate) const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// An answer that no cache may keep: what is absent now may be there in a moment.
 pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -75,16 +72,27 @@ pub(crate) fn stamp(headers: &mut HeaderMap, id: RequestId) {
     headers.insert(REQUEST_ID, request_id(id));
 }
 
-/// `Docker-Content-Digest` and `ETag`.
-pub(crate) fn identify(headers: &mut HeaderMap, digest: &Digest) {
-    let quoted = Bytes::from(format!("\"{digest}\""));
-    headers.insert(DIGEST, value(quoted.slice(1..quoted.len() - 1)));
-    headers.insert(ETAG, value(quoted));
+/// `Docker-Content-Digest` alone, of content that is not in this answer.
+pub(crate) fn name(headers: &mut HeaderMap, digest: &Digest) {
+    headers.insert(DIGEST, value(digest.to_string()));
 }
 
 /// `Location`.
 pub(crate) fn point_at(headers: &mut HeaderMap, path: String) {
     headers.insert(LOCATION, value(path));
+}
+
+/// `Meridian-Stale: <region>;age=<seconds>`: no quorum answers, so that nobody knows whether what is
+/// served is still there (design §6.8). Without an age nobody knows since when.
+pub(crate) fn confess(headers: &mut HeaderMap, stale: Option<Stale>) {
+    let Some(Stale { region, age }) = stale else {
+        return;
+    };
+    let text = match age {
+        Some(age) => format!("{region};age={}", age.as_secs()),
+        None => region.to_string(),
+    };
+    headers.insert(STALE, value(text));
 }
 
 /// `Link`, if a page follows.
@@ -127,59 +135,6 @@ fn request_id(id: RequestId) -> HeaderValue {
         pair[1] = DIGITS[usize::from(byte & 15)];
     }
     HeaderValue::from_bytes(&text).expect("hexadecimal digits are visible ASCII")
-}
-
-/// A body of a known length whose bytes come from elsewhere. One that ends early breaks the
-/// connection, so that no client takes a part for the whole.
-pub(crate) fn stream(length: u64, bytes: ByteStream) -> Body {
-    Body::new(Outbound {
-        bytes,
-        left: length,
-        begun: false,
-    })
-}
-
-struct Outbound {
-    bytes: ByteStream,
-    left: u64,
-    /// Whether the connection has had a piece, or asked for one.
-    begun: bool,
-}
-
-impl http_body::Body for Outbound {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if self.left == 0 {
-            return Poll::Ready(None);
-        }
-        if std::mem::replace(&mut self.begun, true) {
-            fail::fail_point!("fe.get.mid_body");
-        } else {
-            fail::fail_point!("fe.get.after_headers");
-        }
-        self.bytes.as_mut().poll_next(cx).map(|item| {
-            let item = item.unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()));
-            Some(item.and_then(|piece| {
-                let length = piece.len() as u64;
-                let beyond = || io::Error::new(io::ErrorKind::InvalidData, "too many bytes");
-                self.left = self.left.checked_sub(length).ok_or_else(beyond)?;
-                Ok(Frame::data(piece))
-            }))
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use meridian_chassis::health::Readiness;
+use meridian_chassis::http::Origin;
 use meridian_chassis::metrics::Metrics;
 use meridian_chassis::telemetry::trace;
 use meridian_clients::RequestId;
@@ -28,6 +30,7 @@ use crate::body::Inbound;
 use crate::error::{self, Failure};
 use crate::metrics::{self, NO_ROUTE, PROBE, RequestMetrics};
 use crate::query::Query;
+use crate::rates::Standing;
 use crate::respond::{self, Answer};
 use crate::route::{Route, RouteError};
 use crate::state::State;
@@ -48,6 +51,25 @@ pub(crate) struct Call<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) query: Query<'a>,
     pub(crate) body: &'a Inbound,
+    /// The client's address, if it is in a network.
+    pub(crate) client: Option<IpAddr>,
+}
+
+/// What was learnt of a request on the way to its answer, whatever that is.
+struct Seen {
+    route: usize,
+    standing: Option<Standing>,
+}
+
+// === impl Seen ===
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            route: NO_ROUTE,
+            standing: None,
+        }
+    }
 }
 
 // === impl Frontend ===
@@ -56,8 +78,7 @@ impl Frontend {
     /// The API over these services. Where to listen is not its concern.
     #[must_use]
     pub fn new(config: &Config, backends: Backends, readiness: Readiness) -> Self {
-        let registry = config.registry.clone();
-        let state = State::new(backends, registry, &config.limits, readiness);
+        let state = State::new(backends, config, readiness);
         Self {
             state: Arc::new(state),
             metrics: Arc::new(RequestMetrics::new(&Metrics::default())),
@@ -69,6 +90,8 @@ impl Frontend {
     #[must_use]
     pub(crate) fn counted(mut self, metrics: &Metrics) -> Self {
         self.metrics = Arc::new(RequestMetrics::new(metrics));
+        self.state.delivering.register(metrics);
+        self.state.rates.register(metrics);
         self
     }
 }
@@ -102,14 +125,18 @@ async fn answer(state: &State, metrics: &RequestMetrics, head: &Parts, body: Inb
     span.record("request.id", tracing::field::display(id));
     span.record("http.method", head.method.as_str());
     let access = Access::begin(head);
-    let mut route = NO_ROUTE;
-    let mut answer = match respond_to(state, head, id, &body, &mut route).await {
+    let mut seen = Seen::default();
+    let mut answer = match respond_to(state, head, id, &body, &mut seen).await {
         Ok(answer) => answer,
         Err(failure) => {
             body.discard().await;
             error::answer(&failure, id)
         }
     };
+    let Seen { route, standing } = seen;
+    if let Some(standing) = standing {
+        standing.tell(answer.headers_mut());
+    }
     respond::stamp(answer.headers_mut(), id);
     metrics.answered(route, answer.status(), began.elapsed());
     span.record("http.route", metrics::name(route));
@@ -125,20 +152,27 @@ async fn respond_to(
     head: &Parts,
     id: RequestId,
     body: &Inbound,
-    place: &mut usize,
+    seen: &mut Seen,
 ) -> Result<Answer, Failure> {
     if let Some(answer) = health::probe(&head.method, head.uri.path(), &state.readiness) {
-        *place = PROBE;
+        seen.route = PROBE;
         return Ok(answer);
     }
+    let client = head.extensions.get::<Origin>().and_then(|it| it.client);
+    let admitted = state.rates.admit(&head.method, client).await;
+    seen.standing = admitted
+        .as_ref()
+        .map_or_else(|error| Some(error.standing()), |it| *it);
+    admitted?;
     let route = Route::parse(head.uri.path()).map_err(|error| unrouted(error, &head.method))?;
-    *place = metrics::place(&route);
+    seen.route = metrics::place(&route);
     let call = Call {
         state,
         id,
         headers: &head.headers,
         query: Query::of(&head.uri),
         body,
+        client,
     };
     dispatch(call, &head.method, route).await
 }

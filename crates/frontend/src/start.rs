@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use http::HeaderMap;
 use meridian_chassis::Supervisor;
-use meridian_chassis::http::{BindError, HttpServer, Listener};
+use meridian_chassis::http::{BindError, HttpServer, Listener, PlainHttpError, check_plain};
 use meridian_chassis::metrics::Gauge;
 use meridian_chassis::tls::TlsError;
 use meridian_clients::RequestId;
@@ -32,14 +32,8 @@ pub enum StartError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// Other machines could read along.
-    #[error(
-        "listening on {address} would serve plain HTTP to other machines; listen on 127.0.0.1, \
-         name a certificate in [tls], or set allow_plain_http = true"
-    )]
-    PlainHttp {
-        /// The address.
-        address: SocketAddr,
-    },
+    #[error(transparent)]
+    PlainHttp(#[from] PlainHttpError),
 }
 
 /// Binds the addresses of `config` and serves them until the supervisor stops.
@@ -94,22 +88,13 @@ fn stamp(headers: &mut HeaderMap) {
 pub fn check(listeners: &[Listener], config: &Config) -> Result<Vec<SocketAddr>, StartError> {
     let addresses: Vec<_> = listeners.iter().filter_map(Listener::tcp_address).collect();
     if config.tls.is_none() {
-        for address in &addresses {
-            check_plain(*address, config.allow_plain_http)?;
-        }
+        check_plain(
+            "frontend",
+            addresses.iter().copied(),
+            config.allow_plain_http,
+        )?;
     }
     Ok(addresses)
-}
-
-fn check_plain(address: SocketAddr, allowed: bool) -> Result<(), StartError> {
-    if address.ip().to_canonical().is_loopback() {
-        return Ok(());
-    }
-    if !allowed {
-        return Err(StartError::PlainHttp { address });
-    }
-    tracing::warn!(%address, "serving plain HTTP to other machines, as allow_plain_http says");
-    Ok(())
 }
 
 // === impl StartError ===
@@ -119,7 +104,7 @@ impl Classify for StartError {
         match self {
             Self::Bind(error) => error.code(),
             Self::Tls(error) => error.code(),
-            Self::PlainHttp { .. } => Code::InvalidArgument,
+            Self::PlainHttp(error) => error.code(),
         }
     }
 }
@@ -127,23 +112,6 @@ impl Classify for StartError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn plain_http_leaves_the_machine_only_when_allowed() {
-        for (address, refused) in [
-            ("127.0.0.1:5000", false),
-            ("127.8.8.8:5000", false),
-            ("[::1]:5000", false),
-            ("[::ffff:127.0.0.1]:5000", false),
-            ("0.0.0.0:5000", true),
-            ("[::]:5000", true),
-            ("192.0.2.1:5000", true),
-        ] {
-            let address: SocketAddr = address.parse().unwrap();
-            assert_eq!(check_plain(address, false).is_err(), refused, "{address}");
-            assert!(check_plain(address, true).is_ok());
-        }
-    }
 
     #[test]
     fn what_is_refused_before_it_is_a_request_has_the_headers_of_every_answer() {
@@ -154,13 +122,5 @@ mod tests {
             headers["x-request-id"].clone()
         });
         assert_ne!(one, other);
-    }
-
-    #[test]
-    fn the_refusal_says_what_to_change() {
-        let address = "0.0.0.0:5000".parse().unwrap();
-        let error = check_plain(address, false).unwrap_err();
-        assert_eq!(error.code(), Code::InvalidArgument);
-        assert!(error.to_string().ends_with("set allow_plain_http = true"));
     }
 }

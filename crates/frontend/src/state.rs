@@ -7,9 +7,11 @@ use meridian_chassis::health::Readiness;
 use meridian_clients::{BlobApi, MetadataApi, RepositoryPath};
 use meridian_oci::{RegistryName, RepositoryName};
 
-use crate::config::LimitsConfig;
+use crate::Config;
+use crate::delivery::{Delivering, LinkMaker};
 use crate::error::Failure;
 use crate::limits::Intake;
+use crate::rates::{Counters, Rates};
 
 /// The services behind the frontend.
 #[derive(Clone)]
@@ -18,6 +20,10 @@ pub struct Backends {
     pub metadata: Arc<dyn MetadataApi>,
     /// The owner of bytes.
     pub blobs: Arc<dyn BlobApi>,
+    /// What makes links to its data endpoint, if there are any.
+    pub links: Option<LinkMaker>,
+    /// Where the requests of clients are counted.
+    pub counters: Counters,
 }
 
 /// What all requests share.
@@ -26,6 +32,8 @@ pub(crate) struct State {
     pub(crate) blobs: Arc<dyn BlobApi>,
     pub(crate) readiness: Readiness,
     pub(crate) intake: Intake,
+    pub(crate) delivering: Delivering,
+    pub(crate) rates: Rates,
     /// The greatest page of a list.
     pub(crate) page: usize,
     registry: RegistryName,
@@ -35,12 +43,8 @@ pub(crate) struct State {
 // === impl State ===
 
 impl State {
-    pub(crate) fn new(
-        backends: Backends,
-        registry: RegistryName,
-        limits: &LimitsConfig,
-        readiness: Readiness,
-    ) -> Self {
+    pub(crate) fn new(backends: Backends, config: &Config, readiness: Readiness) -> Self {
+        let limits = &config.limits;
         Self {
             metadata: backends.metadata,
             blobs: backends.blobs,
@@ -49,8 +53,10 @@ impl State {
                 limits.manifests_buffered.as_usize(),
                 limits.manifests_parsed.as_usize(),
             ),
+            delivering: Delivering::new(config.blobs.clone(), backends.links),
+            rates: Rates::new(config.rates.clone(), backends.counters),
             page: limits.page.clamp(1, 10_000),
-            registry,
+            registry: config.registry.clone(),
             deadline: limits.deadline,
         }
     }

@@ -30,8 +30,7 @@ use crate::affinity::Pinning;
 use crate::canary::Canary;
 use crate::content::Noise;
 use crate::progress::Progress;
-use crate::registry::Registry;
-use crate::server::{Ground, Software, Tracer};
+use crate::server::{Ground, Product, Programs, Tracer};
 use crate::workload::{Fresh, Scale, Site, Workload, is_selected};
 use run::Run;
 use stage::Stage;
@@ -54,7 +53,9 @@ pub(crate) struct Sides<T> {
 
 /// What to compare, and how thoroughly.
 pub(crate) struct Plan {
-    pub(crate) software: Sides<Software>,
+    pub(crate) programs: Programs,
+    /// Whether peers are compared with themselves.
+    pub(crate) null: bool,
     pub(crate) workloads: Vec<&'static dyn Workload>,
     /// Only cases with one of these among the parts of their name; all for none.
     pub(crate) cases: Vec<String>,
@@ -79,6 +80,19 @@ pub(crate) struct Bench {
     canary: Canary,
     tracer: Option<Tracer>,
     progress: Progress,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// What stands on either side of a row.
+    pub(crate) fn products(&self, workload: &dyn Workload) -> Sides<Product> {
+        let Sides { ours, peer } = workload.about().products;
+        Sides {
+            ours: if self.null { peer } else { ours },
+            peer,
+        }
+    }
 }
 
 // === impl Sides ===
@@ -132,7 +146,7 @@ impl Bench {
         }
         let noise = Noise::new();
         let canary = Canary::new(&noise, &plan.data, pinning)?;
-        let tracer = Tracer::find(plan.out.join("strace.log")).await;
+        let tracer = Tracer::find(plan.out.join("strace")).await;
         let ground = Ground {
             data: plan.data.clone(),
             logs,
@@ -171,11 +185,7 @@ impl Bench {
 
     /// The selected cases of a workload, those together that share servers.
     fn groups(&self, workload: &dyn Workload) -> Vec<Vec<(usize, String)>> {
-        let nowhere = Site {
-            registry: Registry::at(([127, 0, 0, 1], 0).into()),
-            gauge: None,
-            noise: self.noise.clone(),
-        };
+        let nowhere = Site::nowhere(&self.noise);
         let cases = workload.cases(&nowhere, &self.plan.scale);
         let names = cases.iter().map(|case| case.name()).enumerate();
         let selected: Vec<_> = names
@@ -184,7 +194,9 @@ impl Bench {
         match workload.about().fresh {
             _ if selected.is_empty() => Vec::new(),
             Fresh::Workload => vec![selected],
-            Fresh::Case | Fresh::Block => selected.into_iter().map(|case| vec![case]).collect(),
+            Fresh::Case | Fresh::Block | Fresh::Start => {
+                selected.into_iter().map(|case| vec![case]).collect()
+            }
         }
     }
 
@@ -225,7 +237,7 @@ impl Bench {
 
     fn failed(&self, workload: &dyn Workload, case: &str, error: &str) -> Row {
         self.progress.say(format_args!("  failed: {error}"));
-        let mut row = Row::new(workload, case, None);
+        let mut row = Row::new(workload, self.plan.products(workload), case, None);
         row.outcome = Outcome::Failed(error.to_owned());
         row
     }

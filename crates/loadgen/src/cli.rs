@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::server::Product;
 use crate::workload::ScaleArgs;
 
 /// Load generator and benchmark harness for OCI registries.
@@ -63,13 +62,18 @@ pub(crate) struct BenchArgs {
     /// Our binary.
     #[arg(long, value_name = "FILE")]
     pub(crate) ours: PathBuf,
-    /// What our binary is. With `distribution` the peer is compared with itself, and every
-    /// interval should hold 1.
-    #[arg(long, value_name = "PRODUCT", default_value = "meridian")]
-    pub(crate) ours_as: Product,
     /// The peer's binary, a distribution registry.
     #[arg(long, value_name = "FILE")]
     pub(crate) peer: PathBuf,
+    /// The peer's binary where that is etcd.
+    #[arg(long, value_name = "FILE", default_value = "etcd")]
+    pub(crate) etcd: PathBuf,
+    /// What `cargo xtask parts` has written: where Kafka is.
+    #[arg(long, value_name = "FILE", env = "XTASK_PARTS")]
+    pub(crate) parts: Option<PathBuf>,
+    /// Compares each peer with itself: every interval should hold 1.
+    #[arg(long)]
+    pub(crate) null: bool,
     /// Workloads to run; all of them by default.
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub(crate) workloads: Vec<String>,

@@ -27,6 +27,8 @@ pub(crate) use payload::{Paced, Payload};
 /// Why a call to a registry failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
+    #[error("this is no registry")]
+    Nowhere,
     #[error("cannot connect to {address}")]
     Connect {
         address: SocketAddr,
@@ -54,6 +56,13 @@ pub(crate) enum CallError {
     Content { what: String },
     #[error("an answer is longer than {limit} bytes")]
     TooLong { limit: usize },
+    /// Of a service that is no registry.
+    #[error("{what} failed")]
+    Service {
+        what: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 /// A connection to a registry, opened again when the server closed it between two calls.
@@ -66,6 +75,21 @@ struct Wire {
     sender: http1::SendRequest<Payload>,
     driver: http1::Connection<TokioIo<TcpStream>, Payload>,
     ended: bool,
+}
+
+// === impl CallError ===
+
+impl CallError {
+    /// For `map_err`.
+    pub(crate) fn of<E>(what: &'static str) -> impl Fn(E) -> Self
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        move |source| Self::Service {
+            what,
+            source: source.into(),
+        }
+    }
 }
 
 // === impl Connection ===

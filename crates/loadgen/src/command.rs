@@ -19,6 +19,10 @@ pub(crate) enum CommandError {
     NoCase,
     #[error(transparent)]
     Load(#[from] crate::workload::LoadError),
+    #[error("{0} starts its server itself, which `loadgen bench` has in its hands")]
+    Starts(&'static str),
+    #[error("cannot find Kafka")]
+    Parts(#[from] crate::kafka::PartsError),
     #[error("not done within {} s", .0.as_secs())]
     Deadline(Duration),
     #[error("cannot write the report")]

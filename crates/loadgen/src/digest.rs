@@ -1,3 +1,5 @@
+//! The digest of what is pushed.
+
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};

@@ -25,8 +25,12 @@ pub(crate) enum Metric {
     P99,
     /// From the last byte sent to the acknowledgement of an upload, ms.
     Finish,
+    /// From the start of the server to its first 200, s.
+    Start,
     /// Peak resident memory of the server during the block, MiB.
     PeakMemory,
+    /// Resident memory of the server at its first 200, MiB.
+    Resident,
     /// Resident memory of the server that one more connection costs, KiB.
     MemoryPerConnection,
     /// Calls per operation that wait for the disk (fsync and its kin).
@@ -55,6 +59,8 @@ pub(crate) enum Measure {
     Ratio,
     /// Our own figure.
     Ours,
+    /// Ours less the peer's.
+    Excess,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -87,6 +93,8 @@ impl Metric {
             Self::P50 => "p50 ms".to_owned(),
             Self::P99 => "p99 ms".to_owned(),
             Self::Finish => "finish ms".to_owned(),
+            Self::Start => "s to 200".to_owned(),
+            Self::Resident => "RSS MiB".to_owned(),
             Self::PeakMemory => "peak RSS MiB".to_owned(),
             Self::MemoryPerConnection => "KiB/connection".to_owned(),
             Self::SyncsPerOperation => format!("fsyncs/{operation}"),
@@ -114,6 +122,14 @@ impl Target {
             ..Self::ratio(case, metric, Bound::AtMost)
         }
         .required(at_most)
+    }
+
+    /// On how much more than the peer's our figure is.
+    pub(crate) const fn excess(case: &'static str, metric: Metric, at_most: f64) -> Self {
+        Self {
+            measure: Measure::Excess,
+            ..Self::ours(case, metric, at_most)
+        }
     }
 
     pub(crate) const fn required(mut self, limit: f64) -> Self {
@@ -162,6 +178,7 @@ impl std::fmt::Display for Target {
         match self.measure {
             Measure::Ratio => f.write_str(" x"),
             Measure::Ours => Ok(()),
+            Measure::Excess => f.write_str(" more"),
         }
     }
 }
@@ -188,6 +205,14 @@ mod tests {
         assert_eq!(target.judge(6.0), Verdict::Missed);
         assert!(target.concerns("any case", Metric::Finish));
         assert!(!target.concerns("any case", Metric::P99));
+    }
+
+    #[test]
+    fn a_target_may_be_a_distance_from_the_peer() {
+        let target = Target::excess("", Metric::P99, 2.0);
+        assert_eq!(target.judge(-0.5), Verdict::Met);
+        assert_eq!(target.judge(2.1), Verdict::Missed);
+        assert_eq!(target.to_string(), "≤ 2 more");
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod chore;
 mod session;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
@@ -17,10 +19,11 @@ pub(crate) use session::Session;
 
 use crate::client::{CallError, Payload};
 
-/// Where a registry listens.
+/// Where a registry listens. Clones take turns at its addresses together.
 #[derive(Debug, Clone)]
 pub(crate) struct Registry {
-    address: SocketAddr,
+    addresses: Arc<[SocketAddr]>,
+    next: Arc<AtomicUsize>,
     host: HeaderValue,
 }
 
@@ -36,13 +39,29 @@ pub(crate) struct Template {
 
 impl Registry {
     pub(crate) fn at(address: SocketAddr) -> Self {
-        let host = HeaderValue::from_str(&address.to_string())
-            .expect("an address is made of characters that headers allow");
-        Self { address, host }
+        Self::behind(&[address])
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    /// One that listens at several addresses, over which connections are spread in turn. To all of
+    /// them it has the name of the first, as behind a load balancer.
+    pub(crate) fn behind(addresses: &[SocketAddr]) -> Self {
+        let name = addresses
+            .first()
+            .map_or_else(String::new, ToString::to_string);
+        let host = HeaderValue::from_str(&name)
+            .expect("an address is made of characters that headers allow");
+        Self {
+            addresses: addresses.into(),
+            next: Arc::default(),
+            host,
+        }
+    }
+
+    /// Where the next connection goes; nowhere for what is no registry.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let count = self.addresses.len().max(1);
+        self.addresses.get(turn % count).copied()
     }
 
     pub(crate) fn request(
@@ -81,5 +100,20 @@ impl Template {
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
         request
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_spread_over_all_addresses_in_turn() {
+        let [one, two] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let registry = Registry::behind(&[one, two]);
+        let clone = registry.clone();
+        let turns = [registry.address(), clone.address(), registry.address()];
+        assert_eq!(turns, [Some(one), Some(two), Some(one)]);
+        assert_eq!(Registry::behind(&[]).address(), None);
     }
 }

@@ -1,33 +1,37 @@
-//! The registries under test, as child processes.
+//! The servers under test, as child processes.
 //!
-//! Owns starting one on a fresh data directory and a free loopback port, waiting until it answers,
-//! and ending it: SIGTERM, and SIGKILL if it does not obey. Keeps the invariant that no process
-//! outlives its [`Server`], however that ends, and that nothing else is ever signalled. The data
-//! directory goes with [`Server::stop`].
+//! Owns starting a product on a fresh data directory and free loopback ports, waiting until it
+//! answers, and ending it: SIGTERM, and SIGKILL if it does not obey. Keeps the invariant that no
+//! process outlives its [`Server`], however that ends, and that nothing else is ever signalled. The
+//! data directory goes with [`Server::stop`].
 
+mod cold;
+mod etcd;
+mod leader;
+mod process;
 mod product;
+mod region;
 mod tracer;
 
-use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{Instant, interval, timeout};
 
-pub(crate) use product::{Product, Software};
-use tracer::Tracee;
+use process::Process;
+use product::Layout;
+pub(crate) use product::{Product, Programs, version};
 pub(crate) use tracer::Tracer;
 
 use crate::affinity::Pinning;
 use crate::gauge::Gauge;
+use crate::kafka::Stream;
 use crate::registry::{Registry, Session};
 
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(20);
 
@@ -46,16 +50,16 @@ pub(crate) enum ServerError {
         #[source]
         source: io::Error,
     },
-    #[error("no free port")]
-    Port(#[source] io::Error),
     #[error("{program} ended before it answered ({status}); its output is in {log}")]
     Ended {
         program: PathBuf,
         status: ExitStatus,
         log: PathBuf,
     },
-    #[error("{program} did not answer GET /v2/ within {} s; its output is in {log}", START_LIMIT.as_secs())]
-    Silent { program: PathBuf, log: PathBuf },
+    #[error("{what} did not answer within {} s; its output is in {logs}", START_LIMIT.as_secs())]
+    Silent { what: &'static str, logs: PathBuf },
+    #[error("{what} have another leader than at first: writes went a longer way")]
+    Moved { what: &'static str },
     #[error("{program} was not found below its tracer")]
     Lost { program: PathBuf },
     #[error("cannot wait for {program}")]
@@ -76,134 +80,194 @@ pub(crate) struct Ground {
     pub(crate) pinning: Option<Pinning>,
 }
 
-/// A registry that runs and answers.
+/// A product that runs and answers.
 pub(crate) struct Server {
-    program: PathBuf,
-    /// Declared before the child, which is its tracer: it must go first.
-    tracee: Option<Tracee>,
-    child: Child,
+    pub(crate) product: Product,
+    name: String,
+    ground: Ground,
     folder: PathBuf,
-    pub(crate) registry: Registry,
+    layout: Layout,
+    processes: Vec<Process>,
+    /// Who led its group when it began to answer.
+    pub(crate) leader: Option<SocketAddr>,
     pub(crate) gauge: Gauge,
 }
 
 // === impl Server ===
 
 impl Server {
-    /// Starts a registry without any data. `name` distinguishes the servers of one ground.
+    /// Starts a product without any data. `name` distinguishes the servers of one ground.
     pub(crate) async fn start(
-        software: &Software,
+        product: Product,
+        programs: &Programs,
         name: &str,
         ground: &Ground,
     ) -> Result<Self, ServerError> {
-        Self::launch(software, name, ground, None).await
+        let mut server = Self::lay_out(product, programs, name, ground)?;
+        server.launch(None)?;
+        server.answers().await?;
+        Ok(server)
     }
 
     /// The same below a tracer, which makes it slow: nothing that is timed may run on it.
     pub(crate) async fn start_traced(
-        software: &Software,
+        product: Product,
+        programs: &Programs,
         name: &str,
         ground: &Ground,
         tracer: &Tracer,
     ) -> Result<Self, ServerError> {
-        Self::launch(software, name, ground, Some(tracer)).await
-    }
-
-    async fn launch(
-        software: &Software,
-        name: &str,
-        ground: &Ground,
-        tracer: Option<&Tracer>,
-    ) -> Result<Self, ServerError> {
-        let folder = ground.data.join(name);
-        let log = ground.logs.join(format!("{name}.log"));
-        fresh_folder(&folder)?;
-        let address = free_address().map_err(ServerError::Port)?;
-        let prepared = software
-            .prepare(&folder, address)
-            .map_err(prepare(&folder))?;
-        let mut command = match tracer {
-            Some(tracer) => tracer.around(&prepared),
-            None => prepared.command(),
-        };
-        let append = File::options().create(true).append(true).open(&log);
-        let output = append.map_err(prepare(&log))?;
-        let errors = output.try_clone().map_err(prepare(&log))?;
-        command
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(errors)
-            .kill_on_drop(true);
-        let child = spawn(&mut command, ground.pinning).map_err(|source| ServerError::Spawn {
-            program: software.binary.clone(),
-            source,
-        })?;
-        let gauge = child.id().map_or_else(|| Gauge::of(0), Gauge::adopt);
-        let mut server = Self {
-            program: software.binary.clone(),
-            tracee: None,
-            child,
-            folder,
-            registry: Registry::at(address),
-            gauge,
-        };
-        server.answers(&log).await?;
-        if tracer.is_some() {
-            let tracee = server.child.id().and_then(Tracee::below);
-            let program = software.binary.clone();
-            server.tracee = Some(tracee.ok_or(ServerError::Lost { program })?);
-        }
+        let mut server = Self::lay_out(product, programs, name, ground)?;
+        server.launch(Some(tracer))?;
+        server.answers().await?;
+        let mut processes = server.processes.iter_mut();
+        processes.try_for_each(Process::find_tracee)?;
         Ok(server)
     }
 
-    async fn answers(&mut self, log: &Path) -> Result<(), ServerError> {
-        let (registry, program) = (self.registry.clone(), self.program.clone());
-        let log = log.to_owned();
+    fn lay_out(
+        product: Product,
+        programs: &Programs,
+        name: &str,
+        ground: &Ground,
+    ) -> Result<Self, ServerError> {
+        let folder = ground.data.join(name);
+        fresh_folder(&folder)?;
+        let layout = product.layout(programs, &folder);
+        let layout = layout.map_err(prepare(&folder))?;
+        Ok(Self {
+            product,
+            name: name.to_owned(),
+            ground: ground.clone(),
+            gauge: Gauge::beside(&layout.beside),
+            layout,
+            folder,
+            processes: Vec::new(),
+            leader: None,
+        })
+    }
+
+    /// Where its clients find it, if it is a registry.
+    pub(crate) fn registry(&self) -> Registry {
+        Registry::behind(&self.layout.doors)
+    }
+
+    /// Where its events are read, if they go to Kafka.
+    pub(crate) fn stream(&self) -> Option<&Stream> {
+        self.layout.stream.as_ref()
+    }
+
+    /// Starts all its processes, and waits for nothing.
+    fn launch(&mut self, tracer: Option<&Tracer>) -> Result<(), ServerError> {
+        for prepared in &self.layout.processes {
+            let log = format!("{}-{}.log", self.name, prepared.name);
+            let log = self.ground.logs.join(log);
+            let process = Process::start(prepared, &log, tracer, self.ground.pinning)?;
+            self.processes.push(process);
+        }
+        let pids = self.processes.iter().filter_map(Process::id);
+        self.gauge.adopt(pids.collect());
+        Ok(())
+    }
+
+    async fn answers(&mut self) -> Result<(), ServerError> {
+        let Self {
+            layout, processes, ..
+        } = self;
         tokio::select! {
-            () = first_answer(&registry) => Ok(()),
-            status = self.child.wait() => Err(match status {
-                Ok(status) => ServerError::Ended { program, status, log },
-                Err(source) => ServerError::Wait { program, source },
+            leader = layout.answers() => {
+                self.leader = leader;
+                Ok(())
+            }
+            ended = first_end(processes) => Err(ended),
+            () = tokio::time::sleep(START_LIMIT) => Err(ServerError::Silent {
+                what: self.product.name(),
+                logs: self.ground.logs.clone(),
             }),
-            () = tokio::time::sleep(START_LIMIT) => Err(ServerError::Silent { program, log }),
         }
     }
 
-    /// Ends the server and removes its data.
-    pub(crate) async fn stop(mut self) -> Result<(), ServerError> {
-        let wait = |source| ServerError::Wait {
-            program: self.program.clone(),
-            source,
+    /// Fails if clients, who know the leader and nobody else, may have been forwarded.
+    pub(crate) async fn keeps_its_leader(&self) -> Result<(), ServerError> {
+        let what = self.product.name();
+        let Some(group) = self
+            .layout
+            .group
+            .as_ref()
+            .filter(|_| self.layout.doors.is_empty())
+        else {
+            return Ok(());
         };
-        let child = || Pid::from_raw(i32::try_from(self.child.id()?).ok()?);
-        if let Some(pid) = self.tracee.as_ref().map_or_else(child, Tracee::pid) {
-            // A process that ended by itself is waited for all the same.
-            let _gone = kill_process(pid, Signal::TERM);
+        match timeout(START_LIMIT, leader::of(group)).await {
+            Ok(leader) if self.leader == Some(leader) => Ok(()),
+            Ok(_) => Err(ServerError::Moved { what }),
+            Err(_) => Err(ServerError::Silent {
+                what,
+                logs: self.ground.logs.clone(),
+            }),
         }
-        match timeout(STOP_LIMIT, self.child.wait()).await {
-            Ok(status) => {
-                status.map_err(wait)?;
-                // What it traced has ended with it; its number may be anybody's.
-                if let Some(tracee) = self.tracee.take() {
-                    tracee.forget();
-                }
-            }
-            Err(_) => self.child.kill().await.map_err(wait)?,
+    }
+
+    /// Ends its processes, and has nothing of what they keep stay in the page cache.
+    pub(crate) async fn freeze(&mut self) -> Result<(), ServerError> {
+        self.halt().await?;
+        cold::evict(&self.folder).map_err(prepare(&self.folder))
+    }
+
+    /// Starts its processes again on what they kept, and waits for nothing.
+    pub(crate) fn thaw(&mut self) -> Result<(), ServerError> {
+        self.launch(None)
+    }
+
+    /// Ends the server and removes its data. Tells the first thing that went wrong.
+    pub(crate) async fn stop(mut self) -> Result<(), ServerError> {
+        let ended = self.halt().await;
+        let removed = std::fs::remove_dir_all(&self.folder).map_err(prepare(&self.folder));
+        ended.and(removed)
+    }
+
+    /// Ends all its processes at the same time.
+    async fn halt(&mut self) -> Result<(), ServerError> {
+        self.processes.iter().for_each(Process::terminate);
+        let deadline = Instant::now() + STOP_LIMIT;
+        let mut ended = Ok(());
+        for process in self.processes.drain(..) {
+            ended = ended.and(process.end(deadline).await);
         }
-        std::fs::remove_dir_all(&self.folder).map_err(prepare(&self.folder))
+        self.gauge.adopt(Vec::new());
+        ended
     }
 }
 
-/// Starts the child on the servers' CPU, so that all its threads stay there.
-fn spawn(command: &mut Command, pinning: Option<Pinning>) -> io::Result<Child> {
-    match pinning {
-        Some(pinning) => pinning.on_servers_cpu(|| command.spawn()),
-        None => command.spawn(),
+// === impl Layout ===
+
+impl Layout {
+    /// Returns when it does its work, with the leader of its group.
+    async fn answers(&self) -> Option<SocketAddr> {
+        let leader = match &self.group {
+            Some(group) => Some(leader::of(group).await),
+            None => None,
+        };
+        for door in &self.doors {
+            first_answer(&Registry::at(*door)).await;
+        }
+        leader
+    }
+}
+
+/// Returns when one of the processes has ended.
+async fn first_end(processes: &mut [Process]) -> ServerError {
+    let mut poll = interval(POLL);
+    loop {
+        poll.tick().await;
+        if let Err(ended) = processes.iter_mut().try_for_each(Process::still_runs) {
+            return ended;
+        }
     }
 }
 
 async fn first_answer(registry: &Registry) {
-    let mut poll = tokio::time::interval(POLL);
+    let mut poll = interval(POLL);
     loop {
         poll.tick().await;
         if let Ok(mut session) = Session::open(registry).await
@@ -222,9 +286,11 @@ fn fresh_folder(folder: &Path) -> Result<(), ServerError> {
     .map_err(prepare(folder))
 }
 
-/// A port that was free a moment ago. Both products want to be told one.
-fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+/// Ports that were free a moment ago, none of them twice. All products want to be told theirs.
+fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
+    let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let held: Vec<TcpListener> = (0..count).map(bind).collect::<Result<_, _>>()?;
+    held.iter().map(TcpListener::local_addr).collect()
 }
 
 fn prepare(path: &Path) -> impl Fn(io::Error) -> ServerError + use<> {
@@ -232,5 +298,18 @@ fn prepare(path: &Path) -> impl Fn(io::Error) -> ServerError + use<> {
     move |source| ServerError::Prepare {
         path: path.clone(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn free_addresses_differ() {
+        let addresses = free_addresses(8).unwrap();
+        assert_eq!(addresses.iter().collect::<BTreeSet<_>>().len(), 8);
     }
 }

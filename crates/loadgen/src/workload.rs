@@ -1,14 +1,16 @@
 //! The table of workloads, and what a workload is.
 //!
-//! A workload is a row of the table: it makes cases for one registry. A case is what is measured,
+//! A workload is a row of the table: it says what is compared, and makes cases for one server. A case is what is measured,
 //! with its own connections: prepared once, armed before each block, fired for the block, and
 //! verified at the end. Only [`Case::fire`] is timed. Cases of one workload may share data in the
-//! registry; they hold what they share and fill it on first use.
+//! server; they hold what they share and fill it on first use.
 //!
 //! Adding a row is one file here with its targets, and one line in [`WORKLOADS`].
 
+mod commit;
 mod connections;
 mod delete_tagged;
+mod events;
 mod manifest_read;
 mod negative_read;
 mod pull_hot;
@@ -16,9 +18,11 @@ mod push_layer;
 mod push_small;
 mod repeat;
 mod scale;
+mod start_up;
 mod stock;
 mod tag_list;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,25 +30,47 @@ use async_trait::async_trait;
 pub(crate) use connections::raise_file_limit;
 pub(crate) use scale::{Scale, ScaleArgs};
 
+use crate::bench::{Side, Sides};
 use crate::client::CallError;
 use crate::content::Noise;
 use crate::drive::Block;
 use crate::gauge::{Gauge, GaugeError};
+use crate::kafka::Stream;
 use crate::metric::Target;
 use crate::registry::Registry;
 use crate::sample::Sample;
+use crate::server::Product;
 
 /// All rows, in the order in which they run.
 pub(crate) const WORKLOADS: &[&dyn Workload] = &[
-    &push_small::PushSmall,
+    &push_small::PushSmall::DEV,
+    &push_small::PushSmall::REGION,
     &push_layer::PushLayer,
     &pull_hot::PullHot,
-    &manifest_read::ManifestRead,
+    &manifest_read::ManifestRead::DEV,
+    &manifest_read::ManifestRead::REGION,
     &negative_read::NegativeRead,
     &tag_list::TagList,
     &delete_tagged::DeleteTagged,
     &connections::Connections,
+    &commit::Commits,
+    &events::Events,
+    &push_small::PushSmall::EVENTS,
+    &start_up::StartUp,
+    &start_up::Growth,
 ];
+
+/// What most rows compare.
+const REGISTRIES: Sides<Product> = Sides {
+    ours: Product::Meridian,
+    peer: Product::Distribution,
+};
+
+/// The same, where each of our services is processes of its own.
+const REGIONS: Sides<Product> = Sides {
+    ours: Product::Region,
+    peer: Product::Distribution,
+};
 
 /// Why a case failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +81,10 @@ pub(crate) enum LoadError {
     Gauge(#[from] GaugeError),
     #[error("this workload reads the server's memory and needs its process id")]
     NoGauge,
+    #[error("this workload needs to know who leads the group")]
+    NoLeader,
+    #[error("this workload needs Kafka")]
+    NoBrokers,
 }
 
 /// One row of the table.
@@ -72,6 +102,7 @@ pub(crate) struct About {
     pub(crate) title: &'static str,
     /// What one operation is called, in the singular.
     pub(crate) operation: &'static str,
+    pub(crate) products: Sides<Product>,
     pub(crate) fresh: Fresh,
     pub(crate) targets: &'static [Target],
 }
@@ -85,13 +116,22 @@ pub(crate) enum Fresh {
     Case,
     /// One block: its figures depend on what the process did before.
     Block,
+    /// The data live for one case. The processes are started anew for each block, when it begins, on
+    /// what they kept, of which nothing is in the page cache.
+    Start,
 }
 
-/// One registry under load.
+/// One server under load.
 #[derive(Clone)]
 pub(crate) struct Site {
+    pub(crate) side: Side,
+    pub(crate) product: Product,
     pub(crate) registry: Registry,
-    /// The server's process, if it is known.
+    /// Who leads its consensus group, if that has several members.
+    pub(crate) leader: Option<SocketAddr>,
+    /// Where its events are read, if they go to Kafka.
+    pub(crate) stream: Option<Stream>,
+    /// The server's processes, if they are known.
     pub(crate) gauge: Option<Gauge>,
     pub(crate) noise: Noise,
 }
@@ -154,6 +194,23 @@ pub(crate) struct Verified {
     pub(crate) of: u64,
 }
 
+// === impl Site ===
+
+impl Site {
+    /// For those who only ask which cases there are.
+    pub(crate) fn nowhere(noise: &Noise) -> Self {
+        Self {
+            side: Side::Ours,
+            product: Product::Meridian,
+            registry: Registry::behind(&[]),
+            leader: None,
+            stream: None,
+            gauge: None,
+            noise: noise.clone(),
+        }
+    }
+}
+
 // === impl Manner ===
 
 impl Manner {
@@ -205,11 +262,7 @@ mod tests {
 
     #[test]
     fn every_row_has_its_own_identifier_and_distinct_case_names() {
-        let site = Site {
-            registry: Registry::at(([127, 0, 0, 1], 1).into()),
-            gauge: None,
-            noise: Noise::new(),
-        };
+        let site = Site::nowhere(&Noise::new());
         let mut identifiers = BTreeSet::new();
         for workload in WORKLOADS {
             let about = workload.about();

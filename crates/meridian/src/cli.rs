@@ -13,6 +13,13 @@ const EXIT_CODES: &str = "Exit codes:
   1   something failed; standard error says what
   64  settings are wrong: a flag, a key, a value, a port in use, an unusable directory";
 
+const HELP: &str = "Without a command it runs `dev`: a registry on http://localhost:5000.
+
+Exit codes:
+  0   asked to stop (SIGTERM, SIGINT), or done
+  1   something failed; standard error says what
+  64  settings are wrong: a flag, a key, a value, a port in use, an unusable directory";
+
 const DEV_HELP: &str = "Examples:
   meridian dev                                  serve on 127.0.0.1:5000
   meridian dev --listen 127.0.0.1:5001 --data-dir /srv/registry
@@ -20,8 +27,11 @@ const DEV_HELP: &str = "Examples:
   MERIDIAN_METADATA__RETENTION__GRACE=1h meridian dev
 
 Settings come from defaults, then the file, then MERIDIAN_* variables, then flags; the later wins.
-Plain HTTP is served on loopback addresses only, unless the settings say otherwise; a certificate
-in `frontend.tls` makes it HTTPS.
+Plain HTTP is served on loopback addresses only, unless `frontend.allow_plain_http = true`; with a
+certificate in `frontend.tls` (cert_file, key_file) it is HTTPS.
+
+`meridian status` and `meridian gc` ask the process that serves from the same data directory;
+`admin.listen` opens a port for /livez, /readyz, /startupz and /metrics.
 
 Exit codes:
   0   asked to stop (SIGTERM, SIGINT)
@@ -65,8 +75,8 @@ const CLUSTER_HELP: &str = "Examples:
   meridian cluster join https://m3:7401 --data-dir /srv/metadata
   meridian cluster replace 9f3c1d2e4b5a6978 https://m3:7401 --data-dir /srv/metadata
 
-Asks the metadata process of this machine that runs on the data directory; whichever member is
-asked, the leader decides. A member whose data are lost is replaced, never restarted empty under
+Asks the metadata process of this machine that runs on the data directory, or the one at --server;
+whichever member is asked, the leader decides. A member whose data are lost is replaced, never restarted empty under
 its old id. With `metadata.group.founders` in the settings a group founds itself.
 
 Exit codes:
@@ -74,9 +84,38 @@ Exit codes:
   1   something failed; standard error says what
   64  the command line is wrong";
 
+const EVENTS_HELP: &str = "Examples:
+  meridian events init --config region.toml
+  meridian events check --config region.toml
+  meridian events status --data-dir /srv/metadata
+
+`status` asks a running metadata process how far the event log is behind. The others read the section
+`events` of the file that `meridian run metadata` is started with. `init` creates the region's topic
+unless it is there, with the settings that events need; what is there already is never changed. Both
+then look at the topic, and tell everything that breaks a promise together with the command that
+mends it.
+
+Exit codes:
+  0   the topic is as it has to be
+  1   Kafka does not answer, or refuses
+  64  settings are wrong, those of the topic among them";
+
+const CHECK_HELP: &str = "Examples:
+  meridian check
+  meridian check --server https://meridian.example:7403 --token-file token --json
+
+Pushes a tiny artifact through the frontend, pulls it, looks for its event in the event log, deletes
+it, and says how long each step took. The process that is asked does so: the frontend is its own, or
+the one that management.check.frontend names. Nothing is left behind.
+
+Exit codes:
+  0   every step went well
+  1   one did not, or nobody answered
+  64  the command line is wrong";
+
 /// A container registry that operators run themselves.
 #[derive(Debug, Parser)]
-#[command(name = "meridian", version, after_help = EXIT_CODES)]
+#[command(name = "meridian", version, after_help = HELP)]
 pub(crate) struct Cli {
     /// Without a command, `dev`.
     #[command(subcommand)]
@@ -91,6 +130,9 @@ pub(crate) enum Verb {
     /// Run one service, or several, as a process of its own
     #[command(after_help = RUN_HELP)]
     Run(Run),
+    /// Set up Kafka for the events of a region, or look at how it is set up
+    #[command(subcommand, after_help = EVENTS_HELP)]
+    Events(Events),
     /// Free the space of blobs that nothing needs any more
     #[command(after_help = EXIT_CODES)]
     Gc(Gc),
@@ -100,6 +142,15 @@ pub(crate) enum Verb {
     /// Found the metadata group of a region, and change its members
     #[command(after_help = CLUSTER_HELP)]
     Cluster(Cluster),
+    /// Check a region from end to end, as a client would
+    #[command(after_help = CHECK_HELP)]
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
@@ -191,6 +242,26 @@ pub(crate) struct Run {
     pub(crate) print_config: bool,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Events {
+    /// Create the region's topic unless it is there, and check it
+    #[command(after_help = EVENTS_HELP)]
+    Init(EventsOptions),
+    /// Check the region's topic
+    #[command(after_help = EVENTS_HELP)]
+    Check(EventsOptions),
+    /// Say how far the event log is behind
+    #[command(after_help = EVENTS_HELP)]
+    Status(Status),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsOptions {
+    /// A TOML file with settings
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Gc {
     /// Only say what would be freed
@@ -212,6 +283,15 @@ pub(crate) struct Target {
     /// The data directory that it was started with [default: `meridian` in the user's data folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Where it serves the management API, `https://<host>:<port>`, unless --data-dir is given
+    #[arg(long, global = true, value_name = "URL", env = "MERIDIAN_SERVER")]
+    pub(crate) server: Option<String>,
+    /// An operator token for that, in a file that only its owner may read
+    #[arg(long, global = true, value_name = "FILE", env = "MERIDIAN_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The authorities that certify it [default: those of this machine]
+    #[arg(long, global = true, value_name = "FILE", env = "MERIDIAN_CA_FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// Print JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -3,9 +3,9 @@
 use http::Method;
 use serde_json::json;
 
-use crate::admin::{Cluster, Founders, NewMember};
 use crate::cli::{self, ClusterVerb};
 use crate::exit::Exit;
+use crate::management::{Cluster, Founders, NewMember};
 use crate::verbs::{client, print};
 
 pub(crate) async fn run(options: cli::Cluster) -> Result<(), Exit> {

@@ -4,8 +4,13 @@
 //! code that obeys it. Every process reads the same file, and obeys the sections of the services
 //! that it runs.
 
+mod cache;
+mod events;
+
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "s3")]
+use meridian_blobstore::S3Config;
 use meridian_chassis::config::{self, Environment, Overrides};
 use meridian_chassis::http::ListenAddress;
 use meridian_chassis::identity::IdentityConfig;
@@ -15,9 +20,13 @@ use meridian_clients::grpc::GrpcConfig;
 use meridian_clock::Region;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{Dev, Run};
+use crate::cli::{Dev, EventsOptions, Run};
 use crate::exit::Exit;
+use crate::management::ManagementConfig;
 use crate::role::Cast;
+
+pub(crate) use cache::{Cache, CacheKind};
+pub(crate) use events::{Events, Kind};
 
 /// The prefix of settings in the environment.
 const PREFIX: &str = "MERIDIAN_";
@@ -39,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) telemetry: TraceConfig,
     /// Where probes and metrics are served.
     pub(crate) admin: AdminConfig,
+    /// Where operators ask and change what this process does.
+    pub(crate) management: ManagementConfig,
     /// What gRPC tells of itself.
     pub(crate) grpc: GrpcSettings,
     /// By what the services know each other. Without it, gRPC between them is plain.
@@ -49,8 +60,12 @@ pub(crate) struct Config {
     pub(crate) blob: meridian_blob_service::Config,
     /// The metadata service.
     pub(crate) metadata: meridian_metadata_service::Config,
-    /// The embedded event log.
-    pub(crate) events: meridian_eventlog::DiskConfig,
+    /// The event log.
+    pub(crate) events: Events,
+    /// Where the bytes of blobs rest.
+    pub(crate) blobs: Blobs,
+    /// Where is kept what may be lost.
+    pub(crate) cache: Cache,
     /// The services that other processes run.
     pub(crate) services: Services,
 }
@@ -71,6 +86,29 @@ pub(crate) enum Endpoints {
 pub(crate) struct GrpcSettings {
     /// Whether they describe their services to those who ask, for tools of developers.
     pub(crate) reflection: bool,
+}
+
+/// Where the bytes of blobs rest.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Blobs {
+    /// In which kind of store.
+    pub(crate) store: BlobStoreKind,
+    /// The bucket, if it is one.
+    #[cfg(feature = "s3")]
+    pub(crate) s3: S3Config,
+}
+
+/// A kind of blob store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BlobStoreKind {
+    /// Files in the data directory.
+    #[default]
+    Disk,
+    /// A bucket of S3, or of what speaks like it.
+    #[cfg(feature = "s3")]
+    S3,
 }
 
 /// Where services are found that a process does not run itself, and how they are called.
@@ -117,8 +155,16 @@ pub(crate) fn of_run(options: &Run, cast: &Cast) -> Result<Config, Exit> {
     load(options.config.as_deref(), overrides)
 }
 
+/// The settings of `meridian events`.
+pub(crate) fn of_events(options: &EventsOptions) -> Result<Config, Exit> {
+    load(options.config.as_deref(), Overrides::default())
+}
+
 fn load(file: Option<&Path>, overrides: Overrides) -> Result<Config, Exit> {
-    let environment = Environment::of_process(PREFIX).without("CRASH_POINT");
+    // What the command line's client is told is no setting.
+    let others = ["CRASH_POINT", "SERVER", "TOKEN_FILE", "CA_FILE"];
+    let environment = Environment::of_process(PREFIX);
+    let environment = others.into_iter().fold(environment, Environment::without);
     Ok(config::load_from(file, environment, overrides)?)
 }
 
@@ -147,12 +193,15 @@ impl Default for Config {
             },
             telemetry: TraceConfig::default(),
             admin: AdminConfig::default(),
+            management: ManagementConfig::default(),
             grpc: GrpcSettings::default(),
             identity: None,
             frontend: meridian_frontend::Config::default(),
             blob: meridian_blob_service::Config::default(),
             metadata,
-            events: meridian_eventlog::DiskConfig::default(),
+            events: Events::default(),
+            blobs: Blobs::default(),
+            cache: Cache::default(),
             services: Services::default(),
         }
     }

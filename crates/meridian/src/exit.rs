@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use meridian_chassis::config::{ConfigError, EXIT_CODE};
 use meridian_error::{Classify, Code, chain};
 
-use crate::admin::ClientError;
+use crate::management::ClientError;
 
 /// An end that is not a success.
 #[derive(Debug)]
@@ -49,6 +49,14 @@ impl Exit {
         Self {
             code: 1,
             lines: vec![chain(error)],
+        }
+    }
+
+    /// What was asked for has an answer, and that is no.
+    pub(crate) fn unsuccessful(line: impl Into<String>) -> Self {
+        Self {
+            code: 1,
+            lines: vec![line.into()],
         }
     }
 

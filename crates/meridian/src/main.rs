@@ -5,15 +5,17 @@
     reason = "a program for a terminal"
 )]
 
-mod admin;
 mod cli;
 mod cluster;
 mod config;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod dev;
+mod events;
 mod exit;
+mod management;
 mod process;
+mod remote;
 mod role;
 mod run;
 mod verbs;
@@ -47,9 +49,11 @@ fn main() -> ExitCode {
         match cli.verb.unwrap_or_default() {
             Verb::Dev(options) => dev::run(options).await,
             Verb::Run(options) => run::run(options).await,
+            Verb::Events(verb) => events::run(verb).await,
             Verb::Gc(options) => verbs::gc(options).await,
             Verb::Status(options) => verbs::status(options).await,
             Verb::Cluster(options) => cluster::run(options).await,
+            Verb::Check(options) => verbs::check(options).await,
         }
     });
     // Threads that wait for a disk or a client must not hold the exit up.

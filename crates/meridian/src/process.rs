@@ -10,9 +10,12 @@
 //!          ── frontend ── told
 //! ```
 
+mod caches;
+mod data;
 mod directory;
 mod doors;
 mod embedded;
+mod judge;
 mod metrics;
 mod others;
 
@@ -24,17 +27,21 @@ use meridian_blob_service::BlobService;
 use meridian_chassis::grpc::{self, Port};
 use meridian_chassis::http::{ListenAddress, Listener};
 use meridian_chassis::identity::Identity;
+use meridian_chassis::telemetry::Telemetry;
+use meridian_chassis::token::Tokens;
 use meridian_chassis::{Supervisor, panic_hook, probes, signals, telemetry};
 use meridian_clients::{BlobApi, MetadataApi};
+use meridian_eventlog::{EventLog, Topic};
 use meridian_frontend::Backends;
 use meridian_metadata_service::MetadataService;
 use tonic::service::Routes;
 
-use crate::admin::{self, Admin};
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::management::{self, Checks, EventSight, Managed};
 use crate::role::{Cast, Role};
-use directory::Directory;
+use caches::Caches;
+pub(crate) use directory::Directory;
 use doors::Doors;
 use others::Others;
 
@@ -47,7 +54,11 @@ pub(crate) struct Places {
     pub(crate) is_tls: bool,
     pub(crate) is_mutual: bool,
     pub(crate) blob: Vec<ListenAddress>,
+    pub(crate) data: Vec<ListenAddress>,
+    pub(crate) is_data_tls: bool,
     pub(crate) metadata: Vec<ListenAddress>,
+    pub(crate) management: Vec<ListenAddress>,
+    pub(crate) is_managed_by_tls: bool,
     pub(crate) data_dir: Option<PathBuf>,
 }
 
@@ -56,27 +67,39 @@ struct Peers {
     others: Others,
     identity: Option<Identity>,
     has_reflection: bool,
+    /// What operators show.
+    tokens: Option<Tokens>,
 }
 
 /// The services that run here.
 struct Services {
     metadata: Option<Arc<MetadataService>>,
     blobs: Option<Arc<BlobService>>,
+    /// Where the metadata service publishes events.
+    events: Option<Arc<dyn EventLog>>,
 }
 
 /// Serves until it is asked to stop. `tell` is called when the process does its work.
 pub(crate) async fn serve(config: Config, cast: &Cast, tell: fn(&Places)) -> Result<(), Exit> {
     let telemetry = telemetry::install(&config.log, &config.telemetry, &cast.to_string());
-    let telemetry = telemetry.map_err(|error| Exit::classified(&error))?;
+    let mut telemetry = telemetry.map_err(|error| Exit::classified(&error))?;
     panic_hook::install();
-    let ended = Box::pin(live(config, cast, tell)).await;
+    let ended = Box::pin(live(config, cast, tell, &mut telemetry)).await;
     telemetry.close().await;
     ended
 }
 
-async fn live(mut config: Config, cast: &Cast, tell: fn(&Places)) -> Result<(), Exit> {
+async fn live(
+    mut config: Config,
+    cast: &Cast,
+    tell: fn(&Places),
+    telemetry: &mut Telemetry,
+) -> Result<(), Exit> {
+    judge::judge(&config, cast)?;
     let mut stop = pin!(signals());
     let mut doors = Doors::bind(&config, cast)?;
+    data::settle(&mut config, cast, &doors);
+    let tokens = config.management.tokens()?;
     let identity = identity(&config, cast)?;
     let others = Others::find(&config.services, cast, identity.as_ref())?;
     let directory = match cast.keeps_data() {
@@ -88,12 +111,15 @@ async fn live(mut config: Config, cast: &Cast, tell: fn(&Places)) -> Result<(), 
     }
     let places = Places {
         is_tls: config.frontend.tls.is_some(),
+        is_data_tls: config.blob.data.tls.is_some(),
+        is_managed_by_tls: config.management.tls.is_some(),
         is_mutual: identity.is_some(),
         data_dir: directory.as_ref().map(|it| it.root().to_owned()),
         ..doors.places()
     };
     let grace = config.grace;
     let mut supervisor = Supervisor::new();
+    telemetry.measure(&supervisor);
     if let Some(identity) = &identity {
         let renewed = identity.renew(supervisor.token());
         supervisor.spawner().spawn_child("identity", renewed);
@@ -104,6 +130,7 @@ async fn live(mut config: Config, cast: &Cast, tell: fn(&Places)) -> Result<(), 
         others,
         identity,
         has_reflection: config.grpc.reflection,
+        tokens,
     };
     let started = tokio::select! {
         started = start(config, cast, doors, &peers, directory.as_ref(), &mut supervisor) => {
@@ -146,7 +173,14 @@ async fn start(
     supervisor: &mut Supervisor,
 ) -> Result<(), Exit> {
     let others = &peers.others;
-    let services = Services::start(&config, cast, peers, directory, supervisor).await?;
+    let frontends = doors.frontend.iter().filter_map(Listener::address);
+    let frontends: Vec<_> = frontends.collect();
+    let caches = match cast.uses_cache() {
+        true => Some(Caches::open(&config, supervisor.metrics())?),
+        false => None,
+    };
+    let caches = caches.as_ref();
+    let services = Services::start(&config, cast, peers, directory, caches, supervisor).await?;
     metrics::of_services(&services, supervisor.metrics());
     if let Some(service) = services
         .metadata
@@ -164,27 +198,42 @@ async fn start(
         let port = peers.port(Role::Blob, doors.blob);
         grpc::serve(port, service, |routes| routes, supervisor).await;
     }
+    let maker = data::maker(&config, cast)?;
+    if let Some(blobs) = services.blobs.clone().filter(|_| !doors.data.is_empty()) {
+        data::serve(
+            &config.blob.data,
+            doors.data,
+            blobs,
+            maker.as_ref(),
+            supervisor,
+        )?;
+    }
+    let checks = services.checks(&config, &frontends)?;
     let registry = config.frontend.registry.clone();
-    if cast.has(Role::Frontend) {
+    let mut managing = doors.management;
+    if let Some(caches) = caches.filter(|_| cast.has(Role::Frontend)) {
         let backends = Backends {
             metadata: services.metadata(others, supervisor),
             blobs: services.blobs(others, supervisor),
+            links: maker,
+            counters: caches.counters(),
         };
         let started =
             meridian_frontend::start_on(doors.frontend, config.frontend, backends, supervisor);
         started.map_err(|error| Exit::classified(&error))?;
     }
-    match directory {
-        Some(directory) => {
-            let admin = Admin {
-                metadata: services.metadata,
-                blobs: services.blobs,
-                registry,
-            };
-            admin::serve(admin, &directory.admin_socket(), supervisor)
-        }
-        None => Ok(()),
+    if let Some(directory) = directory {
+        let socket = Listener::bind(&ListenAddress::Unix(directory.admin_socket()));
+        managing.push(socket.map_err(|error| Exit::classified(&error))?);
     }
+    let managed = Managed {
+        metadata: services.metadata,
+        blobs: services.blobs,
+        registry,
+        checks,
+    };
+    let tokens = peers.tokens.clone();
+    management::serve(managed, managing, config.management, tokens, supervisor)
 }
 
 /// Says what this process is when it does its work: not before.
@@ -220,27 +269,45 @@ impl Services {
         cast: &Cast,
         peers: &Peers,
         directory: Option<&Directory>,
+        caches: Option<&Caches>,
         supervisor: &mut Supervisor,
     ) -> Result<Self, Exit> {
         let mut services = Self {
             metadata: None,
             blobs: None,
+            events: None,
         };
         let Some(directory) = directory else {
             return Ok(services);
         };
         if cast.has(Role::Metadata) {
-            let metadata =
+            let (metadata, events) =
                 embedded::start_metadata(config, peers.identity.as_ref(), directory, supervisor)
                     .await?;
             services.metadata = Some(metadata);
+            services.events = Some(events);
         }
-        if cast.has(Role::Blob) {
+        if let Some(caches) = caches.filter(|_| cast.has(Role::Blob)) {
             let metadata = services.metadata(&peers.others, supervisor);
-            let blobs = embedded::start_blobs(config, directory, metadata, supervisor).await?;
+            let cache = caches.widest();
+            let blobs = embedded::start_blobs(config, directory, metadata, cache, supervisor);
+            let blobs = blobs.await?;
             services.blobs = Some(blobs);
         }
         Ok(services)
+    }
+
+    /// How the region is checked from here.
+    fn checks(&self, config: &Config, frontends: &[ListenAddress]) -> Result<Checks, Exit> {
+        let sight = self.metadata.as_ref().zip(self.events.as_ref());
+        let sight = sight.map(|(metadata, events)| EventSight {
+            log: Arc::clone(events),
+            topic: Topic::events(config.region),
+            metadata: Arc::clone(metadata) as _,
+        });
+        let registry = config.frontend.registry.clone();
+        let is_tls = config.frontend.tls.is_some();
+        Checks::new(&config.management.check, frontends, is_tls, registry, sight)
     }
 
     fn metadata(&self, others: &Others, supervisor: &Supervisor) -> Arc<dyn MetadataApi> {

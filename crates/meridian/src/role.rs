@@ -57,6 +57,10 @@ impl Role {
     const fn keeps_data(self) -> bool {
         !matches!(self, Self::Frontend)
     }
+
+    const fn uses_cache(self) -> bool {
+        !matches!(self, Self::Metadata)
+    }
 }
 
 impl fmt::Display for Role {
@@ -114,6 +118,11 @@ impl Cast {
     /// Whether anything of this process has to be on disk.
     pub(crate) fn keeps_data(&self) -> bool {
         self.roles.iter().any(|role| role.keeps_data())
+    }
+
+    /// Whether a service of this process has use for a cache.
+    pub(crate) fn uses_cache(&self) -> bool {
+        self.roles.iter().any(|role| role.uses_cache())
     }
 
     /// The only role, if it is one.

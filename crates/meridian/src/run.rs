@@ -28,19 +28,27 @@ fn tell(places: &Places) {
         (Role::Frontend, frontend, &places.frontend),
     ] {
         if !addresses.is_empty() {
-            println!("{}", line(role, scheme, addresses));
+            println!("{}", line(role.name(), scheme, addresses));
         }
+    }
+    if !places.data.is_empty() {
+        let scheme = scheme(places.is_data_tls);
+        println!("{}", line("data endpoint", scheme, &places.data));
+    }
+    if !places.management.is_empty() {
+        let scheme = scheme(places.is_managed_by_tls);
+        println!("{}", line("management", scheme, &places.management));
     }
 }
 
 /// The addresses as the settings of those who call would name them.
-fn line(role: Role, scheme: &str, addresses: &[ListenAddress]) -> String {
+pub(crate) fn line(name: &str, scheme: &str, addresses: &[ListenAddress]) -> String {
     let endpoints = addresses.iter().map(|address| match address {
         ListenAddress::Tcp(address) => format!("{scheme}://{address}"),
         ListenAddress::Unix(_) => address.to_string(),
     });
     let endpoints: Vec<_> = endpoints.collect();
-    format!("meridian {role} listens on {}", endpoints.join(" and "))
+    format!("meridian {name} listens on {}", endpoints.join(" and "))
 }
 
 #[cfg(test)]
@@ -52,7 +60,7 @@ mod tests {
         let addresses = ["127.0.0.1:7401", "unix:/run/metadata.sock"];
         let addresses = addresses.map(|address| address.parse().unwrap());
         assert_eq!(
-            line(Role::Metadata, "http", &addresses),
+            line("metadata", "http", &addresses),
             "meridian metadata listens on http://127.0.0.1:7401 and unix:/run/metadata.sock"
         );
     }

@@ -5,10 +5,10 @@ use std::fmt::Display;
 use http::Method;
 use serde::Serialize;
 
-use crate::admin::{Client, Freed, Status, WouldFree};
 use crate::cli::{self, Target};
 use crate::config::default_data_dir;
 use crate::exit::Exit;
+use crate::management::{CheckReport, Client, Freed, Status, WouldFree};
 use crate::process::admin_socket;
 
 /// `meridian gc`
@@ -30,12 +30,29 @@ pub(crate) async fn status(options: cli::Status) -> Result<(), Exit> {
     print(&options.target, &status)
 }
 
+/// `meridian check`
+pub(crate) async fn check(options: cli::Check) -> Result<(), Exit> {
+    let client = client(&options.target)?;
+    let report: CheckReport = client.call(Method::POST, "/v1/checks").await?;
+    print(&options.target, &report)?;
+    match report.passed {
+        true => Ok(()),
+        false => Err(Exit::unsuccessful("the region has not passed its check")),
+    }
+}
+
+/// Whoever speaks for the process that is meant.
 pub(crate) fn client(target: &Target) -> Result<Client, Exit> {
+    if let (Some(server), None) = (&target.server, &target.data_dir) {
+        let files = (target.token_file.as_deref(), target.ca_file.as_deref());
+        let client = Client::remote(server, files.0, files.1);
+        return client.map_err(|error| Exit::misconfigured(meridian_error::chain(&error)));
+    }
     let root = match &target.data_dir {
         Some(root) => root.clone(),
         None => default_data_dir()?,
     };
-    Ok(Client::new(&admin_socket(&root)))
+    Ok(Client::local(&admin_socket(&root)))
 }
 
 pub(crate) fn print<T: Serialize + Display>(target: &Target, answer: &T) -> Result<(), Exit> {

@@ -6,28 +6,37 @@
 //! each write, so the limit may be passed by what a moment brings.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use meridian_catalog::{Command, query};
 use meridian_clients::ReadError;
 use tokio_util::sync::CancellationToken;
 
+use crate::changes::View;
 use crate::config::OutboxConfig;
+use crate::events;
 use crate::group::{Group, unavailable};
 
 /// Between two counts.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Between two times that bytes are counted, which takes a look at each event.
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
+/// The oldest event, while none waits.
+const NONE: u64 = u64::MAX;
 
 /// The count.
 #[derive(Debug)]
 pub(crate) struct Backlog {
     marks: OutboxConfig,
     waiting: AtomicU64,
+    bytes: AtomicU64,
+    /// When the oldest was committed.
+    oldest: AtomicU64,
     alarm: AtomicBool,
 }
 
 /// Whether a command makes an event, or may. What only keeps the house does not.
-const fn tells(command: &Command) -> bool {
+pub(crate) const fn tells(command: &Command) -> bool {
     match command {
         Command::PutManifest(_)
         | Command::PutBlob { .. }
@@ -43,13 +52,21 @@ const fn tells(command: &Command) -> bool {
         | Command::Configure(_)
         | Command::Collect(_)
         | Command::Sweep
-        | Command::Acknowledge { .. } => false,
+        | Command::Acknowledge { .. }
+        // What is merged is told by the region where it happened.
+        | Command::ApplyRemote(_)
+        | Command::StoreManifest(_)
+        | Command::StoreBlob(_)
+        | Command::MergeFound(_)
+        | Command::FoundRegistry { .. }
+        | Command::SetCursor { .. } => false,
     }
 }
 
 /// Counts until it is stopped.
 pub(crate) async fn run(group: &Group, stop: CancellationToken) {
     let mut progress = group.progress();
+    let mut measured = Instant::now();
     loop {
         let view = group.view();
         // Before the state is made this region's there is nothing to count.
@@ -57,12 +74,20 @@ pub(crate) async fn run(group: &Group, stop: CancellationToken) {
             let waiting = streams
                 .iter()
                 .map(|stream| (stream.next - 1).saturating_sub(stream.acknowledged));
-            group.backlog().count(waiting.sum());
+            let waiting = waiting.sum();
+            let oldest = (waiting > 0).then(|| events::oldest_millis(&view));
+            group.backlog().count(waiting, oldest.flatten());
         }
-        drop(view);
+        if measured.elapsed() >= MEASURE_EVERY || group.backlog().waiting() == 0 {
+            measured = Instant::now();
+            group.backlog().measure(view).await;
+        } else {
+            drop(view);
+        }
         let changed = async {
             tokio::time::sleep(PAUSE).await;
-            progress.changed().await
+            let changed = tokio::time::timeout(MEASURE_EVERY, progress.changed());
+            changed.await.unwrap_or(Ok(()))
         };
         if !matches!(stop.run_until_cancelled(changed).await, Some(Ok(()))) {
             return;
@@ -77,6 +102,8 @@ impl Backlog {
         Self {
             marks,
             waiting: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            oldest: AtomicU64::new(NONE),
             alarm: AtomicBool::new(false),
         }
     }
@@ -84,6 +111,31 @@ impl Backlog {
     /// How many wait.
     pub(crate) fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// The bytes of those that wait, a few seconds ago.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// When the oldest of them was committed.
+    pub(crate) fn oldest_millis(&self) -> Option<u64> {
+        Some(self.oldest.load(Ordering::Relaxed)).filter(|oldest| *oldest != NONE)
+    }
+
+    /// The alarm and the limit.
+    pub(crate) const fn marks(&self) -> OutboxConfig {
+        self.marks
+    }
+
+    async fn measure(&self, view: View) {
+        let bytes = match self.waiting() {
+            0 => Ok(0),
+            _ => tokio::task::spawn_blocking(move || events::waiting_bytes(&view)).await,
+        };
+        if let Ok(bytes) = bytes {
+            self.bytes.store(bytes, Ordering::Relaxed);
+        }
     }
 
     /// Refuses a command whose event would be one too many.
@@ -98,8 +150,10 @@ impl Backlog {
         Ok(())
     }
 
-    fn count(&self, waiting: u64) {
+    fn count(&self, waiting: u64, oldest: Option<u64>) {
         self.waiting.store(waiting, Ordering::Relaxed);
+        let oldest = oldest.unwrap_or(NONE);
+        self.oldest.store(oldest, Ordering::Relaxed);
         let (alarm, limit) = (self.marks.alarm, self.marks.limit);
         let was = self.alarm.load(Ordering::Relaxed);
         if !was && waiting >= alarm {
@@ -130,13 +184,14 @@ mod tests {
             tag: "v1".parse().unwrap(),
             condition: None,
         };
-        backlog.count(3);
+        backlog.count(3, Some(7));
         assert!(backlog.admit(&delete).is_ok());
-        backlog.count(4);
+        backlog.count(4, Some(7));
         let refused = backlog.admit(&delete).unwrap_err();
         assert!(matches!(refused, ReadError::Unavailable { .. }));
         assert!(backlog.admit(&Command::Sweep).is_ok());
-        backlog.count(0);
+        backlog.count(0, None);
+        assert_eq!(backlog.oldest_millis(), None);
         assert!(backlog.admit(&delete).is_ok());
     }
 }

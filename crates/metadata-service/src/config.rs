@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use meridian_catalog::Settings;
-use meridian_chassis::config::ByteSize;
+use meridian_chassis::config::{Bounds, ByteSize};
 use meridian_chassis::http::ListenAddress;
 use meridian_clock::Region;
 use serde::{Deserialize, Serialize};
@@ -32,9 +32,10 @@ pub struct Config {
     /// write, none waits.
     #[serde(with = "humantime_serde")]
     pub group_commit_linger: Duration,
-    /// How long events may wait for more to be published together.
-    #[serde(with = "humantime_serde")]
-    pub publish_linger: Duration,
+    /// How long events may wait for more to be published together. Without it, as long as pays with
+    /// the event log that is chosen.
+    #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
+    pub publish_linger: Option<Duration>,
     /// After how many entries a snapshot lets the log before it go. So many stay in the log, too,
     /// for members that lag a little.
     pub snapshot_entries: u64,
@@ -112,7 +113,7 @@ impl Default for Config {
             deadline: Duration::from_secs(10),
             concurrent_writes: 4_096,
             group_commit_linger: Duration::from_millis(3),
-            publish_linger: Duration::from_millis(100),
+            publish_linger: None,
             snapshot_entries: 20_000,
             snapshot_bytes: ByteSize::mib(256),
             min_free: ByteSize::mib(256),
@@ -120,6 +121,46 @@ impl Default for Config {
             group: GroupConfig::default(),
             outbox: OutboxConfig::default(),
         }
+    }
+}
+
+impl Config {
+    /// Everything that is wrong with it, each in words that begin with the key.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut bounds = Bounds::default();
+        let [millis, second, minute] = [1, 1_000, 60_000].map(Duration::from_millis);
+        bounds.span("deadline", self.deadline, millis * 100..=minute * 10);
+        bounds.number(
+            "concurrent_writes",
+            self.concurrent_writes as u64,
+            1..=65_536,
+        );
+        bounds.span(
+            "group_commit_linger",
+            self.group_commit_linger,
+            Duration::ZERO..=second,
+        );
+        let linger = self.publish_linger.unwrap_or_default();
+        bounds.span("publish_linger", linger, Duration::ZERO..=minute);
+        bounds.number("snapshot_entries", self.snapshot_entries, 10..=10_000_000);
+        let sizes = ByteSize::mib(1)..=ByteSize::gib(64);
+        bounds.size("snapshot_bytes", self.snapshot_bytes, sizes);
+        let OutboxConfig { alarm, limit } = self.outbox;
+        bounds.number("outbox.alarm", alarm, 1..=limit.max(1));
+        bounds.number("outbox.limit", limit, 1..=100_000_000);
+        let Retention {
+            lease,
+            grace,
+            requests,
+            request_count,
+        } = self.retention;
+        let longest = minute * 60 * 24 * 3_650;
+        bounds.span("retention.lease", lease, Duration::ZERO..=longest);
+        bounds.span("retention.grace", grace, Duration::ZERO..=longest);
+        bounds.span("retention.requests", requests, second..=longest);
+        bounds.number("retention.request_count", request_count, 1..=100_000_000);
+        bounds.faults()
     }
 }
 

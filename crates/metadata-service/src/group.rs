@@ -1,15 +1,16 @@
 //! This member of the metadata group.
 //!
-//! Owns the Raft instance: its start, its end, who leads, and the reading of state.
+//! Owns the Raft instance, its start and its end, and what belongs to it.
 //! Keeps two invariants: a command is admitted where it is proposed, which is at the leader; and
 //! what is read has every write that was acknowledged before, whichever member is asked. Leaves to
-//! `propose` the way of a command, to `room` whether there is room for it, to `barrier` how far a read
-//! has to wait, and to `membership` who the members are.
+//! `propose` the way of a command, to `reading` that of a read, to `lead` who leads, to `room` whether
+//! there is room for a command, and to `membership` who the members are.
 
 pub(crate) mod barrier;
+mod lead;
 mod propose;
+mod reading;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,18 +19,19 @@ use std::time::Duration;
 use meridian_chassis::Supervisor;
 use meridian_clients::ReadError;
 use meridian_clock::Clock;
+use openraft::ReadPolicy;
 use openraft::type_config::async_runtime::watch::WatchReceiver as _;
-use openraft::{BasicNode, ReadPolicy, ServerState};
 use tokio::sync::{Mutex, Semaphore, watch};
-use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::backlog::Backlog;
 use crate::changes::View;
 use crate::config::Config;
-use crate::identity::{self, Claim};
+use crate::duty::Stamping;
+use crate::identity::Claim;
 use crate::members::Members;
 use crate::membership::ReformError;
+use crate::metrics::Meters;
 use crate::patience::Patience;
 use crate::raft::log_store::{LogOptions, LogStore};
 use crate::raft::log_writer::Linger;
@@ -39,14 +41,11 @@ use crate::raft::state_machine::StateMachine;
 use crate::raft::{self, LogId, Raft};
 use crate::room::Door;
 use crate::state::State;
-use barrier::{Barrier, Unconfirmed};
+use barrier::Barrier;
 pub(crate) use propose::Forwarded;
 
 /// A group of this many writes does not wait for more.
 const ENOUGH: usize = 128;
-
-/// How long a leader waits for another member to take its place.
-const HAND_OVER: Duration = Duration::from_secs(3);
 
 /// This member.
 pub(crate) struct Group {
@@ -56,6 +55,7 @@ pub(crate) struct Group {
     clock: Arc<dyn Clock>,
     door: Door,
     backlog: Backlog,
+    meters: Meters,
     folder: PathBuf,
     /// Of the log and of the state.
     patience: [Patience; 2],
@@ -70,6 +70,8 @@ pub(crate) struct Group {
     /// Whether the event log was looked at since this process started: before, nobody can tell
     /// whether this state is the one that the region last had.
     verified: watch::Sender<bool>,
+    /// Whether this member may give out versions, while it leads.
+    stamping: watch::Sender<Stamping>,
     /// One change of the members at a time.
     changing: Mutex<()>,
     /// One snapshot is received at a time.
@@ -77,6 +79,7 @@ pub(crate) struct Group {
     /// Cancelled when this member was removed.
     gone: CancellationToken,
     writes: Semaphore,
+    concurrent_writes: usize,
     deadline: Duration,
 }
 
@@ -98,10 +101,12 @@ impl Group {
         let folder = config.data_dir.clone();
         let patience = [Patience::default(), Patience::default()];
         let [for_log, for_state] = patience.clone();
+        let meters = Meters::default();
         let options = LogOptions {
             linger,
             max_bytes: config.snapshot_bytes.as_u64(),
             patience: for_log.clone(),
+            syncs: meters.syncs.clone(),
         };
         let log = LogStore::open(&folder, options, Arc::clone(&clock)).await?;
         let (machine, state) = {
@@ -139,6 +144,7 @@ impl Group {
             clock,
             door,
             backlog: Backlog::new(config.outbox),
+            meters,
             folder,
             patience,
             members,
@@ -147,41 +153,14 @@ impl Group {
             alone: config.group.advertise.is_none(),
             advertise: config.group.advertise.clone(),
             verified: watch::Sender::new(false),
+            stamping: watch::Sender::new(Stamping::Unknown),
             changing: Mutex::default(),
             receiving: Mutex::default(),
             gone: CancellationToken::new(),
             writes: Semaphore::new(config.concurrent_writes),
+            concurrent_writes: config.concurrent_writes,
             deadline: config.deadline,
         })
-    }
-
-    /// Makes this member the whole group, if it is new, and leads it.
-    pub(crate) async fn lead_alone(&self) -> io::Result<()> {
-        if self.is_initialized().await? {
-            let membership = crate::members::membership(&self.raft);
-            if membership.voter_ids().any(|voter| voter != self.me()) {
-                return Err(io::Error::other(
-                    "this member belongs to a group of several; set metadata.group.advertise to \
-                     where the others reach it",
-                ));
-            }
-            // Nobody else can lead, so there is no reason to wait for an election time-out.
-            let election = self.raft.trigger().elect(false).await;
-            election.map_err(io::Error::other)?;
-        } else {
-            let cluster = self.claim().cluster();
-            let cluster = cluster.unwrap_or_else(identity::draw_cluster);
-            self.claim().adopt(&cluster).map_err(io::Error::other)?;
-            let me = BTreeMap::from([(self.me(), BasicNode::new(""))]);
-            self.raft.initialize(me).await.map_err(io::Error::other)?;
-            fail::fail_point!("meta.member.after_append");
-        }
-        self.raft
-            .wait(Some(self.deadline))
-            .state(ServerState::Leader, "the only member leads")
-            .await
-            .map_err(io::Error::other)?;
-        Ok(())
     }
 
     /// From now on a full disk is waited out.
@@ -239,105 +218,20 @@ impl Group {
         &self.patience[1]
     }
 
-    /// The state, with every write that was acknowledged before the call.
-    pub(crate) async fn read(&self) -> Result<View, ReadError> {
-        if !(self.alone && self.raft.is_leader()) {
-            let deadline = Instant::now() + self.deadline;
-            let index = self.barrier.index(deadline).await?;
-            self.applied(index, deadline).await?;
-        }
-        Ok(self.view())
-    }
-
-    /// Returns when the entry at `index` is applied here.
-    async fn applied(&self, index: u64, deadline: Instant) -> Result<(), ReadError> {
-        let mut progress = self.state.progress();
-        match timeout_at(deadline, progress.wait_for(|applied| *applied >= index)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_closed)) => Err(unavailable("it is shutting down")),
-            Err(_elapsed) => Err(unavailable("this member lags behind")),
-        }
-    }
-
-    /// Up to which entry readers of other members have to wait, if this one leads.
-    pub(crate) async fn read_index(&self) -> Result<u64, ReadError> {
-        match barrier::confirm(&self.raft, self.policy.clone()).await {
-            Ok(read) => Ok(read.index),
-            Err(Unconfirmed::Elsewhere(_)) => Err(unavailable("another member leads by now")),
-            Err(Unconfirmed::Failed(why)) => Err(unavailable(why)),
-        }
-    }
-
-    /// Who leads, as far as this member knows.
-    pub(crate) fn leader(&self) -> Option<u64> {
-        self.raft.server_metrics().borrow_watched().current_leader
-    }
-
-    pub(crate) fn is_leader(&self) -> bool {
-        self.raft.is_leader()
-    }
-
     /// The event log was looked at, and this state is no older than it.
     pub(crate) fn verify(&self) {
         self.verified.send_replace(true);
     }
 
-    /// Returns when this member leads, or does not, as `leads` says.
-    pub(crate) async fn until(&self, leads: bool) {
-        let mut metrics = self.raft.server_metrics();
-        while self.raft.is_leader() != leads {
-            if metrics.changed().await.is_err() {
-                // Raft has stopped, which `failed` reports.
-                std::future::pending::<()>().await;
-            }
-        }
+    /// Whether that has happened.
+    pub(crate) fn is_verified(&self) -> bool {
+        *self.verified.borrow()
     }
 
     /// Takes a snapshot now.
     pub(crate) async fn take_snapshot(&self) -> Result<(), ReformError> {
         let taken = self.raft.trigger().snapshot().await;
         taken.map_err(|error| ReformError::Unavailable(error.to_string()))
-    }
-
-    /// Has another member lead, if this one does.
-    pub(crate) async fn hand_over(&self) {
-        if !self.raft.is_leader() {
-            return;
-        }
-        let heir = {
-            let metrics = self.raft.metrics();
-            let metrics = metrics.borrow_watched();
-            let voters: Vec<u64> = metrics.membership_config.voter_ids().collect();
-            let replication = metrics.replication.as_ref();
-            let matched = replication.into_iter().flatten();
-            matched
-                .filter(|(node, _)| **node != self.me() && voters.contains(node))
-                .max_by_key(|(_, matched)| **matched)
-                .map(|(node, _)| *node)
-        };
-        let Some(heir) = heir else {
-            return;
-        };
-        if let Err(error) = self.lead_from(heir).await {
-            tracing::warn!(error, "no other member took the lead");
-        }
-    }
-
-    /// Has `heir` lead in place of this member.
-    pub(crate) async fn lead_from(&self, heir: u64) -> Result<(), String> {
-        let asked = self.raft.trigger().transfer_leader(heir).await;
-        asked.map_err(|error| error.to_string())?;
-        let me = self.me();
-        let another = |leader: Option<u64>| leader.is_some_and(|leader| leader != me);
-        let gone = self
-            .raft
-            .wait(Some(HAND_OVER))
-            .metrics(
-                |metrics| another(metrics.current_leader),
-                "another member leads",
-            )
-            .await;
-        gone.map(drop).map_err(|error| error.to_string())
     }
 
     /// The state as it is here.
@@ -384,6 +278,17 @@ impl Group {
     /// The events that wait to be published.
     pub(crate) const fn backlog(&self) -> &Backlog {
         &self.backlog
+    }
+
+    /// What is counted.
+    pub(crate) const fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// How many writes are under way.
+    pub(crate) fn writing(&self) -> usize {
+        let free = self.writes.available_permits();
+        self.concurrent_writes.saturating_sub(free)
     }
 
     /// Whether there is room to grow.

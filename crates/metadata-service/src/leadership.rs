@@ -72,7 +72,8 @@ pub(crate) async fn initialize(config: &Config, group: &Group) -> Result<(), Sta
 // === impl Leadership ===
 
 impl Leadership {
-    pub(crate) fn spawn(self, supervisor: &Supervisor) {
+    /// Begins. `told_all` is cancelled when nothing is published any more.
+    pub(crate) fn spawn(self, told_all: CancellationToken, supervisor: &Supervisor) {
         let stop = supervisor.background_token();
         supervisor.spawn_background("metadata.verify", {
             let (this, stop) = (self.clone(), stop.clone());
@@ -85,13 +86,16 @@ impl Leadership {
         });
         supervisor.spawn_background("metadata.outbox", {
             let (this, stop) = (self.clone(), stop.clone());
-            async move { this.lead(stop).await }
+            async move {
+                let _told_all = told_all.drop_guard();
+                this.lead(stop).await
+            }
         });
         supervisor.spawn_background("metadata.fitness", {
             let condition = supervisor.readiness().condition("metadata group");
             let group = Arc::clone(&self.group);
             async move {
-                let judged = judge(&group, &condition);
+                let judged = async { tokio::join!(judge(&group, &condition), listen(&group)) };
                 stop.run_until_cancelled(judged).await;
                 Ok(())
             }
@@ -122,7 +126,7 @@ impl Leadership {
             Arc::clone(&self.group),
             Arc::clone(&self.events),
             self.topic.clone(),
-            self.config.publish_linger,
+            self.config.publish_linger.unwrap_or_default(),
         )
     }
 
@@ -134,7 +138,7 @@ impl Leadership {
     }
 
     /// A publisher that has caught up with the event log, however long that takes.
-    async fn caught_up(&self) -> Result<Publisher, PublishError> {
+    pub(crate) async fn caught_up(&self) -> Result<Publisher, PublishError> {
         let mut publisher = self.publisher();
         let mut pause = FIRST_PAUSE;
         loop {
@@ -168,7 +172,10 @@ impl Leadership {
                 let lost = lost.clone();
                 async {
                     self.begin(&lost).await?;
-                    let publisher = self.caught_up().await?;
+                    let Some(caught_up) = lost.run_until_cancelled(self.caught_up()).await else {
+                        return Ok(());
+                    };
+                    let publisher = caught_up?;
                     self.group.verify();
                     publisher.run(lost).await?;
                     meridian_chassis::TaskResult::Ok(())
@@ -215,6 +222,7 @@ async fn judge(group: &Group, condition: &Condition) {
         ticks.tick().await;
         let leads = group.leader();
         if std::mem::replace(&mut leader, leads) != leads {
+            group.meters().leader_changes.inc();
             match leads {
                 Some(node) if node == group.me() => tracing::info!("this member leads the group"),
                 Some(node) => tracing::info!(node = format!("{node:016x}"), "another member leads"),
@@ -225,6 +233,15 @@ async fn judge(group: &Group, condition: &Condition) {
             Ok(()) => condition.set(),
             Err(why) => condition.unset(why),
         }
+    }
+}
+
+/// Finds out whether the leader answers this member, also while nobody reads here.
+async fn listen(group: &Group) {
+    let mut ticks = tokio::time::interval(JUDGE_EVERY);
+    loop {
+        ticks.tick().await;
+        group.listen().await;
     }
 }
 
@@ -244,6 +261,9 @@ fn fitness(group: &Group) -> Result<(), String> {
     }
     if metrics.current_leader.is_none() {
         return Err("no leader is known".to_owned());
+    }
+    if let Err(unheard) = group.hears_leader() {
+        return Err(unheard.to_string());
     }
     let applied = metrics.last_applied.map_or(0, |id| id.index);
     let lag = metrics.last_log_index.unwrap_or(0).saturating_sub(applied);

@@ -3,12 +3,15 @@
 mod backlog;
 mod changes;
 mod config;
+mod duty;
+mod events;
 mod group;
 mod grpc;
 mod identity;
 mod leadership;
 mod members;
 mod membership;
+mod metrics;
 mod outbox;
 mod patience;
 mod raft;
@@ -31,8 +34,10 @@ use meridian_clients::WriteError;
 use meridian_clock::Clock;
 use meridian_error::{Classify, Code};
 use meridian_eventlog::EventLog;
+use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, GroupConfig, OutboxConfig, Retention};
+pub use events::{EventsStatus, ShardStatus};
 pub use grpc::{GRPC_SERVICE, GrpcAdapter, RAFT_GRPC_SERVICE, RaftAdapter, metadata_server};
 pub use identity::ClaimError;
 pub use membership::{Change, GroupStatus, MemberStatus, ReformError};
@@ -95,12 +100,22 @@ pub async fn start(
         group: Arc::clone(&group),
         events: ports.events,
     };
+    metrics::show(&group, supervisor.metrics());
     let stop = supervisor.background_token();
+    supervisor.spawn_background("metadata.duty", {
+        let (group, stop) = (Arc::clone(&group), stop.clone());
+        async move {
+            duty::run(&group, stop).await;
+            Ok(())
+        }
+    });
+    // What was published is recorded by Raft, so that it stops last.
+    let told_all = CancellationToken::new();
     if group.is_alone() {
-        start_alone(leadership, supervisor).await?;
+        start_alone(leadership, told_all.clone(), supervisor).await?;
     } else {
         group.come_to_life();
-        leadership.spawn(supervisor);
+        leadership.spawn(told_all.clone(), supervisor);
     }
     supervisor.spawn_background("metadata.backlog", {
         let (group, stop) = (Arc::clone(&group), stop.clone());
@@ -128,7 +143,7 @@ pub async fn start(
         async move {
             let outcome = tokio::select! {
                 why = group.failed() => Err(why.into()),
-                () = stop.cancelled() => Ok(()),
+                () = async { tokio::join!(stop.cancelled(), told_all.cancelled()); } => Ok(()),
             };
             group.stop().await;
             outcome
@@ -138,7 +153,11 @@ pub async fn start(
 }
 
 /// A group of one leads at once, or does not start.
-async fn start_alone(leadership: Leadership, supervisor: &Supervisor) -> Result<(), StartError> {
+async fn start_alone(
+    leadership: Leadership,
+    told_all: CancellationToken,
+    supervisor: &Supervisor,
+) -> Result<(), StartError> {
     let group = Arc::clone(&leadership.group);
     group.lead_alone().await.map_err(StartError::Open)?;
     told(
@@ -149,10 +168,29 @@ async fn start_alone(leadership: Leadership, supervisor: &Supervisor) -> Result<
     group.come_to_life();
     let mut publisher = leadership.publisher();
     let caught_up = told("catching up with the event log", publisher.catch_up()).await;
-    caught_up.map_err(StartError::Publish)?;
-    group.verify();
+    let is_caught_up = match caught_up {
+        Ok(()) => {
+            group.verify();
+            true
+        }
+        Err(error) if error.is_final() => return Err(StartError::Publish(error)),
+        Err(error) => {
+            let error = meridian_error::chain(&error);
+            tracing::warn!(error, "writes wait until the event log has been looked at");
+            false
+        }
+    };
     let stop = supervisor.background_token();
     supervisor.spawn_background("metadata.outbox", async move {
+        let _told_all = told_all.drop_guard();
+        if !is_caught_up {
+            let Some(caught_up) = stop.run_until_cancelled(leadership.caught_up()).await else {
+                return Ok(());
+            };
+            publisher = caught_up?;
+            group.verify();
+            tracing::info!("the event log has been looked at: writes are taken");
+        }
         publisher.run(stop).await.map_err(Into::into)
     });
     Ok(())

@@ -170,6 +170,8 @@ pub struct GroupStatus {
     pub snapshot: u64,
     /// Events that wait for the event log.
     pub outbox: u64,
+    /// Why it takes no writes, if it leads and does not take any.
+    pub hindrance: Option<String>,
     /// All members.
     pub members: Vec<MemberStatus>,
 }
@@ -204,6 +206,7 @@ pub(crate) fn status(group: &Group) -> GroupStatus {
         purged: index(metrics.purged),
         snapshot: index(metrics.snapshot),
         outbox: group.backlog().waiting(),
+        hindrance: group.hindrance(),
         members: members.collect(),
     }
 }

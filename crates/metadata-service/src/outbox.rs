@@ -7,12 +7,12 @@
 //! lost events, and is published to no more.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use meridian_catalog::{Command, Reply, query};
+use meridian_catalog::{Command, Outgoing, Reply, query};
 use meridian_clients::{ReadError, WriteError};
 use meridian_clock::Region;
-use meridian_event::{Envelope, EventId, SHARDS};
+use meridian_event::{EventId, SHARDS};
 use meridian_eventlog::{
     AppendError, CreateTopicError, EventLog, Outage, Record, ShardBatch, StoredRecord, Topic,
 };
@@ -25,6 +25,9 @@ use crate::group::Group;
 const BATCH: usize = 512;
 /// Bytes of events that are published together: an event log takes 16 MiB in one append.
 const BATCH_BYTES: usize = 8 << 20;
+/// Between two acknowledgements, each of which is an entry of the metadata's log. Until the next one, what
+/// is published is still in the outbox, which does no harm: a publisher that follows looks at the log.
+const ACKNOWLEDGE_EVERY: Duration = Duration::from_millis(100);
 /// How long to wait after a failure, at first and while it lasts.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
@@ -43,6 +46,9 @@ pub(crate) struct Publisher {
     log: Arc<dyn EventLog>,
     topic: Topic,
     linger: Duration,
+    /// When what is published is to be acknowledged, if there is anything.
+    due: Option<Instant>,
+    acknowledged: Instant,
     /// Per shard, the `seq` of the next event to publish. Zero: not yet known.
     next: Vec<u64>,
     /// Per shard, the last event of this epoch that the log was seen to have.
@@ -131,6 +137,8 @@ impl Publisher {
             log,
             topic,
             linger,
+            due: None,
+            acknowledged: Instant::now(),
             next: vec![0; usize::from(SHARDS)],
             seen: vec![0; usize::from(SHARDS)],
         }
@@ -179,7 +187,9 @@ impl Publisher {
                 return Err(PublishError::LogBehind { shard, seen });
             }
             self.seen[usize::from(shard)] = there.max(seen);
-            self.next[usize::from(shard)] = stream.acknowledged.max(there) + 1;
+            let taken = stream.acknowledged.max(there);
+            self.group.meters().took(shard, taken);
+            self.next[usize::from(shard)] = taken + 1;
         }
         Ok(())
     }
@@ -201,7 +211,7 @@ impl Publisher {
         let mut pause = None;
         loop {
             progress.mark_unchanged();
-            match self.publish_all().await {
+            match self.publish_all(stop.is_cancelled()).await {
                 Ok(()) => {
                     if pause.take().is_some() {
                         tracing::info!("events are published again");
@@ -209,7 +219,8 @@ impl Publisher {
                 }
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) if stop.is_cancelled() => {
-                    tracing::warn!(%error, "events stay in the outbox until the next start");
+                    let error = meridian_error::chain(&error);
+                    tracing::info!(error, "events stay in the outbox for whoever leads next");
                     return Ok(());
                 }
                 Err(error) => {
@@ -232,13 +243,20 @@ impl Publisher {
             if stop.is_cancelled() {
                 return Ok(());
             }
+            let due = async {
+                match self.due {
+                    Some(due) => tokio::time::sleep_until(due.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = stop.cancelled() => {}
+                () = due => {}
                 changed = progress.changed() => {
                     if changed.is_err() {
                         return Ok(());
                     }
-                    // What comes within the linger shares a sync and an acknowledgement.
+                    // What comes within the linger shares an append.
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = tokio::time::sleep(self.linger) => {}
@@ -248,11 +266,18 @@ impl Publisher {
         }
     }
 
-    async fn publish_all(&mut self) -> Result<(), PublishError> {
+    /// Publishes what waits, and acknowledges what is published if that is due, or the `last` time.
+    async fn publish_all(&mut self, last: bool) -> Result<(), PublishError> {
         while let Some(batches) = self.read_outbox()? {
             self.publish(batches).await?;
+            self.due
+                .get_or_insert(self.acknowledged + ACKNOWLEDGE_EVERY);
         }
-        self.acknowledge().await
+        if last || self.due.is_some_and(|due| due <= Instant::now()) {
+            self.acknowledge().await?;
+            (self.due, self.acknowledged) = (None, Instant::now());
+        }
+        Ok(())
     }
 
     fn read_outbox(&self) -> Result<Option<Batches>, PublishError> {
@@ -271,20 +296,36 @@ impl Publisher {
     async fn publish(&mut self, batches: Batches) -> Result<(), PublishError> {
         fail::fail_point!("ob.after_read_before_produce");
         let Batches { appends, ends, .. } = batches;
+        fail::fail_point!("ob.forget", |_| {
+            for &(shard, end) in &ends {
+                self.next[usize::from(shard)] = end + 1;
+            }
+            Ok(())
+        });
+        let (meters, began) = (self.group.meters(), Instant::now());
         let outcomes = self.log.append_many(&self.topic, appends).await;
+        meters.publishes.observe(began.elapsed());
         fail::fail_point!("ob.after_produce_before_cursor");
         let mut failed = Ok(());
         for ((shard, end), outcome) in ends.into_iter().zip(outcomes) {
             match outcome {
                 Ok(_) => {
+                    meters.took(shard, end);
+                    let published = end + 1 - self.next[usize::from(shard)];
+                    meters.published.inc_by(published);
                     self.next[usize::from(shard)] = end + 1;
                     self.seen[usize::from(shard)] = end;
                 }
                 Err(error @ AppendError::Outage(Outage::Poisoned(_))) => {
                     failed = Err(PublishError::Poisoned(meridian_error::chain(&error)));
                 }
-                Err(error) => failed = Err(PublishError::Log(meridian_error::chain(&error))),
+                Err(error) => {
+                    failed = Err(PublishError::Log(meridian_error::chain(&error)));
+                }
             }
+        }
+        if failed.is_err() {
+            meters.publish_failures.inc();
         }
         failed
     }
@@ -321,7 +362,7 @@ impl Publisher {
 impl Batches {
     /// Adds the first events of a shard, as far as there is room; the very first always has room.
     /// Returns whether there is room for more.
-    fn add(&mut self, shard: u16, events: &[Envelope]) -> bool {
+    fn add(&mut self, shard: u16, events: &[Outgoing]) -> bool {
         let mut records = Vec::new();
         let mut end = 0;
         let mut has_room = true;
@@ -333,7 +374,7 @@ impl Batches {
                 break;
             }
             self.bytes += record.size();
-            end = event.id.seq;
+            end = event.envelope.id.seq;
             records.push(record);
         }
         if !records.is_empty() {
@@ -351,13 +392,18 @@ fn head(shard: u16, last: &StoredRecord) -> Result<EventId, PublishError> {
     Ok(event.id)
 }
 
-fn record(event: &Envelope) -> Record {
+fn record(outgoing: &Outgoing) -> Record {
+    let event = &outgoing.envelope;
     // The key is for people who look at the topic; the shard is chosen by number.
     let key = event
         .event
         .repository()
         .map_or_else(String::new, ToString::to_string);
-    Record::new(key, encode_envelope(event)).with_header("id", event.id.to_string())
+    let record = Record::new(key, encode_envelope(event)).with_header("id", event.id.to_string());
+    match &outgoing.trace {
+        Some(trace) => record.with_header("traceparent", trace.to_string()),
+        None => record,
+    }
 }
 
 fn state<E: std::error::Error + 'static>(error: meridian_catalog::CatalogError<E>) -> PublishError {
@@ -368,14 +414,16 @@ fn state<E: std::error::Error + 'static>(error: meridian_catalog::CatalogError<E
 #[cfg(test)]
 mod tests {
     use meridian_clock::Version;
-    use meridian_event::{Event, EventId, Leaf, RegistryId};
+    use meridian_event::{Envelope, Event, EventId, Leaf, RegistryId};
     use meridian_eventlog::MAX_APPEND_BYTES;
     use meridian_oci::{Algorithm, Digest, MediaType};
 
     use super::*;
 
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
     /// An event of some 700 KiB, as large as they get.
-    fn large(shard: u16, seq: u64) -> Envelope {
+    fn large(shard: u16, seq: u64) -> Outgoing {
         let leaf = Leaf {
             digest: Digest::of(Algorithm::Sha512, b""),
             size: 1,
@@ -387,7 +435,7 @@ mod tests {
             shard,
             seq,
         };
-        Envelope {
+        let envelope = Envelope {
             id,
             version: Version::next(None, 1, region),
             registry: RegistryId::new(Version::next(None, 1, region)),
@@ -400,7 +448,27 @@ mod tests {
                 children: vec![leaf; 10_000],
                 subject: None,
             },
+        };
+        Outgoing {
+            envelope,
+            trace: Some(TRACE.parse().unwrap()),
         }
+    }
+
+    #[test]
+    fn a_record_says_beside_the_event_which_one_it_is_and_whose_trace_it_is_part_of() {
+        let mut outgoing = large(3, 7);
+        let header = |outgoing: &Outgoing| {
+            let headers = record(outgoing).headers.into_iter();
+            headers
+                .map(|(name, value)| (name.into_string(), String::from_utf8(value.into()).unwrap()))
+                .collect::<Vec<_>>()
+        };
+        let id = ("id".to_owned(), "eu.1.3.7".to_owned());
+        let trace = ("traceparent".to_owned(), TRACE.to_owned());
+        assert_eq!(header(&outgoing), [id.clone(), trace]);
+        outgoing.trace = None;
+        assert_eq!(header(&outgoing), [id]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use meridian_catalog::{self as catalog, CatalogError, query};
 use meridian_clients::{
     BlobLocation, BlobRecord, Doomed, Due, Encoding, ManifestStat, Page, PageRequest, ReadError,
-    Referrers, RepositoryPath, StorageKey, StoredManifest, Usage,
+    Referrers, RepositoryPath, Stale, StorageKey, StoredManifest, Usage,
 };
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
@@ -12,6 +12,9 @@ use std::ops::ControlFlow;
 
 use crate::changes::View;
 use crate::group::Group;
+
+/// So many bytes of descriptors are looked through for one page of referrers.
+const SCAN_BYTES: usize = 8 << 20;
 
 type Result<T> = std::result::Result<T, ReadError>;
 
@@ -40,8 +43,34 @@ fn absent(
     }
 }
 
-fn stat(view: query::ManifestView) -> ManifestStat {
+/// Looks for what is named by its content. Without a quorum it is answered from a state that may be
+/// old; what that state does not have may be there all the same, and is waited for.
+async fn find_content<T>(
+    group: &Group,
+    find: impl Fn(&View) -> Result<T>,
+) -> Result<(T, Option<Stale>)> {
+    let (view, stale) = group.read_content().await?;
+    match find(&view) {
+        Err(_) if stale.is_some() => Ok((find(&group.read().await?)?, None)),
+        found => Ok((found?, stale)),
+    }
+}
+
+/// Looks for what a reference names.
+async fn find_named<T>(
+    group: &Group,
+    reference: &Reference,
+    find: impl Fn(&View) -> Result<T>,
+) -> Result<(T, Option<Stale>)> {
+    match reference {
+        Reference::Digest(_) => find_content(group, find).await,
+        Reference::Tag(_) => Ok((find(&group.read().await?)?, None)),
+    }
+}
+
+fn stat(view: query::ManifestView, stale: Option<Stale>) -> ManifestStat {
     ManifestStat {
+        stale,
         digest: view.digest,
         media_type: view.media_type,
         size: view.size,
@@ -54,27 +83,18 @@ pub(crate) async fn manifest(
     repository: &RepositoryPath,
     reference: &Reference,
 ) -> Result<StoredManifest> {
-    let view = group.read().await?;
-    let registry = registry_in(&view, &repository.registry)?;
-    let found = query::manifest(
-        &view,
-        registry,
-        &repository.name,
-        reference,
-        Bytes::copy_from_slice,
-    );
-    match found.map_err(failed)? {
-        Some((found, bytes)) => Ok(StoredManifest {
-            stat: stat(found),
-            bytes,
-        }),
-        None => Err(absent(
-            &view,
-            registry,
-            repository,
-            ReadError::ManifestUnknown,
-        )),
-    }
+    let name = &repository.name;
+    let found = find_named(group, reference, |view| {
+        let registry = registry_in(view, &repository.registry)?;
+        let found = query::manifest(view, registry, name, reference, Bytes::copy_from_slice);
+        let unknown = || absent(view, registry, repository, ReadError::ManifestUnknown);
+        found.map_err(failed)?.ok_or_else(unknown)
+    });
+    let ((found, bytes), stale) = found.await?;
+    Ok(StoredManifest {
+        stat: stat(found, stale),
+        bytes,
+    })
 }
 
 pub(crate) async fn manifest_stat(
@@ -82,18 +102,14 @@ pub(crate) async fn manifest_stat(
     repository: &RepositoryPath,
     reference: &Reference,
 ) -> Result<ManifestStat> {
-    let view = group.read().await?;
-    let registry = registry_in(&view, &repository.registry)?;
-    let found = query::manifest_stat(&view, registry, &repository.name, reference);
-    match found.map_err(failed)? {
-        Some(found) => Ok(stat(found)),
-        None => Err(absent(
-            &view,
-            registry,
-            repository,
-            ReadError::ManifestUnknown,
-        )),
-    }
+    let found = find_named(group, reference, |view| {
+        let registry = registry_in(view, &repository.registry)?;
+        let found = query::manifest_stat(view, registry, &repository.name, reference);
+        let unknown = || absent(view, registry, repository, ReadError::ManifestUnknown);
+        found.map_err(failed)?.ok_or_else(unknown)
+    });
+    let (found, stale) = found.await?;
+    Ok(stat(found, stale))
 }
 
 pub(crate) async fn tags(
@@ -141,10 +157,17 @@ pub(crate) async fn referrers(
     let view = group.read().await?;
     let registry = registry_in(&view, &repository.registry)?;
     let (mut bytes, mut count) = (0, 0);
-    let wanted = |artifact_type: Option<&str>, length: usize| {
+    let (mut scanned, mut last) = (0, None);
+    let wanted = |digest: Digest, artifact_type: Option<&str>, length: usize| {
+        // What is not wanted costs as well: a page may be short, or empty, and the next one goes on.
+        if scanned >= SCAN_BYTES {
+            return ControlFlow::Break(());
+        }
+        scanned += length;
         let is_wanted = artifact_types.is_empty()
             || artifact_type.is_some_and(|is| artifact_types.iter().any(|want| want == is));
         if !is_wanted {
+            last = Some(digest);
             return ControlFlow::Continue(false);
         }
         if count > 0 && bytes + length > max_bytes {
@@ -152,13 +175,13 @@ pub(crate) async fn referrers(
         }
         count += 1;
         bytes += length;
+        last = Some(digest);
         ControlFlow::Continue(true)
     };
     let listed = query::referrers(&view, registry, &repository.name, subject, after, wanted);
     let listed = listed.map_err(failed)?;
-    let next = listed.items.last().map(|(digest, _)| *digest);
     Ok(Referrers {
-        next: next.filter(|_| listed.more),
+        next: last.filter(|_| listed.more),
         descriptors: listed.items.into_iter().map(|item| item.1).collect(),
     })
 }
@@ -168,12 +191,14 @@ pub(crate) async fn blob(
     repository: &RepositoryPath,
     digest: Digest,
 ) -> Result<BlobRecord> {
-    let view = group.read().await?;
-    let registry = registry_in(&view, &repository.registry)?;
-    let found = query::blob(&view, registry, &repository.name, digest, group.now());
-    let Some(found) = found.map_err(failed)? else {
-        return Err(absent(&view, registry, repository, ReadError::BlobUnknown));
-    };
+    let found = find_content(group, |view| {
+        let registry = registry_in(view, &repository.registry)?;
+        let found = query::blob(view, registry, &repository.name, digest, group.now());
+        let unknown = || absent(view, registry, repository, ReadError::BlobUnknown);
+        let found = found.map_err(failed)?.ok_or_else(unknown)?;
+        Ok((registry, found))
+    });
+    let ((registry, found), stale) = found.await?;
     Ok(BlobRecord {
         size: found.size,
         encoding: match found.encoding {
@@ -188,6 +213,7 @@ pub(crate) async fn blob(
             }),
         },
         wants_touch: found.wants_touch,
+        stale,
     })
 }
 

@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use meridian_catalog::{BlobPlace, Command};
+use meridian_catalog::{BlobPlace, Command, Found, ManifestBody};
 use meridian_chassis::config::ByteSize;
 use meridian_chassis::{Reserve, Room};
 use meridian_clients::WriteError;
@@ -31,6 +31,18 @@ pub(crate) struct Door {
     patience: Patience,
 }
 
+/// The bytes of manifests that come with what other regions did.
+fn bodies<'c>(all: impl Iterator<Item = &'c Option<ManifestBody>>) -> u64 {
+    all.flatten().map(|body| body.bytes.len() as u64).sum()
+}
+
+const fn found(found: &Found) -> &Option<ManifestBody> {
+    match found {
+        Found::Manifest { cell, .. } => &cell.body,
+        Found::Registry { .. } | Found::Tag { .. } => &None,
+    }
+}
+
 /// About how many bytes a command adds for good; `None` if it takes away, or a start needs it.
 fn growth(command: &Command) -> Option<u64> {
     let inline = |place: &BlobPlace| match place {
@@ -41,9 +53,15 @@ fn growth(command: &Command) -> Option<u64> {
         Command::PutManifest(manifest) => Some(manifest.bytes.len() as u64),
         Command::PutBlob { place, .. } => Some(inline(place)),
         Command::RecordBlob(blob) => Some(inline(&blob.place)),
+        Command::StoreBlob(blob) => Some(inline(&blob.place)),
+        Command::ApplyRemote(all) => Some(bodies(all.events.iter().map(|event| &event.body))),
+        Command::MergeFound(all) => Some(bodies(all.iter().map(found))),
+        Command::StoreManifest(arrived) => Some(arrived.body.bytes.len() as u64),
         Command::MountBlob { .. } | Command::ReserveGenerations { .. } => Some(0),
         Command::Initialize { .. }
         | Command::CreateRegistry { .. }
+        | Command::FoundRegistry { .. }
+        | Command::SetCursor { .. }
         | Command::Configure(_)
         // A lease that is renewed is no longer than before.
         | Command::TouchBlob { .. }
@@ -83,6 +101,11 @@ impl Door {
             return Err(WriteError::NoRoom);
         }
         Ok(())
+    }
+
+    /// Whether there is room to grow, and the log does not wait for any.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.patience.is_tried() && !self.reserve.is_low()
     }
 
     /// Looks at the disk, if that was long ago. What is still to be flushed takes room as well: a

@@ -14,6 +14,7 @@ use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 
 use meridian_proto::meridian::raft::v1::raft_server::RaftServer;
 
+use crate::events::{self, EventsStatus};
 use crate::group::Group;
 use crate::grpc::RaftAdapter;
 use crate::membership::{self, Change, GroupStatus, ReformError};
@@ -59,7 +60,12 @@ impl MetadataService {
     ///
     /// See [`ReformError`].
     pub async fn reform(&self, change: Change) -> Result<(), ReformError> {
-        self.group.reform(change).await
+        self.group.reform(change).await?;
+        // Whoever asks this member next sees the change, although another one has decided it.
+        if let Err(error) = self.group.read().await {
+            tracing::debug!(%error, "the change is decided, and not seen here yet");
+        }
+        Ok(())
     }
 
     /// Takes a snapshot now, behind which the log may go.
@@ -69,6 +75,15 @@ impl MetadataService {
     /// When Raft has stopped.
     pub async fn take_snapshot(&self) -> Result<(), ReformError> {
         self.group.take_snapshot().await
+    }
+
+    /// How far events are on their way to the event log, as this member sees it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no state yet.
+    pub async fn events(&self) -> Result<EventsStatus, ReadError> {
+        events::status(&self.group).await
     }
 
     /// How many times the Raft log was synced since the start.

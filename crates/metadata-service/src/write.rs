@@ -209,7 +209,12 @@ fn refused(reply: Reply) -> WriteError {
         | Refusal::OtherRegion(_)
         | Refusal::RegistryExists
         | Refusal::ObjectForeign
-        | Refusal::GenerationsExhausted => ReadError::Internal {
+        | Refusal::GenerationsExhausted
+        | Refusal::Echo
+        | Refusal::Gap { .. }
+        | Refusal::EpochUnknown { .. }
+        | Refusal::Ahead(_)
+        | Refusal::Malformed => ReadError::Internal {
             reason: format!("the state machine refused: {refusal:?}"),
         }
         .into(),

@@ -1,12 +1,14 @@
-//! `cargo xtask bench`: Meridian beside distribution, measured by `loadgen`.
+//! `cargo xtask bench`: Meridian beside distribution and etcd, measured by `loadgen`.
 //!
-//! Builds all three as they are meant to be run; what is measured, and how, is `loadgen`'s.
+//! Builds ours, distribution and `loadgen` as they are meant to be run, and brings here what the
+//! chosen rows need besides; what is measured, and how, is `loadgen`'s.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 
+use crate::parts::{Part, Parts};
 use crate::prerequisites::{self, Need};
 use crate::process::Program;
 use crate::tools::Tools;
@@ -26,7 +28,11 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
-    prerequisites::ensure(&[Need::CCompiler, Need::Go], workspace)?;
+    let mut needs = vec![Need::CCompiler, Need::Go];
+    if chooses(&options.arguments, "C1") {
+        needs.push(Need::Etcd);
+    }
+    prerequisites::ensure(&needs, workspace)?;
     let tools = Tools::ensure(workspace)?;
     // One by one: what is measured is built exactly as `cargo run --release` builds it.
     for package in ["meridian", "loadgen"] {
@@ -40,10 +46,54 @@ pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
         .arg("--peer")
         .arg(tools.path("registry"))
         .limit(LIMIT);
+    // They end when this does.
+    let parts = match chooses(&options.arguments, "E1") {
+        true => Some(Parts::start(&[Part::Kafka { brokers: 1 }], workspace)?),
+        false => None,
+    };
+    let program = match &parts {
+        Some(parts) => program.env(parts.variable(), parts.file()),
+        None => program,
+    };
     let program = if options.arguments.iter().any(|it| it.starts_with("--out")) {
         program
     } else {
         program.arg("--out").arg(workspace.target().join("bench"))
     };
     program.args(&options.arguments).run()
+}
+
+/// Whether these arguments have `loadgen` run a row, or a variant of it: `C1` is the row of `C1/x`.
+fn chooses(arguments: &[String], row: &str) -> bool {
+    let mut chosen = Vec::new();
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let list = match word.strip_prefix("--workloads") {
+            Some("") => words.next().map(String::as_str),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        chosen.extend(list.into_iter().flat_map(|list| list.split(',')));
+    }
+    let is_row = |id: &&str| {
+        let (id, _variant) = id.split_once('/').unwrap_or((id, ""));
+        id.eq_ignore_ascii_case(row)
+    };
+    chosen.is_empty() || chosen.iter().any(is_row)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_row_is_chosen_by_name_by_a_variant_or_by_choosing_none() {
+        let chooses = |words: &[&str], row| {
+            let words: Vec<_> = words.iter().map(ToString::to_string).collect();
+            super::chooses(&words, row)
+        };
+        assert!(chooses(&[], "C1"));
+        assert!(chooses(&["--quick", "--workloads", "P1,c1"], "C1"));
+        assert!(chooses(&["--workloads=E1/push", "--quick"], "E1"));
+        assert!(!chooses(&["--workloads=P1", "--cases", "c=1"], "C1"));
+        assert!(!chooses(&["--workloads", "P1/region"], "C1"));
+    }
 }

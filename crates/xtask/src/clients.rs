@@ -25,7 +25,8 @@ use ground::Ground;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// What to test: `meridian` or `distribution`, started fresh, or HOST:PORT, which runs already
+    /// What to test: `meridian`, `redirecting`, `region` or `distribution`, started fresh, or
+    /// HOST:PORT, which runs already
     #[arg(long, default_value = "meridian", value_name = "REGISTRY")]
     registry: Subject,
     /// Run these clients only

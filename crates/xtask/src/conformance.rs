@@ -23,7 +23,8 @@ use crate::workspace::Workspace;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// What to test: `meridian` or `distribution`, started fresh, or HOST:PORT, which runs already
+    /// What to test: `meridian`, `redirecting`, `region` or `distribution`, started fresh, or
+    /// HOST:PORT, which runs already
     #[arg(long, default_value = "meridian", value_name = "REGISTRY")]
     registry: Subject,
     /// Keep the suite's reports in this folder
@@ -43,7 +44,7 @@ impl Default for Options {
 
 pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
     prerequisites::ensure(&[Need::Go], workspace)?;
-    if matches!(options.registry, Subject::Meridian) {
+    if options.registry.is_ours() {
         workspace.build()?;
     }
     let tools = Tools::ensure(workspace)?;

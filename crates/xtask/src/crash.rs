@@ -7,39 +7,22 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::Args;
 
+use crate::left_out::{LeftOut, Options};
 use crate::prerequisites::{self, Need};
-use crate::workspace::{WHOLE, Workspace};
+use crate::workspace::Workspace;
 
 const LIMIT: Duration = Duration::from_mins(30);
-
-#[derive(Args, Debug, Default)]
-pub(crate) struct Options {
-    /// For the test program: names of tests, or its flags
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "ARGUMENT"
-    )]
-    arguments: Vec<String>,
-}
 
 pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
     prerequisites::ensure(&[Need::Root, Need::Ext4, Need::LoopDevices], workspace)?;
     // The tests start the program themselves.
     workspace.build()?;
-    workspace
-        .cargo("test")
-        .args(WHOLE)
-        .args([
-            "--test",
-            "crash",
-            "--",
-            "--include-ignored",
-            "--test-threads=1",
-        ])
-        .args(&options.arguments)
-        .limit(LIMIT)
-        .run()
+    let tests = LeftOut {
+        programs: &["crash"],
+        parts: &[],
+        arguments: &["--include-ignored", "--test-threads=1"],
+        limit: LIMIT,
+    };
+    tests.run(options, workspace)
 }

@@ -6,12 +6,17 @@
 )]
 
 mod bench;
+mod cache;
 mod clients;
 mod conformance;
 mod content;
 mod crash;
+mod eventlog;
+mod faults;
 mod layout;
+mod left_out;
 mod lint;
+mod parts;
 mod prerequisites;
 mod process;
 mod registry;
@@ -51,9 +56,18 @@ enum Command {
     /// Push and pull with real clients, and compare the bytes
     Clients(clients::Options),
     /// Kill Meridian and cut its power, again and again
-    Crash(crash::Options),
+    Crash(left_out::Options),
+    /// Break a region of several processes under load, and check what its clients were told
+    Faults(left_out::Options),
     /// Measure Meridian beside distribution
     Bench(bench::Options),
+    /// Run the tests of the event log against Apache Kafka, one broker and three
+    Eventlog,
+    /// Run the tests of the cache, and of what several processes share by it, against Redis
+    Cache,
+    /// Start or end Apache Kafka, Redis and an S3 server, for tests run by hand
+    #[command(subcommand)]
+    Parts(parts::Verb),
     /// Build the Go programs that the others use, and say where they are
     Tools,
 }
@@ -81,7 +95,11 @@ fn run(command: &Command) -> Result<()> {
         Command::Conformance(options) => conformance::run(options, &workspace),
         Command::Clients(options) => clients::run(options, &workspace),
         Command::Crash(options) => crash::run(options, &workspace),
+        Command::Faults(options) => faults::run(options, &workspace),
         Command::Bench(options) => bench::run(options, &workspace),
+        Command::Eventlog => eventlog::run(&workspace),
+        Command::Cache => cache::run(&workspace),
+        Command::Parts(verb) => parts::run(verb, &workspace),
         Command::Tools => tools::run(&workspace),
     }
 }

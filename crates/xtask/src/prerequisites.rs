@@ -20,7 +20,19 @@ pub(crate) enum Need {
     CCompiler,
     /// The version that `tests/tools/go.mod` asks for, or one that fetches it.
     Go,
-    /// For engines and loop devices.
+    /// Version 17 or later.
+    Java,
+    Maven,
+    Redis,
+    Etcd,
+    /// With what makes virtual environments.
+    Python,
+    /// For networks that can be cut.
+    Iproute,
+    Iptables,
+    /// For clocks that can be set.
+    Faketime,
+    /// For engines, loop devices and networks.
     Root,
     Skopeo,
     Podman,
@@ -31,9 +43,15 @@ pub(crate) enum Need {
 }
 
 impl Need {
+    /// What `cargo xtask test` needs.
     pub(crate) const ALL: &[Self] = &[
         Self::CCompiler,
         Self::Go,
+        Self::Java,
+        Self::Maven,
+        Self::Iproute,
+        Self::Iptables,
+        Self::Faketime,
         Self::Root,
         Self::Skopeo,
         Self::Podman,
@@ -45,8 +63,16 @@ impl Need {
 
     const fn programs(self) -> &'static [&'static str] {
         match self {
-            Self::CCompiler => &["cc"],
+            Self::CCompiler => &["cc", "make", "perl"],
             Self::Go => &["go"],
+            Self::Java => &["java"],
+            Self::Maven => &["mvn"],
+            Self::Redis => &["redis-server"],
+            Self::Etcd => &["etcd"],
+            Self::Python => &["python3"],
+            Self::Iproute => &["ip"],
+            Self::Iptables => &["iptables"],
+            Self::Faketime => &["faketime"],
             Self::Root => &[],
             Self::Skopeo => &["skopeo"],
             Self::Podman => &["podman"],
@@ -59,8 +85,16 @@ impl Need {
 
     const fn packages(self) -> &'static [&'static str] {
         match self {
-            Self::CCompiler => &["gcc", "libc6-dev"],
+            Self::CCompiler => &["gcc", "libc6-dev", "make", "perl"],
             Self::Go => &["golang-go"],
+            Self::Java => &["default-jre-headless"],
+            Self::Maven => &["maven"],
+            Self::Redis => &["redis-server"],
+            Self::Etcd => &["etcd-server"],
+            Self::Python => &["python3-venv"],
+            Self::Iproute => &["iproute2"],
+            Self::Iptables => &["iptables"],
+            Self::Faketime => &["faketime"],
             Self::Root => &[],
             Self::Skopeo => &["skopeo"],
             Self::Podman => &["podman"],
@@ -75,6 +109,8 @@ impl Need {
         match self {
             Self::Root => is_root(),
             Self::Go => find("go").is_some() && go_is_recent(workspace),
+            Self::Java => find("java").is_some() && java_is_recent(),
+            Self::Python => find("python3").is_some() && python_makes_environments(),
             _ => self.programs().iter().all(|name| find(name).is_some()),
         }
     }
@@ -83,6 +119,8 @@ impl Need {
     const fn advice(self) -> &'static str {
         match self {
             Self::Go => "install the Go that `tests/tools/go.mod` asks for, from https://go.dev/dl",
+            Self::Java => "install Java 17 or later, which Kafka runs on",
+            Self::Python => "`python3` finds neither `venv` nor `ensurepip`",
             Self::Root => {
                 "engines and loop devices need it; put `sudo --preserve-env env \"PATH=$PATH\"` before the command"
             }
@@ -173,6 +211,24 @@ fn go_is_recent(workspace: &Workspace) -> bool {
         .is_ok()
 }
 
+/// It says `version "17.0.1"` or `version "25"`; before 9 it said `version "1.8"`.
+fn java_is_recent() -> bool {
+    let said = Program::new("java").arg("-version").said();
+    said.is_ok_and(|said| java_version(&said.stderr).is_some_and(|version| version >= 17))
+}
+
+fn java_version(said: &str) -> Option<u32> {
+    let (_, version) = said.split_once("version \"")?;
+    version.split(['.', '"', '-', '+']).next()?.parse().ok()
+}
+
+fn python_makes_environments() -> bool {
+    Program::new("python3")
+        .args(["-c", "import ensurepip, venv"])
+        .output()
+        .is_ok()
+}
+
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
@@ -189,6 +245,18 @@ mod tests {
                 need.programs().is_empty(),
                 "{need:?}"
             );
+        }
+    }
+
+    #[test]
+    fn the_version_of_java_is_read() {
+        for (said, version) in [
+            ("openjdk version \"17.0.15\" 2025-04-15", Some(17)),
+            ("openjdk version \"25\" 2025-09-16", Some(25)),
+            ("java version \"1.8.0_392\"", Some(1)),
+            ("no such thing", None),
+        ] {
+            assert_eq!(java_version(said), version, "{said}");
         }
     }
 

@@ -11,6 +11,7 @@ mod service;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -166,6 +167,23 @@ pub(crate) fn find(name: &str) -> Option<OsString> {
         .map(|dir| dir.join(name))
         .find(|program| program.is_file())
         .map(Into::into)
+}
+
+/// An address of loopback that was free a moment ago; who is to have it fails loudly if it is not.
+pub(crate) fn free_address() -> Result<String> {
+    let [address] = free_addresses()?;
+    Ok(address)
+}
+
+/// Several, all different.
+pub(crate) fn free_addresses<const N: usize>() -> Result<[String; N]> {
+    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port");
+    let listeners: Vec<TcpListener> = (0..N).map(|_| listen()).collect::<Result<_>>()?;
+    let mut addresses = [const { String::new() }; N];
+    for (address, listener) in addresses.iter_mut().zip(&listeners) {
+        *address = listener.local_addr()?.to_string();
+    }
+    Ok(addresses)
 }
 
 fn tail(file: &mut File) -> Result<String> {

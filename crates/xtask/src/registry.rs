@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::io::Read;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,12 +15,13 @@ use serde_json::Value;
 use ureq::Agent;
 
 use crate::layout::{DOCKER_LIST, DOCKER_MANIFEST, Descriptor, INDEX, Layout, MANIFEST};
-use crate::process::{Program, Service};
+use crate::parts::{Part, Parts};
+use crate::process::{Program, Service, free_address};
 use crate::scratch::Scratch;
 use crate::tools::Tools;
 use crate::workspace::Workspace;
 
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_mins(1);
 const REQUEST_LIMIT: Duration = Duration::from_mins(2);
 
 /// Which registry to test.
@@ -29,10 +29,21 @@ const REQUEST_LIMIT: Duration = Duration::from_mins(2);
 pub(crate) enum Subject {
     /// A fresh `meridian dev` from this workspace.
     Meridian,
+    /// A fresh region of several processes, from this workspace.
+    Region,
+    /// The same, which sends its clients elsewhere for blobs.
+    Redirecting,
     /// A fresh distribution, the reference implementation.
     Distribution,
     /// One that listens at `HOST:PORT`.
     At(String),
+}
+
+impl Subject {
+    /// Whether it is built from this workspace.
+    pub(crate) const fn is_ours(&self) -> bool {
+        matches!(self, Self::Meridian | Self::Region | Self::Redirecting)
+    }
 }
 
 impl FromStr for Subject {
@@ -41,6 +52,8 @@ impl FromStr for Subject {
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "meridian" => Ok(Self::Meridian),
+            "region" => Ok(Self::Region),
+            "redirecting" => Ok(Self::Redirecting),
             "distribution" => Ok(Self::Distribution),
             at => {
                 let (host, port) = at
@@ -60,6 +73,8 @@ pub(crate) struct Registry {
     address: String,
     agent: Agent,
     service: Option<Service>,
+    // Ends after those who use them.
+    parts: Option<Parts>,
 }
 
 impl Registry {
@@ -73,16 +88,23 @@ impl Registry {
         let mut registry = Self {
             address: match subject {
                 Subject::At(address) => address.clone(),
-                Subject::Meridian | Subject::Distribution => {
-                    format!("127.0.0.1:{}", free_port()?)
-                }
+                Subject::Meridian
+                | Subject::Region
+                | Subject::Redirecting
+                | Subject::Distribution => free_address()?,
             },
             agent: agent(),
             service: None,
+            parts: None,
         };
         let program = match subject {
             Subject::At(_) => None,
             Subject::Meridian => Some(registry.meridian(workspace, &scratch.dir("registry")?)),
+            Subject::Region => Some(registry.region(workspace)?),
+            Subject::Redirecting => {
+                let program = registry.meridian(workspace, &scratch.dir("registry")?);
+                Some(redirecting(program))
+            }
             Subject::Distribution => Some(registry.distribution(tools, &scratch.dir("registry")?)?),
         };
         if let Some(program) = program {
@@ -169,6 +191,15 @@ impl Registry {
             .arg(data)
     }
 
+    fn region(&mut self, workspace: &Workspace) -> Result<Program> {
+        let parts = Parts::start(&[Part::Kafka { brokers: 1 }, Part::Redis], workspace)?;
+        let program = Program::new(workspace.program("meridian-region"))
+            .arg(&self.address)
+            .env(parts.variable(), parts.file());
+        self.parts = Some(parts);
+        Ok(program)
+    }
+
     fn distribution(&self, tools: &Tools, data: &Path) -> Result<Program> {
         let config = data.join("config.yml");
         let text = serde_json::json!({
@@ -195,15 +226,17 @@ impl Registry {
     }
 }
 
+/// With a data endpoint, to which clients are sent for all that does not rest with its record.
+fn redirecting(meridian: Program) -> Program {
+    meridian
+        .env("MERIDIAN_BLOB__DATA__LISTEN", "[\"127.0.0.1:0\"]")
+        .env("MERIDIAN_FRONTEND__BLOBS__DELIVERY", "redirect")
+        .env("MERIDIAN_FRONTEND__BLOBS__MIN_SIZE", "0B")
+}
+
 fn agent() -> Agent {
     let config = Agent::config_builder().timeout_global(Some(REQUEST_LIMIT));
     config.build().into()
-}
-
-/// One that was free a moment ago; the registry that is to have it fails loudly if it is not.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    Ok(listener.local_addr()?.port())
 }
 
 #[cfg(test)]
@@ -213,6 +246,11 @@ mod tests {
     #[test]
     fn a_subject_is_a_name_or_an_address() {
         assert!(matches!("meridian".parse().unwrap(), Subject::Meridian));
+        assert!(matches!("region".parse().unwrap(), Subject::Region));
+        assert!(matches!(
+            "redirecting".parse().unwrap(),
+            Subject::Redirecting
+        ));
         assert!(matches!(
             "distribution".parse().unwrap(),
             Subject::Distribution

@@ -8,7 +8,7 @@ use crate::prerequisites::{self, Need};
 use crate::steps::Steps;
 use crate::tools::Tools;
 use crate::workspace::{WHOLE, Workspace};
-use crate::{clients, conformance, crash, lint};
+use crate::{cache, clients, conformance, crash, eventlog, faults, left_out, lint};
 
 /// Prints what each step took, also when one fails: then it was the last.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -22,12 +22,11 @@ fn take(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
     steps.take("prerequisites", || {
         prerequisites::ensure(Need::ALL, workspace)
     })?;
-    steps.take("compile", || {
-        workspace.build()?;
-        workspace.build_tests()
-    })?;
+    steps.take("compile", || workspace.build())?;
     steps.take("lint", || lint::run(workspace))?;
     steps.take("cargo test", || workspace.cargo("test").args(WHOLE).run())?;
+    steps.take("event log", || eventlog::run(workspace))?;
+    steps.take("cache", || cache::run(workspace))?;
     steps.take("tools", || Tools::ensure(workspace))?;
     steps.take("conformance", || {
         conformance::run(&conformance::Options::default(), workspace)
@@ -36,6 +35,7 @@ fn take(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
         clients::run(&clients::Options::default(), workspace)
     })?;
     steps.take("crash", || {
-        crash::run(&crash::Options::default(), workspace)
-    })
+        crash::run(&left_out::Options::default(), workspace)
+    })?;
+    steps.take("faults", || faults::run_some(workspace))
 }

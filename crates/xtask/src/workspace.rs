@@ -24,9 +24,11 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// The clone that this program was built from.
+    /// The clone that `cargo` runs this program in. The program itself may have been built from
+    /// another one, if they share a target folder.
     pub(crate) fn find() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        let package = set("CARGO_MANIFEST_DIR").context("say `cargo xtask …`")?;
+        let root = Path::new(&package)
             .ancestors()
             .nth(2)
             .context("this package lies two folders below the root")?
@@ -79,14 +81,10 @@ impl Workspace {
             .fold(program, Program::without_env)
     }
 
-    /// Compiles every program and library.
+    /// Compiles every program, library and test. In one go, because tests ask more features of what
+    /// all stand on: without them it would be compiled twice.
     pub(crate) fn build(&self) -> Result<()> {
-        self.cargo("build").args(WHOLE).run()
-    }
-
-    /// Compiles every test besides.
-    pub(crate) fn build_tests(&self) -> Result<()> {
-        self.cargo("test").args(WHOLE).arg("--no-run").run()
+        self.cargo("build").args(WHOLE).arg("--all-targets").run()
     }
 }
 

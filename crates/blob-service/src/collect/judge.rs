@@ -7,17 +7,29 @@ use meridian_clients::{Collect, Due};
 
 use super::{CollectError, Collector, doomed};
 
+/// How often a list that looks the same is gone through again in a run.
+const MOST_REPEATS: u32 = 10_000;
+
 impl Collector {
     /// Takes every step that can be taken now, in batches, each followed by the deletion of what
     /// it doomed: so the list of doomed objects stays short however much there is to do.
     pub(super) async fn judge(&self) -> Result<(), CollectError> {
-        let mut before = Vec::new();
+        let (mut before, mut repeats) = (Vec::new(), 0);
         loop {
             let due = self.metadata.due(self.config.batch).await?;
             fail::fail_point!("gc.after_scan");
-            // A list that no step has changed would stay for ever.
-            if due.is_empty() || due == before {
+            if due.is_empty() {
                 return Ok(());
+            }
+            if due == before {
+                // A blob of very many repositories leaves them some at a time, and stays in the list
+                // until it has left the last one. Otherwise a list that no step has changed would stay
+                // for ever.
+                let leaves = due.iter().any(|due| due.condemned && !due.held);
+                repeats += 1;
+                if !leaves || repeats > MOST_REPEATS {
+                    return Ok(());
+                }
             }
             let (condemned, fresh): (Vec<_>, Vec<_>) =
                 due.iter().copied().partition(|due| due.condemned);

@@ -62,6 +62,8 @@ pub struct CollectionStatus {
     pub last: Option<CollectionReport>,
     /// How many runs ended.
     pub runs: u64,
+    /// What all runs that ended have removed, orphans and abandoned uploads included.
+    pub freed: Tally,
     /// When the store was last searched for orphans, in milliseconds since the Unix epoch.
     pub last_sweep_millis: Option<u64>,
 }
@@ -164,6 +166,9 @@ impl CollectionStatus {
         };
         if report.swept {
             self.last_sweep_millis = Some(now_millis);
+        }
+        for tally in [report.removed, report.orphans, report.abandoned] {
+            self.freed.add(tally.count, tally.bytes);
         }
         self.phase = CollectionPhase::Idle;
         self.last = Some(report.clone());

@@ -2,13 +2,13 @@
 //!
 //! A crash between the store and the record leaves a finished object behind, an abandoned upload
 //! an unfinished one. Either is taken for a stray when it is older than any upload that could still
-//! want it, when no session of this process has it nor can get it meanwhile, and, for a finished one,
-//! when the metadata says that no record names it. All of that is a view that may be old: a record may
+//! want it, when no session of this process has it nor can get it meanwhile, when no request of another
+//! instance has it in hand, and, for a finished one, when the metadata says that no record names it. All of that is a view that may be old: a record may
 //! be on its way from a process that was paused, or has another clock. So strays are proposed to be
 //! doomed, and only what the metadata doomed in its log, where from that entry on no record can name
 //! it, is deleted, as all that is doomed. Whoever was late places his bytes anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use meridian_blobstore::Listed;
@@ -113,6 +113,11 @@ impl Collector {
                 (key, stray)
             })
             .collect();
+        let unfinished = strays.iter().filter(|(_, stray)| !stray.finished);
+        let unfinished = unfinished.map(|(key, _)| (key.epoch, key.generation));
+        let unfinished: Vec<_> = unfinished.collect();
+        let idle: HashSet<_> = self.uploads.idle(unfinished).await.into_iter().collect();
+        strays.retain(|key, stray| stray.finished || idle.contains(&(key.epoch, key.generation)));
         let finished = strays.iter().filter(|(_, stray)| stray.finished);
         let finished: Vec<_> = finished.map(|(key, _)| *key).collect();
         if !finished.is_empty() {

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use futures::{Stream, StreamExt};
 use meridian_clients::grpc::body::Pieces;
-use meridian_clients::{BlobRead, ByteStream, ReadBlobError};
+use meridian_clients::{BlobRead, ByteStream, Delivered, Delivery, ReadBlobError};
 use meridian_oci::Digest;
 use meridian_proto::meridian::blob::v1 as pb;
 use pb::read_head::Extent;
@@ -29,28 +29,38 @@ pub struct Outgoing {
 // === impl Outgoing ===
 
 impl Outgoing {
-    pub(super) fn new(read: BlobRead, digest: Digest) -> Self {
-        let (size, extent, body) = match read {
-            BlobRead::Whole { size, body } => (size, Extent::Whole(true), Some(body)),
-            BlobRead::Part {
+    pub(super) fn new(delivered: Delivered, digest: Digest) -> Self {
+        let Delivered { delivery, stale } = delivered;
+        let (size, extent, body) = match delivery {
+            Delivery::Here(BlobRead::Whole { size, body }) => {
+                (size, Extent::Whole(true), Some(body))
+            }
+            Delivery::Here(BlobRead::Part {
                 size,
                 start,
                 end_inclusive,
                 body,
-            } => {
+            }) => {
                 let part = pb::Part {
                     start,
                     end_inclusive,
                 };
                 (size, Extent::Part(part), Some(body))
             }
-            BlobRead::Unsatisfiable { size } => (size, Extent::Unsatisfiable(true), None),
+            Delivery::Here(BlobRead::Unsatisfiable { size }) => {
+                (size, Extent::Unsatisfiable(true), None)
+            }
+            Delivery::Link { size } => (size, Extent::Link(true), None),
+            Delivery::Presigned { size, url } => {
+                (size, Extent::Presigned(url.expose().to_owned()), None)
+            }
         };
         Self {
             digest,
             head: Some(pb::ReadHead {
                 size,
                 extent: Some(extent),
+                stale: stale.map(Into::into),
             }),
             body,
             pieces: Pieces::default(),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use meridian_clients::{Transfer, UploadError, UploadStatus};
-use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
 use super::Uploads;
@@ -11,18 +10,31 @@ use super::body::Body;
 use super::draft::Draft;
 use super::over::Ending;
 use super::session::{Progress, Session};
+use super::turn::Left;
 use super::write::{Rest, Stop};
+use crate::generation::Claim;
 
 impl Uploads {
     pub(super) async fn append_to(
         &self,
         session: &Arc<Session>,
-        mut progress: OwnedMutexGuard<Progress>,
+        mut progress: Left,
+        chunk: Transfer,
+        gone: CancellationToken,
+    ) -> (Result<UploadStatus, UploadError>, Left) {
+        let appended = self.append_with(session, &mut progress, chunk, gone);
+        (appended.await, progress)
+    }
+
+    async fn append_with(
+        &self,
+        session: &Arc<Session>,
+        progress: &mut Progress,
         chunk: Transfer,
         gone: CancellationToken,
     ) -> Result<UploadStatus, UploadError> {
-        self.explore(session, &mut progress).await?;
-        let taken = match &mut *progress {
+        self.explore(session, progress).await?;
+        let taken = match progress {
             Progress::Open(draft) => self.take_chunk(session, draft, chunk, gone).await,
             Progress::Sealed(_) if chunk.length == Some(0) => Ok(()),
             Progress::Sealed(sealed) => {
@@ -31,7 +43,7 @@ impl Uploads {
             }
             Progress::Unexplored(_) | Progress::Over => return Err(UploadError::Unknown),
         };
-        self.settle(session, &mut progress, taken).await?;
+        self.settle(session, progress, taken).await?;
         fail::fail_point!("fe.patch.after_blob_ack_before_reply");
         Ok(session.status_at(progress.offset()))
     }
@@ -48,6 +60,15 @@ impl Uploads {
             Err(Stop::Lost(error)) => {
                 self.end(session, progress, Ending::Lost).await;
                 Err(error)
+            }
+            Err(Stop::Taken) => {
+                tracing::info!(
+                    generation = session.current().generation,
+                    "an upload was continued by another instance meanwhile",
+                );
+                *progress = Progress::Unexplored(Claim::Foreign);
+                session.forget_status();
+                Err(UploadError::Busy)
             }
             Err(Stop::Kept(error)) => {
                 session.acknowledge(progress.offset());

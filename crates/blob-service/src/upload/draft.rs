@@ -13,6 +13,7 @@ use meridian_oci::{Algorithm, Digest, Hasher};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::failure;
+use super::memo::{Memo, Open};
 use super::write::Stop;
 use crate::ticket::Ticket;
 use crate::{ingest, layout};
@@ -69,6 +70,31 @@ impl Draft {
                 state,
                 writer: None,
             }),
+        }
+    }
+
+    /// Takes another's word for what its bytes are.
+    pub(crate) fn trust(&mut self, hasher: Option<Hasher>, head: Option<Vec<u8>>) {
+        if let Some(hasher) = hasher {
+            self.hasher = Some(hasher);
+        }
+        let is_whole = |head: &Vec<u8>| head.len() as u64 == self.offset;
+        if let Some(head) = head.filter(is_whole) {
+            self.head = Some(BytesMut::from(&head[..]));
+        }
+    }
+
+    /// What another instance has to know of it. What its bytes are is only told if it `is_certain`.
+    pub(crate) fn memo(&self, is_certain: bool) -> Memo {
+        let Some(object) = &self.object else {
+            return Memo::Fresh;
+        };
+        let state = object.state.clone();
+        if is_certain && state.len == self.offset {
+            let head = self.head.as_deref();
+            Memo::Open(Open::new(state, self.hasher.as_ref(), head))
+        } else {
+            Memo::Open(Open::new(state, None, None))
         }
     }
 

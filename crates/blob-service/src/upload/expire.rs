@@ -2,7 +2,8 @@
 //!
 //! Owns the timer. A session that was not used for long enough is ended with its bytes; before
 //! that, one that rests for a minute lets go of its open file. What a former life of this process
-//! left behind has no session here and is found by the sweep.
+//! left behind has no session here and is found by the sweep, as is every session that several instances
+//! share: none of them knows whether another one uses it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,11 @@ impl Uploads {
             let Ok(mut progress) = session.try_take() else {
                 continue;
             };
+            if self.sharing.is_some() {
+                // Left behind by a request that never had its turn.
+                self.table.remove(&session);
+                continue;
+            }
             if is_old || idle > self.config.idle_expiry {
                 self.expire_session(&session, &mut progress).await;
             } else if idle > REST

@@ -8,7 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_clients::{RepositoryPath, UploadError, UploadStatus, WriteError};
+use meridian_blobstore::BlobWriter;
+use meridian_clients::{RepositoryPath, StorageKey, UploadError, UploadStatus, WriteError};
 use meridian_oci::UploadId;
 
 use super::draft::Draft;
@@ -17,6 +18,17 @@ use super::{Uploads, failure};
 use crate::generation::Claim;
 use crate::layout;
 use crate::ticket::Ticket;
+
+/// What the store and the metadata have of the bytes of a ticket.
+pub(super) enum Trace {
+    /// An object that takes bytes.
+    Unfinished(StorageKey, Box<dyn BlobWriter>),
+    /// One that takes none any more, and how long it is.
+    Finished(StorageKey, u64),
+    /// One that was named, or is doomed.
+    Known,
+    Nothing,
+}
 
 impl Uploads {
     /// The status of a session that nobody has used yet.
@@ -52,16 +64,38 @@ impl Uploads {
         let ticket = self.read(repository, id)?;
         let now = self.clock.now_millis();
         let session = self.table.get_or_insert(id, ticket, || {
-            let mut claim = self
-                .generations
-                .claim(ticket.epoch, ticket.generation, true);
-            if claim == Claim::Unused && self.is_older(ticket, self.config.idle_expiry) {
-                claim = Claim::Used;
-            }
+            let claim = match &self.sharing {
+                Some(_) => Claim::Foreign,
+                None => self.claim(ticket),
+            };
             Session::new(repository.clone(), id.clone(), ticket, claim, now)
         })?;
         session.touch(now);
         Ok(session)
+    }
+
+    /// A new session whose id nobody else is told.
+    pub(super) fn find_own(
+        &self,
+        repository: &RepositoryPath,
+        ticket: Ticket,
+    ) -> Result<Arc<Session>, UploadError> {
+        let (id, now) = (self.stamp.seal(repository, ticket), self.clock.now_millis());
+        self.table.get_or_insert(&id, ticket, || {
+            let claim = self.claim(ticket);
+            Session::new(repository.clone(), id.clone(), ticket, claim, now)
+        })
+    }
+
+    /// What is known of a ticket's generation, which is used from now on.
+    fn claim(&self, ticket: Ticket) -> Claim {
+        let claim = self
+            .generations
+            .claim(ticket.epoch, ticket.generation, true);
+        if claim == Claim::Unused && self.is_older(ticket, self.config.idle_expiry) {
+            return Claim::Used;
+        }
+        claim
     }
 
     /// Looks up what is left of a session that this process did not have in hand.
@@ -73,7 +107,10 @@ impl Uploads {
         let Progress::Unexplored(claim) = *progress else {
             return Ok(());
         };
-        *progress = self.look(session, claim).await?;
+        *progress = match session.hold() {
+            Some(hold) => self.recall(session, &hold).await?,
+            None => self.look(session, claim).await?,
+        };
         match progress {
             Progress::Over => self.table.remove(session),
             progress => session.acknowledge(progress.offset()),
@@ -81,26 +118,58 @@ impl Uploads {
         Ok(())
     }
 
-    async fn look(&self, session: &Arc<Session>, claim: Claim) -> Result<Progress, UploadError> {
-        let ticket = session.ticket;
+    /// What is left of a session, by the store and the metadata.
+    pub(super) async fn look(
+        &self,
+        session: &Arc<Session>,
+        claim: Claim,
+    ) -> Result<Progress, UploadError> {
+        let ticket = session.current();
         for id in session.ids() {
-            if self.endings.recall(id).await.is_some() {
+            if self.endings.recall(&id).await.is_some() {
                 return Ok(Progress::Over);
             }
         }
-        let key = self.key_of(&session.repository, ticket).await?;
+        match self.trace(&session.repository, ticket).await? {
+            Trace::Unfinished(key, mut writer) => {
+                writer.sync().await.map_err(failure::of_store)?;
+                let mut draft = Draft::found(ticket, key, writer.state());
+                draft.settle(writer, self.keep_writer());
+                tracing::info!(
+                    object = %layout::object(key),
+                    size_bytes = draft.offset(),
+                    "an upload goes on where the store has it",
+                );
+                Ok(Progress::open(draft))
+            }
+            Trace::Finished(key, size) => Ok(Progress::Sealed(Sealed {
+                ticket,
+                key,
+                size,
+                digest: None,
+                proposed: true,
+            })),
+            Trace::Known => Ok(Progress::Over),
+            Trace::Nothing
+                if claim == Claim::Used || self.is_older(ticket, self.config.idle_expiry) =>
+            {
+                Ok(Progress::Over)
+            }
+            Trace::Nothing => self.begin_again(session).await,
+        }
+    }
+
+    /// What became of the bytes of a ticket.
+    pub(super) async fn trace(
+        &self,
+        repository: &RepositoryPath,
+        ticket: Ticket,
+    ) -> Result<Trace, UploadError> {
+        let key = self.key_of(repository, ticket).await?;
         let object = layout::object(key);
         let resumed = self.store.resume(&object, None).await;
-        if let Some(mut writer) = resumed.map_err(failure::of_resume)? {
-            writer.sync().await.map_err(failure::of_store)?;
-            let mut draft = Draft::found(ticket, key, writer.state());
-            draft.settle(writer, self.keep_writer());
-            tracing::info!(
-                object = %object,
-                size_bytes = draft.offset(),
-                "an upload goes on after a restart",
-            );
-            return Ok(Progress::open(draft));
+        if let Some(writer) = resumed.map_err(failure::of_resume)? {
+            return Ok(Trace::Unfinished(key, writer));
         }
         let size = self.store.stat(&object).await.map_err(failure::of_store)?;
         let known = self
@@ -108,26 +177,18 @@ impl Uploads {
             .known(&[key])
             .await
             .map_err(WriteError::Read)?;
-        if known.contains(&true) {
-            return Ok(Progress::Over);
-        }
-        if let Some(size) = size {
-            return Ok(Progress::Sealed(Sealed {
-                ticket,
-                key,
-                size,
-                digest: None,
-                proposed: true,
-            }));
-        }
-        if claim == Claim::Used || self.is_older(ticket, self.config.idle_expiry) {
-            return Ok(Progress::Over);
-        }
-        self.begin_again(session).await
+        Ok(match size {
+            _ if known.contains(&true) => Trace::Known,
+            Some(size) => Trace::Finished(key, size),
+            None => Trace::Nothing,
+        })
     }
 
     /// Gives a session without bytes a generation of our own.
-    async fn begin_again(&self, session: &Arc<Session>) -> Result<Progress, UploadError> {
+    pub(super) async fn begin_again(
+        &self,
+        session: &Arc<Session>,
+    ) -> Result<Progress, UploadError> {
         let algorithm = session.ticket.algorithm;
         let ticket = Ticket {
             created: session.ticket.created,
@@ -141,7 +202,11 @@ impl Uploads {
     }
 
     /// What an id says, if it was made for this repository and is not too old.
-    fn read(&self, repository: &RepositoryPath, id: &UploadId) -> Result<Ticket, UploadError> {
+    pub(super) fn read(
+        &self,
+        repository: &RepositoryPath,
+        id: &UploadId,
+    ) -> Result<Ticket, UploadError> {
         let ticket = self
             .stamp
             .open(repository, id)
@@ -152,7 +217,7 @@ impl Uploads {
         Ok(ticket)
     }
 
-    fn is_older(&self, ticket: Ticket, age: Duration) -> bool {
+    pub(super) fn is_older(&self, ticket: Ticket, age: Duration) -> bool {
         let lived = self.clock.now_millis().saturating_sub(ticket.created);
         Duration::from_millis(lived) > age
     }

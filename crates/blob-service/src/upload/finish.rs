@@ -10,7 +10,6 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use meridian_clients::{StorageKey, Transfer, UploadError};
 use meridian_oci::{Algorithm, Digest, Hasher};
-use tokio::sync::OwnedMutexGuard;
 use tokio::task::coop::consume_budget;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +18,7 @@ use super::draft::Draft;
 use super::over::Ending;
 use super::record::Target;
 use super::session::{Progress, Sealed, Session};
+use super::turn::Left;
 use super::write::{Rest, Stop};
 use super::{Uploads, failure};
 use crate::layout;
@@ -33,29 +33,38 @@ impl Uploads {
     pub(super) async fn finish_session(
         &self,
         session: &Arc<Session>,
-        mut progress: OwnedMutexGuard<Progress>,
+        mut progress: Left,
+        digest: Digest,
+        chunk: Transfer,
+        gone: CancellationToken,
+    ) -> (Result<(), UploadError>, Left) {
+        let finished = self.finish_with(session, &mut progress, digest, chunk, gone);
+        (finished.await, progress)
+    }
+
+    async fn finish_with(
+        &self,
+        session: &Arc<Session>,
+        progress: &mut Progress,
         digest: Digest,
         chunk: Transfer,
         gone: CancellationToken,
     ) -> Result<(), UploadError> {
-        self.explore(session, &mut progress).await?;
+        self.explore(session, progress).await?;
         let target = Target {
             repository: &session.repository,
             digest,
         };
-        if matches!(*progress, Progress::Over) {
+        if matches!(progress, Progress::Over) {
             return self.repeat(session, &target).await;
         }
         // An id of an earlier life, without bytes: perhaps they went into a record long ago.
         let is_repeated = session.is_reissued() && progress.offset() == 0;
         if !(is_repeated && self.is_present(&target).await?) {
-            let completed = self
-                .complete(session, &mut progress, &target, chunk, gone)
-                .await;
-            self.settle(session, &mut progress, completed).await?;
+            let completed = self.complete(session, progress, &target, chunk, gone).await;
+            self.settle(session, progress, completed).await?;
         }
-        self.end(session, &mut progress, Ending::Finished(digest))
-            .await;
+        self.end(session, progress, Ending::Finished(digest)).await;
         Ok(())
     }
 
@@ -75,7 +84,12 @@ impl Uploads {
                 Whole::Small(bytes) => {
                     return self.record_inline(target, draft.ticket, bytes).await;
                 }
-                Whole::Stored(sealed) => *progress = Progress::Sealed(sealed),
+                Whole::Stored(mut sealed) => {
+                    if !self.is_alone_at(session).await {
+                        sealed.digest = None;
+                    }
+                    *progress = Progress::Sealed(sealed);
+                }
             }
         }
         let Progress::Sealed(sealed) = progress else {
@@ -133,7 +147,7 @@ impl Uploads {
             return Err(Stop::Lost(failure::lost("a written draft has no object")));
         };
         let committed = writer.commit().await;
-        let size = committed.map_err(|error| Stop::Lost(failure::of_store(error)))?;
+        let size = committed.map_err(Stop::of)?;
         if size != draft.offset() {
             return Err(Stop::Lost(failure::lost(
                 "the store committed another length",

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use meridian_cache::{Cache, CacheKey};
 use meridian_oci::{Digest, UploadId};
 
-/// The cache is asked no longer than this: its answer is a convenience.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// The cache is waited for no longer than this: its answer is a convenience. Long enough for it to
+/// give up by itself, and to know from then on that it is away.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -76,7 +76,7 @@ impl Uploads {
         target: &Target<'_>,
     ) -> Result<(), UploadError> {
         for id in session.ids() {
-            match self.endings.recall(id).await {
+            match self.endings.recall(&id).await {
                 None => {}
                 Some(Ending::Finished(digest)) if digest == target.digest => {}
                 Some(_) => return Err(UploadError::Unknown),

@@ -13,7 +13,7 @@
 //! durable.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use meridian_clients::{RepositoryPath, StorageKey, UploadError, UploadStatus};
 use meridian_oci::{Digest, UploadId};
@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::draft::Draft;
+use super::sharing::Hold;
 use crate::generation::Claim;
 use crate::ticket::Ticket;
 
@@ -32,8 +33,11 @@ pub(crate) struct Session {
     /// What the id says under which the session was found.
     pub(crate) ticket: Ticket,
     id: UploadId,
-    /// The id that it goes by since, if its bytes had to be begun under another generation.
-    reissued: OnceLock<(Ticket, UploadId)>,
+    /// The ids that it goes by since, the last one above all, if its bytes had to be begun under other
+    /// generations.
+    reissued: std::sync::Mutex<Vec<(Ticket, UploadId)>>,
+    /// What the request that has it holds against other instances, where there are any.
+    hold: std::sync::Mutex<Option<Arc<Hold>>>,
     progress: Arc<Mutex<Progress>>,
     acknowledged: AtomicU64,
     used_millis: AtomicU64,
@@ -83,7 +87,8 @@ impl Session {
             repository,
             ticket,
             id,
-            reissued: OnceLock::new(),
+            reissued: std::sync::Mutex::default(),
+            hold: std::sync::Mutex::default(),
             progress: Arc::new(Mutex::new(progress)),
             acknowledged: AtomicU64::new(offset),
             used_millis: AtomicU64::new(now_millis),
@@ -112,24 +117,45 @@ impl Session {
         self.cancelled.child_token()
     }
 
-    pub(crate) fn ids(&self) -> impl Iterator<Item = &UploadId> {
-        let reissued = self.reissued.get().map(|(_, id)| id);
-        std::iter::once(&self.id).chain(reissued)
+    pub(crate) fn ids(&self) -> Vec<UploadId> {
+        let reissued = self.reissued();
+        let reissued = reissued.iter().map(|(_, id)| id.clone());
+        std::iter::once(self.id.clone()).chain(reissued).collect()
     }
 
     /// The tickets under which it may have bytes.
-    pub(crate) fn tickets(&self) -> impl Iterator<Item = Ticket> {
-        let reissued = self.reissued.get().map(|(ticket, _)| *ticket);
-        std::iter::once(self.ticket).chain(reissued)
+    pub(crate) fn tickets(&self) -> Vec<Ticket> {
+        let reissued = self.reissued();
+        let reissued = reissued.iter().map(|(ticket, _)| *ticket);
+        std::iter::once(self.ticket).chain(reissued).collect()
     }
 
-    /// Gives the session another id, once.
+    /// The ticket under which its bytes are.
+    pub(crate) fn current(&self) -> Ticket {
+        let reissued = self.reissued().last().map(|(ticket, _)| *ticket);
+        reissued.unwrap_or(self.ticket)
+    }
+
+    /// Gives the session another id.
     pub(crate) fn reissue(&self, ticket: Ticket, id: UploadId) {
-        let _already = self.reissued.set((ticket, id));
+        self.reissued().push((ticket, id));
     }
 
     pub(crate) fn is_reissued(&self) -> bool {
-        self.reissued.get().is_some()
+        !self.reissued().is_empty()
+    }
+
+    pub(crate) fn hold(&self) -> Option<Arc<Hold>> {
+        self.held().clone()
+    }
+
+    pub(crate) fn set_hold(&self, hold: Option<Arc<Hold>>) {
+        *self.held() = hold;
+    }
+
+    /// Forgets where it stands: another instance may know better.
+    pub(crate) fn forget_status(&self) {
+        self.acknowledge(NOT_KNOWN);
     }
 
     pub(crate) fn acknowledge(&self, offset: u64) {
@@ -143,9 +169,9 @@ impl Session {
     }
 
     pub(crate) fn status_at(&self, offset: u64) -> UploadStatus {
-        let reissued = self.reissued.get().map(|(_, id)| id);
+        let reissued = self.reissued().last().map(|(_, id)| id.clone());
         UploadStatus {
-            upload: reissued.unwrap_or(&self.id).clone(),
+            upload: reissued.unwrap_or_else(|| self.id.clone()),
             offset,
             min_chunk: None,
         }
@@ -157,6 +183,14 @@ impl Session {
 
     pub(crate) fn used_millis(&self) -> u64 {
         self.used_millis.load(Ordering::Relaxed)
+    }
+
+    fn reissued(&self) -> MutexGuard<'_, Vec<(Ticket, UploadId)>> {
+        self.reissued.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Arc<Hold>>> {
+        self.hold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

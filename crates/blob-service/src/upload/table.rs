@@ -72,14 +72,18 @@ impl Table {
     pub(crate) fn alias(&self, session: &Arc<Session>) {
         let mut held = self.held();
         for id in session.ids() {
-            held.sessions.insert(id.clone(), Arc::clone(session));
+            held.sessions.insert(id, Arc::clone(session));
         }
     }
 
     pub(crate) fn remove(&self, session: &Session) {
         let mut held = self.held();
         for id in session.ids() {
-            held.sessions.remove(id);
+            // Another one may have it by now.
+            let is_it = |found: &Arc<Session>| std::ptr::eq(Arc::as_ptr(found), session);
+            if held.sessions.get(&id).is_some_and(is_it) {
+                held.sessions.remove(&id);
+            }
         }
     }
 

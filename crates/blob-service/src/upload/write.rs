@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use meridian_blobstore::{BlobWriter, WriteError};
 use meridian_clients::{RepositoryPath, UploadError};
+use meridian_error::{Classify, Code};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::body::{Body, Fault};
@@ -19,6 +20,8 @@ pub(super) enum Stop {
     Kept(UploadError),
     /// Its bytes are gone, or worthless.
     Lost(UploadError),
+    /// Another process goes on with it: nothing of it is ours any more.
+    Taken,
 }
 
 /// The beginning of a body, in memory, and what comes after.
@@ -42,6 +45,16 @@ enum Interruption {
     Body(Fault),
     Store(WriteError),
     NoRoom,
+}
+
+impl Stop {
+    /// What a writer's failure means to the upload.
+    pub(super) fn of(error: WriteError) -> Self {
+        match error.code() {
+            Code::Conflict => Self::Taken,
+            _ => Self::Lost(failure::of_store(error)),
+        }
+    }
 }
 
 impl Gathered {
@@ -95,14 +108,14 @@ impl Uploads {
         let mut writer = draft.writer(&*self.store, key).await?;
         let fault = match self.pump(draft, &mut *writer, gathered).await {
             Ok(()) => return Ok(writer),
-            Err(Interruption::Store(error)) => return Err(Stop::Lost(failure::of_store(error))),
+            Err(Interruption::Store(error)) => return Err(Stop::of(error)),
             Err(Interruption::NoRoom) => return Err(Stop::Lost(UploadError::StoreFull)),
             Err(Interruption::Body(fault)) => fault,
         };
         if !fault.keeps {
             draft.rewind(mark);
             let truncated = writer.truncate(draft.offset()).await;
-            truncated.map_err(|error| Stop::Lost(failure::of_store(error)))?;
+            truncated.map_err(Stop::of)?;
         }
         self.sync(draft, writer).await?;
         Err(Stop::Kept(fault.error))
@@ -115,7 +128,7 @@ impl Uploads {
         mut writer: Box<dyn BlobWriter>,
     ) -> Result<(), Stop> {
         let synced = writer.sync().await;
-        let synced = synced.map_err(|error| Stop::Lost(failure::of_store(error)))?;
+        let synced = synced.map_err(Stop::of)?;
         if synced != draft.offset() {
             return Err(Stop::Lost(failure::lost("the store synced another length")));
         }

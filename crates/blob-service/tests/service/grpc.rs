@@ -194,6 +194,7 @@ async fn a_head_that_means_nothing_is_refused_by_the_name_of_its_field() {
         repository: here(),
         digest: Some(WireDigest { hash: None }),
         range: None,
+        handover: None,
     };
     refused.push(("digest", raw.read(digest).await.map(drop)));
     let upload = pb::AppendHead {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
 use meridian_blob_service::{BlobService, Config, Ports};
-use meridian_blobstore::{BlobStore, MemoryBlobStore};
-use meridian_cache::{MemoryCache, MemoryCacheConfig};
+use meridian_blobstore::{BlobStore, MemoryBlobStore, Presign};
+use meridian_cache::{Cache, MemoryCache, MemoryCacheConfig};
 use meridian_chassis::Supervisor;
 use meridian_chassis::config::{ByteSize, Secret};
 use meridian_clients::{
@@ -24,6 +24,7 @@ use crate::turns::Turns;
 /// What survives a crash.
 pub(crate) struct World {
     pub(crate) store: Arc<dyn BlobStore>,
+    pub(crate) presign: Option<Arc<dyn Presign>>,
     pub(crate) metadata: Arc<MemoryMetadata>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) config: Config,
@@ -52,6 +53,7 @@ impl World {
         let for_metadata: Arc<dyn Clock> = Arc::clone(&clock) as _;
         Self {
             store,
+            presign: None,
             metadata: Arc::new(MemoryMetadata::new(for_metadata, turns.clone(), mutant)),
             clock,
             config,
@@ -62,10 +64,23 @@ impl World {
     /// Starts the service on what is there.
     pub(crate) async fn start(&self) -> Life {
         let cache = MemoryCache::new(&MemoryCacheConfig::default(), Arc::clone(&self.clock));
+        let (store, cache) = (Arc::clone(&self.store), Arc::new(cache.unwrap()));
+        self.start_on(store, cache, false).await
+    }
+
+    /// Starts an instance that shares what it stands on with others, or does not.
+    pub(crate) async fn start_on(
+        &self,
+        store: Arc<dyn BlobStore>,
+        cache: Arc<dyn Cache>,
+        shared: bool,
+    ) -> Life {
         let ports = Ports {
-            store: Arc::clone(&self.store),
+            store,
+            presign: self.presign.clone(),
             metadata: Arc::clone(&self.metadata) as _,
-            cache: Arc::new(cache.unwrap()),
+            cache,
+            shared,
             clock: Arc::clone(&self.clock) as _,
         };
         let mut supervisor = Supervisor::new();

@@ -4,11 +4,13 @@
 
 mod collection;
 mod crash_points;
+mod data;
 mod downloads;
 mod faults;
 mod full;
 mod grpc;
 mod harness;
+mod instances;
 mod losses;
 mod metadata;
 mod model;

@@ -263,6 +263,7 @@ impl MetadataApi for MemoryMetadata {
                 location: row.location.clone(),
                 wants_touch: !state.is_referenced(digest)
                     && (row.condemned || *lease < self.clock.now_millis() + state.lease / 2),
+                stale: None,
             })
         };
         self.turns.wait().await;

@@ -52,6 +52,37 @@ pub(super) async fn an_exported_state_is_returned_to_exactly(store: impl BlobSto
     assert!(get(&store, &key(1)).await == bytes);
 }
 
+pub(super) async fn the_last_two_states_are_returned_to_exactly(store: impl BlobStore) {
+    let mut generation = 0;
+    for (first, second) in [
+        (0, 10),
+        (1_000, 2_000),
+        (MIB, 7 * MIB),
+        (6 * MIB, 11 * MIB + 1),
+    ] {
+        for goes_back in [false, true] {
+            generation += 1;
+            let (key, bytes) = (key(generation), content(generation, 12 * MIB));
+            let mut writer = store.create(&key).await.unwrap();
+            append(&mut writer, &bytes.slice(..first), 90_000).await;
+            writer.sync().await.unwrap();
+            let early = (writer.state(), first);
+            append(&mut writer, &bytes.slice(first..second), 90_000).await;
+            writer.sync().await.unwrap();
+            let late = (writer.state(), second);
+            append(&mut writer, &content(99, 100), 90_000).await;
+            drop(writer);
+
+            let (state, at) = if goes_back { early } else { late };
+            let mut writer = resume(&store, &key, Some(&state)).await;
+            assert_eq!((writer.len(), writer.state().len), (at as u64, at as u64));
+            append(&mut writer, &bytes.slice(at..), 90_000).await;
+            writer.commit().await.unwrap();
+            assert!(get(&store, &key).await == bytes, "{first} {second}");
+        }
+    }
+}
+
 pub(super) async fn an_upload_survives_many_crashes(store: impl BlobStore) {
     let bytes = content(1, 2 * MIB);
     drop(store.create(&key(1)).await.unwrap());

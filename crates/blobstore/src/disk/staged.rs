@@ -18,9 +18,9 @@ use rustix::fs::{Advice, OFlags, fadvise, fcntl_setfl};
 use rustix::io::Errno;
 
 use super::buffer::ALIGNMENT;
-use super::claim::Claim;
 use super::layout::FILE_MODE;
 use super::sync::{self, crash_point};
+use crate::claim::Claim;
 
 /// How much of a large object may lie unwritten in the page cache, in bytes.
 const WRITE_BEHIND: u64 = 32 << 20;

@@ -1,33 +1,88 @@
 //! Blobs recorded, leased, mounted, touched and deleted.
 
+use meridian_clock::Version;
 use meridian_event::{Event, Leaf, RegistryId};
 use meridian_oci::{Digest, RegistryName, RepositoryName};
 
+use super::agenda::Task;
 use super::guard::{self, Guard};
+use super::place::Place;
 use super::turn::Turn;
 use super::upload::Upload;
 use super::{Result, manifest, object, outbox, refuse};
 use crate::key;
 use crate::row::{Blob, Link};
-use crate::{BlobPlace, CatalogError, Refusal, Reply, Write};
+use crate::{ArrivedBlob, BlobPlace, CatalogError, ObjectKey, Refusal, Reply, Write};
 
-/// Records a blob and leases it to a repository. If it is recorded already, the object that was
-/// uploaded again is doomed, or the former one if its bytes are lost. An object that was named or
-/// doomed before is never bound: it may be gone.
-pub(super) fn put<S: Write>(turn: &mut Turn<'_, S>, upload: &Upload<'_>) -> Result<Reply, S> {
+/// A blob that is recorded, and the object that it keeps instead of the uploaded one.
+type Recorded = (Blob, Option<ObjectKey>);
+
+/// Records a blob and leases it to a repository.
+pub(super) fn put<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: &RegistryName,
+    repository: &RepositoryName,
+    upload: &Upload<'_>,
+) -> Result<Reply, S> {
     let leaf = upload.leaf;
-    let Some(registry) = turn.registry(upload.registry)? else {
+    let Some(registry) = turn.registry(registry)? else {
         return refuse::<S>(Refusal::RegistryUnknown);
     };
+    let (blob, kept) = match record(turn, registry, upload)? {
+        Ok(recorded) => recorded,
+        Err(refusal) => return refuse::<S>(refusal),
+    };
+    lease(turn, registry, repository, leaf.digest, blob)?;
+    let event = Event::BlobPut {
+        repository: repository.clone(),
+        blob: leaf,
+        mounted_from: None,
+    };
+    let reply = outbox::emit(turn, registry, event)?;
+    Ok(kept.map_or(reply, |object| keep(turn, registry, object)))
+}
+
+/// Records a blob that came from another region. Nobody leases it: it has its grace, so that what
+/// needs it may come after it.
+pub(super) fn store<S: Write>(turn: &mut Turn<'_, S>, arrived: &ArrivedBlob) -> Result<Reply, S> {
+    let (registry, digest) = (arrived.registry, arrived.blob.digest);
+    let (mut blob, kept) = match record(turn, registry, &Upload::from(arrived))? {
+        Ok(recorded) => recorded,
+        Err(refusal) => return refuse::<S>(refusal),
+    };
+    begin_grace(turn, registry, digest, &mut blob)?;
+    let done = Reply::Done {
+        version: turn.version,
+    };
+    Ok(kept.map_or(done, |object| keep(turn, registry, object)))
+}
+
+const fn keep<S: Write>(turn: &Turn<'_, S>, registry: RegistryId, object: ObjectKey) -> Reply {
+    Reply::Kept {
+        version: turn.version,
+        registry,
+        object,
+    }
+}
+
+/// Records a blob. If it is recorded already, the object that was uploaded again is doomed, or the
+/// former one if its bytes are lost. An object that was named or doomed before is never bound: it
+/// may be gone.
+fn record<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    upload: &Upload<'_>,
+) -> Result<std::result::Result<Recorded, Refusal>, S> {
+    let leaf = upload.leaf;
     let known = turn.read::<Blob>(&key::blob(registry, leaf.digest))?;
     if known.as_ref().is_some_and(|known| known.size != leaf.size) {
-        return refuse::<S>(Refusal::SizesDiffer(vec![leaf.digest]));
+        return Ok(Err(Refusal::SizesDiffer(vec![leaf.digest])));
     }
     let object = upload.object();
     let is_foreign = upload.owner.is_some_and(|owner| owner != registry)
         || object.is_some_and(|object| !object::was_given(turn, object));
     if is_foreign {
-        return refuse::<S>(Refusal::ObjectForeign);
+        return Ok(Err(Refusal::ObjectForeign));
     }
     let is_spent = match object {
         None => false,
@@ -35,11 +90,11 @@ pub(super) fn put<S: Write>(turn: &mut Turn<'_, S>, upload: &Upload<'_>) -> Resu
     };
     let mut kept = None;
     let blob = match known {
-        None if is_spent => return refuse::<S>(Refusal::BlobUnknown),
+        None if is_spent => return Ok(Err(Refusal::BlobUnknown)),
         None => create(turn, registry, upload)?,
         Some(known) if upload.heals(&known) => {
             if is_spent {
-                return refuse::<S>(Refusal::BlobUnknown);
+                return Ok(Err(Refusal::BlobUnknown));
             }
             replace(turn, registry, upload, known)?
         }
@@ -52,21 +107,7 @@ pub(super) fn put<S: Write>(turn: &mut Turn<'_, S>, upload: &Upload<'_>) -> Resu
             known
         }
     };
-    lease(turn, registry, upload.repository, leaf.digest, blob)?;
-    let event = Event::BlobPut {
-        repository: upload.repository.clone(),
-        blob: leaf,
-        mounted_from: None,
-    };
-    let reply = outbox::emit(turn, registry, event)?;
-    Ok(match (reply, kept) {
-        (Reply::Done { version }, Some(object)) => Reply::Kept {
-            version,
-            registry,
-            object,
-        },
-        (reply, _) => reply,
-    })
+    Ok(Ok((blob, kept)))
 }
 
 /// Leases a blob of another repository.
@@ -154,6 +195,73 @@ pub(super) fn delete<S: Write>(
     outbox::emit(turn, registry, event)
 }
 
+/// Ends the lease of a blob that a client deleted elsewhere, unless it was renewed since. What a
+/// manifest needs stays, and has no lease besides.
+pub(super) fn end_lease<S: Write>(
+    turn: &mut Turn<'_, S>,
+    place: &Place,
+    digest: Digest,
+    version: Version,
+) -> Result<(), S> {
+    let (registry, repository) = (place.registry, &place.repository);
+    let link = turn.read::<Link>(&place.link(digest))?;
+    let Some(link) = link.filter(|link| link.add < version) else {
+        return Ok(());
+    };
+    if turn.suffixes(&place.holders(digest), 1)?.is_empty() {
+        release(turn, registry, digest)?;
+        return unlink(turn, registry, repository, digest);
+    }
+    if link.lease == 0 {
+        return Ok(());
+    }
+    turn.put(&place.link(digest), &Link { lease: 0, ..link })
+}
+
+/// Joins a put of a blob, or of what stands on it, with its link, if there is one.
+pub(super) fn raise<S: Write>(
+    turn: &mut Turn<'_, S>,
+    place: &Place,
+    digest: Digest,
+    version: Version,
+) -> Result<(), S> {
+    match turn.read::<Link>(&place.link(digest))? {
+        Some(link) if link.add < version => {
+            let add = version;
+            turn.put(&place.link(digest), &Link { add, ..link })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes a blob present in a repository for a manifest that needs it there, if it is recorded
+/// anywhere in the registry. Returns whether it is.
+pub(super) fn claim<S: Write>(
+    turn: &mut Turn<'_, S>,
+    place: &Place,
+    digest: Digest,
+) -> Result<bool, S> {
+    let Place {
+        registry,
+        repository,
+    } = place;
+    if !turn.exists(&place.link(digest))? {
+        if !turn.exists(&key::blob(*registry, digest))? {
+            return Ok(false);
+        }
+        let link = Link {
+            add: turn.version,
+            lease: 0,
+        };
+        turn.put(&place.link(digest), &link)?;
+        let of = key::repositories_of(*registry, digest);
+        turn.put_bytes(&of.text(repository.as_str()), &[])?;
+        turn.count(place, |repository, _| repository.links += 1)?;
+    }
+    revive(turn, *registry, digest)?;
+    Ok(true)
+}
+
 /// Takes a blob back from garbage collection, if it had it.
 pub(super) fn revive<S: Write>(
     turn: &mut Turn<'_, S>,
@@ -174,10 +282,19 @@ pub(super) fn release<S: Write>(
     digest: Digest,
 ) -> Result<(), S> {
     let mut blob = known(turn, registry, digest)?;
+    begin_grace(turn, registry, digest, &mut blob)
+}
+
+fn begin_grace<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    digest: Digest,
+    blob: &mut Blob,
+) -> Result<(), S> {
     blob.touched = turn.version;
     blob.condemned = None;
     let grace_over = turn.now().saturating_add(turn.system.settings.grace_millis);
-    look_at(turn, registry, digest, &mut blob, Some(grace_over))
+    look_at(turn, registry, digest, blob, Some(grace_over))
 }
 
 /// Removes a blob from a repository.
@@ -190,7 +307,8 @@ pub(super) fn unlink<S: Write>(
     turn.remove(&key::links(registry, repository).digest(digest))?;
     let of = key::repositories_of(registry, digest);
     turn.remove(&of.text(repository.as_str()))?;
-    turn.count(registry, repository, |repository, _| repository.links -= 1)
+    let place = Place::new(registry, repository);
+    turn.count(&place, |repository, _| repository.links -= 1)
 }
 
 /// Writes a blob's row, and when garbage collection looks at it: never if that is `None`.
@@ -222,11 +340,15 @@ fn create<S: Write>(
     if let Some(object) = upload.object() {
         object::bind(turn, registry, leaf.digest, object)?;
     }
-    turn.count_blobs(registry, |usage| {
+    let is_any_awaited = turn.count_blobs(registry, |usage| {
         usage.blobs += 1;
         // No store holds so much that this wraps, but a lie about a size must not stop a replica.
         usage.blob_bytes = usage.blob_bytes.wrapping_add(leaf.size);
+        usage.awaited > 0
     })?;
+    if is_any_awaited {
+        turn.agenda.push(Task::TellOfBlob(registry, leaf.digest));
+    }
     Ok(Blob {
         size: leaf.size,
         touched: turn.version,
@@ -277,7 +399,8 @@ fn lease<S: Write>(
     if old.is_none() {
         let of = key::repositories_of(registry, digest);
         turn.put_bytes(&of.text(repository.as_str()), &[])?;
-        turn.count(registry, repository, |repository, _| repository.links += 1)?;
+        let place = Place::new(registry, repository);
+        turn.count(&place, |repository, _| repository.links += 1)?;
     }
     blob.touched = turn.version;
     if guard::stands(Guard::LeaseRevives) {

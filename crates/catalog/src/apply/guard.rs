@@ -1,4 +1,5 @@
-//! The rules on which collection's safety rests, each of which the race tests break.
+//! The rules on which the safety of collection and of merging rests, each of which the race tests or
+//! those of convergence break.
 //!
 //! In every build but the crate's own unit tests a guard stands, and costs nothing. There, one can
 //! be lowered for the present thread, to prove that the tests would see its absence.
@@ -26,6 +27,24 @@ pub(crate) enum Guard {
     NamedIsKept,
     /// Bytes that were lost are brought back by whoever uploads them again.
     LostIsReplaced,
+    /// An older deletion changes nothing.
+    DelIsAJoin,
+    /// An older value of a tag changes nothing.
+    TagIsARegister,
+    /// The newest put decides the media type, not the one that arrives last.
+    PutVersionDecidesMediaType,
+    /// A put whose tags all lose raises what it stands on all the same.
+    LoserRaises,
+    /// What a present manifest needs is present.
+    NeedKeepsPresent,
+    /// A winner that can never be shown hides what was shown before.
+    DeadWinnerHides,
+    /// Whoever waits for something is told when it is there.
+    WaitersAreTold,
+    /// Events are merged without a gap.
+    CursorIsDense,
+    /// A registry's name belongs to the oldest of those that were created with it.
+    OldestBearsName,
 }
 
 /// Whether a rule is in force.

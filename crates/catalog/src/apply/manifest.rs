@@ -1,20 +1,26 @@
 //! Manifests put and deleted.
 //!
 //! Keeps invariant 1 while they come and go: a manifest is put only upon leaves that are present,
-//! and a leaf goes only when no present manifest needs it.
+//! and a leaf goes only when no present manifest needs it. What other regions did to manifests, and
+//! how those become exposed, stands in the modules below; commands take the same joins and the same
+//! steps, with a version that is newer than all.
 
 mod check;
+pub(super) mod merge;
 mod needs;
+pub(super) mod standing;
 
 use meridian_event::{Event, Leaf, RegistryId};
 use meridian_oci::{Digest, RegistryName, RepositoryName};
 
 use super::guard::{self, Guard};
+use super::place::Place;
 use super::turn::Turn;
 use super::{Result, outbox, refuse, tag};
 use crate::key;
-use crate::row::Manifest;
+use crate::row::{Needs, Standing};
 use crate::{CatalogError, Condition, NewManifest, Refusal, Reply, Write};
+use standing::Cell;
 
 /// How many holders a refusal names.
 const HOLDERS_NAMED: usize = 16;
@@ -24,37 +30,65 @@ pub(super) fn put<S: Write>(turn: &mut Turn<'_, S>, new: &NewManifest) -> Result
     let Some(registry) = turn.registry(&new.registry)? else {
         return refuse::<S>(Refusal::RegistryUnknown);
     };
-    if let Some(refusal) = check::refusal(turn, registry, new)? {
+    let place = Place::new(registry, &new.repository);
+    if let Some(refusal) = check::refusal(turn, &place, new)? {
         return refuse::<S>(refusal);
     }
-    let cell_key = key::manifests(registry, &new.repository).digest(new.digest);
-    let old = turn.read::<Manifest>(&cell_key)?;
-    let is_new = !old.as_ref().is_some_and(Manifest::is_present);
-    let size = new.bytes.len() as u64;
-    let cell = Manifest {
-        add: turn.version,
-        del: old.and_then(|old| old.del),
-        size,
-        media_type: new.media_type.clone(),
-    };
-    turn.put(&cell_key, &cell)?;
-    let foreign = needs::linked_foreign(turn, registry, new)?;
-    if is_new {
-        needs::settle(turn, registry, new, &foreign)?;
-        turn.count(registry, &new.repository, |repository, usage| {
-            repository.manifests += 1;
-            usage.manifests += 1;
-            usage.manifest_bytes += size;
-        })?;
-    } else if !foreign.is_empty() {
-        needs::adopt(turn, registry, new, &foreign)?;
-    }
-    needs::refer(turn, registry, new)?;
-    needs::raise_leaves(turn, registry, new, &foreign)?;
+    let mut cell = Cell::load(turn, &place, new.digest)?;
+    cell.row.raise(turn.version);
+    cell.row.name(turn.version, &new.media_type);
+    let foreign = needs::linked_foreign(turn, &place, &new.foreign)?;
+    complete(turn, &mut cell, new, &foreign)?;
+    cell.save(turn)?;
+    needs::raise_leaves(turn, &place, new, &foreign)?;
     for name in &new.tags {
-        tag::point(turn, registry, &new.repository, name, new.digest)?;
+        tag::point(turn, &place, name, new.digest)?;
     }
-    outbox::emit(turn, registry, event(new, size))
+    outbox::emit(turn, registry, event(new))
+}
+
+/// Exposes a manifest whose leaves are all here. One that is exposed already is described anew, and
+/// holds what came after it.
+fn complete<S: Write>(
+    turn: &mut Turn<'_, S>,
+    cell: &mut Cell<'_>,
+    new: &NewManifest,
+    foreign: &[Leaf],
+) -> Result<(), S> {
+    let (place, digest) = (cell.place, cell.digest);
+    if cell.row.standing == Standing::Wanted || cell.row.is_misdescribed {
+        cell.row.is_misdescribed = false;
+        turn.remove(&place.wanted(digest))?;
+    }
+    let referrer = needs::referrer(new.referrer.as_ref());
+    let referrer = new.subject.zip(referrer);
+    match cell.row.standing {
+        Standing::Absent | Standing::Wanted => {
+            let needs = Needs {
+                blobs: [new.blobs.as_slice(), foreign].concat(),
+                children: needs::children(digest, &new.children),
+                subject: new.subject,
+                referrer: None,
+            };
+            cell.row.size = new.bytes.len() as u64;
+            needs::write(turn, place, digest, &needs, &new.bytes)?;
+            standing::expose(turn, cell, referrer)
+        }
+        Standing::Waiting(_) => {
+            let needs = needs::adopt(turn, place, digest, foreign)?;
+            standing::wait_no_more(turn, place, digest, &needs)?;
+            standing::expose(turn, cell, referrer)
+        }
+        Standing::Exposed => {
+            if !foreign.is_empty() {
+                needs::adopt(turn, place, digest, foreign)?;
+            }
+            match referrer {
+                Some((subject, referrer)) => turn.put(&place.referrer(subject, digest), &referrer),
+                None => Ok(()),
+            }
+        }
+    }
 }
 
 /// Deletes a manifest and every tag that points at it.
@@ -68,35 +102,26 @@ pub(super) fn delete<S: Write>(
     let Some(registry) = turn.registry(registry)? else {
         return refuse::<S>(Refusal::RegistryUnknown);
     };
-    let cell_key = key::manifests(registry, repository).digest(digest);
-    let cell = turn.read::<Manifest>(&cell_key)?;
-    let cell = cell.filter(Manifest::is_present);
-    if let Some(refusal) = unmet(condition, cell.as_ref().map(|_| digest)) {
+    let place = Place::new(registry, repository);
+    let mut cell = Cell::load(turn, &place, digest)?;
+    let is_present = check::is_present(turn, &place, digest, Some(&cell.row))?;
+    if let Some(refusal) = unmet(condition, is_present.then_some(digest)) {
         return refuse::<S>(refusal);
     }
-    let Some(mut cell) = cell else {
-        let unknown = if turn.is_repository(registry, repository)? {
-            Refusal::ManifestUnknown
-        } else {
-            Refusal::RepositoryUnknown
-        };
+    if !is_present {
+        let unknown = unknown(turn, &place)?;
         return refuse::<S>(unknown);
-    };
+    }
     let holders = holders(turn, registry, repository, digest)?;
     if guard::stands(Guard::NeededStays) && !holders.is_empty() {
         return refuse::<S>(Refusal::InUse(holders));
     }
-    cell.del = Some(turn.version);
-    turn.put(&cell_key, &cell)?;
-    turn.count(registry, repository, |repository, usage| {
-        repository.manifests -= 1;
-        usage.manifests -= 1;
-        usage.manifest_bytes -= cell.size;
-    })?;
-    needs::unsettle(turn, registry, repository, digest)?;
-    tag::hide(turn, registry, repository, digest)?;
+    cell.row.del = Some(turn.version);
+    standing::vanish(turn, &mut cell)?;
+    cell.save(turn)?;
+    tag::hide_all(turn, &place, digest);
     let event = Event::ManifestDeleted {
-        repository: repository.clone(),
+        repository: place.repository,
         digest,
     };
     outbox::emit(turn, registry, event)
@@ -129,12 +154,21 @@ pub(super) fn unmet(condition: Option<Condition>, current: Option<Digest>) -> Op
     (!is_met).then_some(Refusal::ConditionFailed(current))
 }
 
-fn event(new: &NewManifest, size: u64) -> Event {
+/// What to say of a manifest or a tag that is not there: perhaps there is no such repository.
+pub(super) fn unknown<S: Write>(turn: &Turn<'_, S>, place: &Place) -> Result<Refusal, S> {
+    Ok(if turn.repository(place)?.is_exposed() {
+        Refusal::ManifestUnknown
+    } else {
+        Refusal::RepositoryUnknown
+    })
+}
+
+fn event(new: &NewManifest) -> Event {
     Event::ManifestPut {
         repository: new.repository.clone(),
         manifest: Leaf {
             digest: new.digest,
-            size,
+            size: new.bytes.len() as u64,
         },
         media_type: new.media_type.clone(),
         tags: new.tags.clone(),

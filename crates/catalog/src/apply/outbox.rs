@@ -40,7 +40,8 @@ pub(super) fn emit<S: Write>(
         registry,
         event,
     };
-    turn.put(&key::outbox(shard, id.seq), &Outgoing(envelope))?;
+    let trace = turn.trace;
+    turn.put(&key::outbox(shard, id.seq), &Outgoing { envelope, trace })?;
     turn.put(&stream_key, &stream)?;
     Ok(Reply::Done {
         version: turn.version,

@@ -3,30 +3,50 @@
 //! Owns typed access to rows, and the counters that several commands move.
 
 use meridian_clock::Version;
-use meridian_event::RegistryId;
-use meridian_oci::{RegistryName, RepositoryName};
+use meridian_event::{RegistryId, TraceContext};
+use meridian_oci::RegistryName;
 
 use super::Result;
+use super::agenda::Agenda;
+use super::place::Place;
 use crate::access::{exists, read, suffixes};
 use crate::key;
 use crate::row::{Repository, Row, System, Usage};
-use crate::{CatalogError, Write};
+use crate::{CatalogError, Entry, Write};
 
 /// The state, the version of the entry, and what the state knows of itself.
 pub(super) struct Turn<'s, S> {
     store: &'s mut S,
     pub(super) system: System,
     pub(super) version: Version,
+    /// Of the request that the entry serves.
+    pub(super) trace: Option<TraceContext>,
+    /// The leader's wall clock when it took the command.
+    pub(super) clock: u64,
+    /// What the entry has caused and not done.
+    pub(super) agenda: Agenda,
+    /// The newest version that it merged.
+    newest: Option<Version>,
+    is_changed: bool,
 }
+
+/// How far ahead of the leader's clock a version of another region may be, in milliseconds. What is
+/// further ahead would drag this region's versions along, and is not absorbed.
+const AHEAD: u64 = 60_000;
 
 // === impl Turn ===
 
 impl<'s, S: Write> Turn<'s, S> {
-    pub(super) const fn new(store: &'s mut S, system: System, version: Version) -> Self {
+    pub(super) fn new(store: &'s mut S, system: System, version: Version, entry: &Entry) -> Self {
         Self {
             store,
             system,
             version,
+            trace: entry.trace,
+            clock: entry.millis,
+            agenda: Agenda::default(),
+            newest: None,
+            is_changed: false,
         }
     }
 
@@ -66,10 +86,12 @@ impl<'s, S: Write> Turn<'s, S> {
     }
 
     pub(super) fn put_bytes(&mut self, key: &[u8], bytes: &[u8]) -> Result<(), S> {
+        self.is_changed = true;
         self.store.put(key, bytes).map_err(CatalogError::Store)
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Result<(), S> {
+        self.is_changed = true;
         self.store.remove(key).map_err(CatalogError::Store)
     }
 
@@ -78,29 +100,40 @@ impl<'s, S: Write> Turn<'s, S> {
         self.read(&key::registry_name(name.as_str()))
     }
 
-    /// Whether anything was ever put into the repository that is still there.
-    pub(super) fn is_repository(
-        &self,
-        registry: RegistryId,
-        repository: &RepositoryName,
-    ) -> Result<bool, S> {
-        self.exists(&key::repository(registry, repository))
+    /// Whether the entry wrote anything.
+    pub(super) const fn is_changed(&self) -> bool {
+        self.is_changed
+    }
+
+    /// Whether a version is too far ahead of the clock to be absorbed.
+    pub(super) const fn is_ahead(&self, version: Version) -> bool {
+        version.millis > self.clock.saturating_add(AHEAD)
+    }
+
+    /// Makes later versions newer than one that is merged.
+    pub(super) fn absorb(&mut self, version: Version) {
+        self.newest = self.newest.max(Some(version));
+    }
+
+    /// The counters of a repository.
+    pub(super) fn repository(&self, place: &Place) -> Result<Repository, S> {
+        let row = self.read(&key::repository(place.registry, &place.repository))?;
+        Ok(row.unwrap_or_default())
     }
 
     /// Moves the counters of a repository and of its registry. A repository begins with the
     /// first thing in it and ends with the last.
-    pub(super) fn count(
+    pub(super) fn count<T>(
         &mut self,
-        registry: RegistryId,
-        repository: &RepositoryName,
-        change: impl FnOnce(&mut Repository, &mut Usage),
-    ) -> Result<(), S> {
-        let repository_key = key::repository(registry, repository);
-        let usage_key = key::usage(registry);
+        place: &Place,
+        change: impl FnOnce(&mut Repository, &mut Usage) -> T,
+    ) -> Result<T, S> {
+        let repository_key = key::repository(place.registry, &place.repository);
+        let usage_key = key::usage(place.registry);
         let before = self.read::<Repository>(&repository_key)?;
         let mut usage = self.read::<Usage>(&usage_key)?.unwrap_or_default();
         let mut after = before.clone().unwrap_or_default();
-        change(&mut after, &mut usage);
+        let result = change(&mut after, &mut usage);
         let is_empty = after == Repository::default();
         match (before.is_some(), is_empty) {
             (false, false) => usage.repositories += 1,
@@ -112,24 +145,26 @@ impl<'s, S: Write> Turn<'s, S> {
         } else if before.as_ref() != Some(&after) {
             self.put(&repository_key, &after)?;
         }
-        self.put(&usage_key, &usage)
+        self.put(&usage_key, &usage)?;
+        Ok(result)
     }
 
     /// Moves the counters of a registry's blobs.
-    pub(super) fn count_blobs(
+    pub(super) fn count_blobs<T>(
         &mut self,
         registry: RegistryId,
-        change: impl FnOnce(&mut Usage),
-    ) -> Result<(), S> {
+        change: impl FnOnce(&mut Usage) -> T,
+    ) -> Result<T, S> {
         let usage_key = key::usage(registry);
         let mut usage = self.read::<Usage>(&usage_key)?.unwrap_or_default();
-        change(&mut usage);
-        self.put(&usage_key, &usage)
+        let result = change(&mut usage);
+        self.put(&usage_key, &usage)?;
+        Ok(result)
     }
 
     /// Writes down that the entry took effect.
     pub(super) fn close(mut self) -> Result<(), S> {
-        self.system.last = self.version;
+        self.system.last = self.newest.max(Some(self.version)).unwrap_or(self.version);
         let system = self.system.clone();
         self.put(key::SYSTEM, &system)
     }

@@ -1,16 +1,13 @@
-//! A blob that was uploaded, as either command says it.
+//! A blob that was uploaded, or fetched, as any of the commands says it.
 
 use meridian_event::{Leaf, RegistryId};
-use meridian_oci::{RegistryName, RepositoryName};
 
 use super::guard::{self, Guard};
 use crate::row::Blob;
-use crate::{BlobPlace, Encoding, NewBlob, ObjectKey};
+use crate::{ArrivedBlob, BlobPlace, Encoding, NewBlob, ObjectKey};
 
 /// A blob that was uploaded.
 pub(super) struct Upload<'c> {
-    pub(super) registry: &'c RegistryName,
-    pub(super) repository: &'c RepositoryName,
     pub(super) leaf: Leaf,
     pub(super) encoding: Encoding,
     pub(super) place: &'c BlobPlace,
@@ -55,13 +52,24 @@ impl Upload<'_> {
 impl<'c> From<&'c NewBlob> for Upload<'c> {
     fn from(new: &'c NewBlob) -> Self {
         Self {
-            registry: &new.registry,
-            repository: &new.repository,
             leaf: new.blob,
             encoding: new.encoding,
             place: &new.place,
             owner: new.owner,
             instead_of: new.instead_of,
+            asks_what_is_kept: true,
+        }
+    }
+}
+
+impl<'c> From<&'c ArrivedBlob> for Upload<'c> {
+    fn from(arrived: &'c ArrivedBlob) -> Self {
+        Self {
+            leaf: arrived.blob,
+            encoding: arrived.encoding,
+            place: &arrived.place,
+            owner: arrived.owner,
+            instead_of: arrived.instead_of,
             asks_what_is_kept: true,
         }
     }

@@ -3,21 +3,24 @@
 mod commands;
 mod events;
 mod keys;
+mod waiting;
 
 use meridian_clock::Version;
-use meridian_event::{Leaf, RegistryId};
+use meridian_event::{Leaf, RegistryId, TraceContext};
 use meridian_oci::{Algorithm, Digest, MediaType};
 
 use crate::row::{
-    Answer, Blob, Link, Manifest, Needs, Owner, Repository, Row, Spent, Sweep, Tag, TagCell,
+    Answer, Blob, Link, Manifest, Needs, Owner, Repository, Row, Spent, Standing, Sweep, Tag,
+    TagCell,
 };
 use crate::{
     BlobPlace, Encoding, ObjectKey, Referrer, Reply, RequestId, Settings, Stream, System, Usage,
 };
-pub(super) use keys::keys;
+pub(super) use keys::{keys, later_keys};
 
 pub(super) struct Sample {
     pub(super) kind: &'static str,
+    pub(super) format: u8,
     /// Empty, or a hyphen and a word.
     pub(super) case: &'static str,
     pub(super) bytes: Vec<u8>,
@@ -53,10 +56,17 @@ pub(super) fn samples() -> Vec<Sample> {
         row("", &request()),
         row("", &owner()),
         row("", &Spent { bits: 0b1011 }),
-        row("", &Sweep { after: name("v1") }),
+        row(
+            "",
+            &Sweep {
+                after: Some(name("v1")),
+            },
+        ),
     ];
     samples.extend(replies().map(|(case, reply)| row(case, &Answer { reply })));
     samples.extend(events::all().map(|(case, event)| row(case, &event)));
+    samples.push(row("-traced", &events::traced()));
+    samples.extend(waiting::rows());
     samples.extend(commands::entries());
     samples
 }
@@ -64,6 +74,7 @@ pub(super) fn samples() -> Vec<Sample> {
 fn row<T: Row>(case: &'static str, row: &T) -> Sample {
     Sample {
         kind: T::NAME,
+        format: row.format(),
         case,
         bytes: row.encode(),
     }
@@ -83,6 +94,10 @@ fn registry() -> RegistryId {
 
 fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().unwrap()
+}
+
+fn trace() -> TraceContext {
+    name("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 }
 
 fn digest(content: u8) -> Digest {
@@ -142,6 +157,8 @@ fn usage() -> Usage {
         tags: 4,
         blobs: 5,
         blob_bytes: 6_000_000_000,
+        unexposed: 0,
+        awaited: 0,
     }
 }
 
@@ -166,15 +183,23 @@ fn repository_row() -> Repository {
         tags: 2_000,
         links: 3,
         sweeps: 4,
+        unexposed: 0,
+        waiting: 0,
     }
 }
 
 fn manifest_cell(media_type: MediaType, del: Option<Version>) -> Manifest {
     Manifest {
-        add: version(8),
+        add: Some(version(8)),
         del,
+        put: Some(version(8)),
+        media_type: Some(media_type),
         size: 1_234,
-        media_type,
+        standing: match del {
+            None => Standing::Exposed,
+            Some(_) => Standing::Absent,
+        },
+        is_misdescribed: false,
     }
 }
 
@@ -183,6 +208,7 @@ fn needs() -> Needs {
         blobs: vec![leaf(1), long_leaf()],
         children: vec![leaf(2)],
         subject: Some(digest(3)),
+        referrer: None,
     }
 }
 
@@ -197,6 +223,7 @@ fn tag() -> Tag {
     Tag {
         version: version(4),
         digest: digest(1),
+        is_behind: false,
     }
 }
 
@@ -254,6 +281,13 @@ fn replies() -> impl Iterator<Item = (&'static str, Reply)> {
                 version: version(2),
                 registry: registry(),
                 object: object(),
+            },
+        ),
+        (
+            "-merged",
+            Reply::Merged {
+                seq: (1 << 63) + 1,
+                is_stopped: true,
             },
         ),
     ]

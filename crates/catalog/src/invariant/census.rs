@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::ops::{Bound, ControlFlow};
 
-use meridian_clock::Version;
+use meridian_clock::{Region, Version};
 use meridian_event::{Envelope, RegistryId};
 use meridian_oci::{Digest, RepositoryName, Tag as TagName};
 
 use super::Findings;
 use crate::key;
 use crate::row::{
-    Answer, Blob, Link, Manifest, Needs, Outgoing, Owner, Repository, Row, Spent, Sweep, Tag,
-    TagCell,
+    Answer, Blob, Claim, Link, Manifest, Needs, Outgoing, Owner, Repository, Row, Spent, Sweep,
+    Tag, TagCell,
 };
-use crate::{ObjectKey, Read, Referrer, RequestId, Stream, System, Usage};
+use crate::{Cursor, ObjectKey, Read, Referrer, RequestId, Stream, System, Usage};
 
 /// A repository of a registry.
 pub(super) type Place = (RegistryId, RepositoryName);
@@ -29,19 +29,26 @@ pub(super) type Named = (Place, Digest);
 pub(super) struct Census {
     pub(super) system: Option<System>,
     pub(super) registries: BTreeMap<String, RegistryId>,
+    pub(super) claims: BTreeMap<RegistryId, Claim>,
     pub(super) usage: BTreeMap<RegistryId, Usage>,
     pub(super) repositories: BTreeMap<Place, Repository>,
     pub(super) manifests: BTreeMap<Named, Manifest>,
     /// Lengths of manifests.
     pub(super) bodies: BTreeMap<Named, u64>,
     pub(super) needs: BTreeMap<Named, Needs>,
+    pub(super) wanted: BTreeSet<Named>,
     pub(super) tag_cells: BTreeMap<(Place, TagName), TagCell>,
     pub(super) tags: BTreeMap<(Place, TagName), Tag>,
     pub(super) tags_of: BTreeSet<(Named, TagName)>,
+    pub(super) waiting_tags: BTreeSet<(Named, TagName)>,
     /// By subject, then by the referrer's digest.
     pub(super) referrers: BTreeMap<(Named, Digest), Referrer>,
     /// By leaf, then by the manifest's digest.
     pub(super) holders: BTreeSet<(Named, Digest)>,
+    /// By child, then by the digest of the manifest that waits.
+    pub(super) waiting_for_child: BTreeSet<(Named, Digest)>,
+    /// By blob, then by the digest of the manifest that waits.
+    pub(super) waiting_for_blob: BTreeSet<(Named, Digest)>,
     pub(super) links: BTreeMap<Named, Link>,
     pub(super) linked_in: BTreeSet<Named>,
     pub(super) blobs: BTreeMap<(RegistryId, Digest), Blob>,
@@ -50,11 +57,19 @@ pub(super) struct Census {
     pub(super) doomed: BTreeMap<ObjectKey, RegistryId>,
     pub(super) spent: BTreeMap<(u64, u64), Spent>,
     pub(super) sweeps: BTreeMap<Named, Sweep>,
+    pub(super) waiting_sweeps: BTreeMap<Named, Sweep>,
+    /// Exposed manifests whose waiters are not all told.
+    pub(super) untold: BTreeSet<Named>,
+    /// Recorded blobs whose waiters are not all told.
+    pub(super) untold_of: BTreeSet<(RegistryId, Digest)>,
+    /// Manifests that perhaps nothing needs.
+    pub(super) unneeded: BTreeSet<Named>,
     pub(super) answers: BTreeMap<RequestId, Answer>,
     /// By the suffix of the key.
     pub(super) requests: BTreeMap<Version, RequestId>,
     pub(super) streams: BTreeMap<u16, Stream>,
     pub(super) outbox: BTreeMap<(u16, u64), Envelope>,
+    pub(super) cursors: BTreeMap<(Region, u16), Cursor>,
 }
 
 impl Census {
@@ -95,11 +110,30 @@ impl Census {
         block.is_some_and(|block| block.bits & (1 << (generation % Spent::BITS)) != 0)
     }
 
-    /// Whether a manifest is present.
-    pub(super) fn is_present(&self, manifest: &Named) -> bool {
-        self.manifests
-            .get(manifest)
-            .is_some_and(Manifest::is_present)
+    /// Whether a manifest is exposed.
+    pub(super) fn is_exposed(&self, manifest: &Named) -> bool {
+        let manifest = self.manifests.get(manifest);
+        manifest.is_some_and(Manifest::is_exposed)
+    }
+
+    /// Whether a manifest names this one as a child.
+    pub(super) fn is_child(&self, named: &Named) -> bool {
+        let (place, digest) = named;
+        let first = (named.clone(), Digest::Sha256([0; 32]));
+        let holders = self.holders.range(first..);
+        let mut holders = holders.take_while(|(leaf, _)| leaf == named);
+        holders.any(|(_, holder)| {
+            let needs = self.needs.get(&(place.clone(), *holder));
+            needs.is_some_and(|needs| needs.children.iter().any(|leaf| leaf.digest == *digest))
+        })
+    }
+
+    /// Whether the highest value of a tag can be shown, if its manifest is exposed.
+    pub(super) fn is_alive(&self, place: &Place, cell: &TagCell) -> bool {
+        let manifest = cell
+            .digest
+            .and_then(|digest| self.manifests.get(&(place.clone(), digest)));
+        manifest.is_some_and(|manifest| manifest.shows(cell.version))
     }
 
     fn count(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
@@ -130,7 +164,43 @@ impl Census {
                 self.holders.insert(two_digests(rest)?);
             }
             b'L' => drop(self.links.insert(named(rest)?, row(value)?)),
+            b'a' | b'e' | b'V' | b'W' | b'w' | b'v' | b'y' | b'Y' | b'u' => {
+                return self.count_of_waiting(*kind, rest, value);
+            }
             _ => return self.count_of_region(*kind, rest, value),
+        }
+        Some(())
+    }
+
+    /// What waits, and work that is left.
+    fn count_of_waiting(&mut self, kind: u8, rest: &[u8], value: &[u8]) -> Option<()> {
+        match kind {
+            b'w' => drop(self.sweeps.insert(named(rest)?, row(value)?)),
+            b'v' => drop(self.waiting_sweeps.insert(named(rest)?, row(value)?)),
+            _ => {
+                mark(value)?;
+                let is_new = match kind {
+                    b'a' => self.wanted.insert(named(rest)?),
+                    b'e' => {
+                        let (place, rest) = place(rest)?;
+                        let (digest, tag) = key::take_digest(rest)?;
+                        self.waiting_tags
+                            .insert(((place, digest), key::parse(tag)?))
+                    }
+                    b'V' => self.waiting_for_child.insert(two_digests(rest)?),
+                    b'W' => {
+                        let (registry, rest) = key::take_registry(rest)?;
+                        let (leaf, rest) = key::take_digest(rest)?;
+                        let (name, rest) = key::take_repository(rest)?;
+                        let waiter = (((registry, name), leaf), digest(rest)?);
+                        self.waiting_for_blob.insert(waiter)
+                    }
+                    b'y' => self.untold.insert(named(rest)?),
+                    b'Y' => self.untold_of.insert(digest_of_registry(rest)?),
+                    _ => self.unneeded.insert(named(rest)?),
+                };
+                is_new.then_some(())?;
+            }
         }
         Some(())
     }
@@ -138,6 +208,12 @@ impl Census {
     /// What is not within a repository.
     fn count_of_region(&mut self, kind: u8, rest: &[u8], value: &[u8]) -> Option<()> {
         match kind {
+            b'r' => drop(self.claims.insert(registry(rest)?, row(value)?)),
+            b'C' => {
+                let (of, rest) = key::take_shard(rest)?;
+                rest.is_empty().then_some(())?;
+                self.cursors.insert(of, row(value)?);
+            }
             b'k' => {
                 let (registry, rest) = key::take_registry(rest)?;
                 let (digest, name) = key::take_digest(rest)?;
@@ -158,7 +234,6 @@ impl Census {
                 let ObjectKey { epoch, generation } = object(rest)?;
                 self.spent.insert((epoch, generation), row(value)?);
             }
-            b'w' => drop(self.sweeps.insert(named(rest)?, row(value)?)),
             b'Q' => drop(
                 self.answers
                     .insert(RequestId(rest.try_into().ok()?), row(value)?),
@@ -175,7 +250,7 @@ impl Census {
             b'o' => {
                 let (shard, seq) = rest.split_first_chunk::<2>()?;
                 let seq = u64::from_be_bytes(seq.try_into().ok()?);
-                let Outgoing(envelope) = row(value)?;
+                let Outgoing { envelope, .. } = row(value)?;
                 self.outbox
                     .insert((u16::from_be_bytes(*shard), seq), envelope);
             }

@@ -54,12 +54,25 @@ fn recount(census: &Census) -> (BTreeMap<Place, Repository>, BTreeMap<RegistryId
     let mut repositories = BTreeMap::<Place, Repository>::new();
     let mut usage = BTreeMap::<RegistryId, Usage>::new();
     for ((place, _), manifest) in &census.manifests {
-        if manifest.is_present() {
-            repositories.entry(place.clone()).or_default().manifests += 1;
-            let usage = usage.entry(place.0).or_default();
-            usage.manifests += 1;
-            usage.manifest_bytes += manifest.size;
+        if manifest.is_absent() {
+            continue;
         }
+        let repository = repositories.entry(place.clone()).or_default();
+        let usage = usage.entry(place.0).or_default();
+        if manifest.is_exposed() {
+            repository.manifests += 1;
+            usage.manifests += 1;
+            usage.manifest_bytes = usage.manifest_bytes.wrapping_add(manifest.size);
+        } else {
+            repository.unexposed += 1;
+            usage.unexposed += 1;
+        }
+    }
+    for ((place, _), _) in &census.waiting_tags {
+        repositories.entry(place.clone()).or_default().waiting += 1;
+    }
+    for ((place, _), _) in &census.waiting_for_blob {
+        usage.entry(place.0).or_default().awaited += 1;
     }
     for (place, _) in census.tags.keys() {
         repositories.entry(place.clone()).or_default().tags += 1;

@@ -1,12 +1,16 @@
 //! Rows that say the same thing twice agree, both ways.
 
+use meridian_oci::Tag as TagName;
+
 use super::Findings;
-use super::census::Census;
+use super::census::{Census, Place};
 use crate::BlobPlace;
+use crate::row::TagCell;
 
 pub(super) fn check(census: &Census, findings: &mut Findings) {
     tags(census, findings);
     needs(census, findings);
+    waiting(census, findings);
     blobs(census, findings);
     registries(census, findings);
 }
@@ -21,9 +25,12 @@ fn tags(census: &Census, findings: &mut Findings) {
             &(place, name),
         );
         let cell = census.tag_cells.get(&(place.clone(), name.clone()));
+        let is_winner =
+            cell.is_some_and(|cell| cell.version == tag.version && cell.digest == Some(tag.digest));
+        let has_lost = cell.is_some_and(|cell| cell.version > tag.version && cell.digest.is_some());
         findings.demand(
-            "a tag shows its cell's winner",
-            cell.is_some_and(|cell| cell.version == tag.version && cell.digest == Some(tag.digest)),
+            "a tag shows its cell's winner, or is behind it",
+            if tag.is_behind { has_lost } else { is_winner },
             &(place, name),
         );
     }
@@ -35,14 +42,15 @@ fn tags(census: &Census, findings: &mut Findings) {
             &(place, digest, name),
         );
     }
-    for ((place, name), cell) in &census.tag_cells {
-        let Some(digest) = cell.digest else { continue };
-        let manifest = census.manifests.get(&(place.clone(), digest));
-        let is_shown = census.tags.contains_key(&(place.clone(), name.clone()));
+    for (tagged, cell) in &census.tag_cells {
+        winner(census, tagged, cell, findings);
+    }
+    for ((place, digest), name) in &census.waiting_tags {
+        let cell = census.tag_cells.get(&(place.clone(), name.clone()));
         findings.demand(
-            "a winner is shown while its manifest is present",
-            is_shown || manifest.is_some_and(|manifest| !manifest.shows(cell.version)),
-            &(place, name),
+            "a tag waits for its winner",
+            cell.is_some_and(|cell| cell.digest == Some(*digest)),
+            &(place, digest, name),
         );
     }
     for named in census.sweeps.keys() {
@@ -52,6 +60,79 @@ fn tags(census: &Census, findings: &mut Findings) {
                 .manifests
                 .get(named)
                 .is_some_and(|cell| cell.del.is_some()),
+            named,
+        );
+    }
+}
+
+/// A winner is shown, or waits, or can never be shown; and then nothing is shown instead.
+fn winner(census: &Census, tagged: &(Place, TagName), cell: &TagCell, findings: &mut Findings) {
+    let (place, name) = tagged;
+    let shown = census.tags.get(tagged);
+    let is_shown = shown.is_some_and(|shown| shown.version == cell.version);
+    let named = cell.digest.map(|digest| (place.clone(), digest));
+    let waits = named
+        .as_ref()
+        .is_some_and(|named| census.waiting_tags.contains(&(named.clone(), name.clone())));
+    let is_to_be_judged = named.as_ref().is_some_and(|named| {
+        let sweep = census.waiting_sweeps.get(named);
+        sweep.is_some_and(|sweep| sweep.after.as_ref() < Some(name))
+    });
+    let is_exposed = named.is_some_and(|named| census.is_exposed(&named));
+    findings.demand(
+        "a winner that is shown does not wait",
+        !(is_shown && waits),
+        tagged,
+    );
+    if census.is_alive(place, cell) {
+        findings.demand(
+            "a winner is shown, or waits for its manifest",
+            is_shown || waits && (!is_exposed || is_to_be_judged),
+            tagged,
+        );
+    } else {
+        findings.demand(
+            "a winner that cannot be shown does not wait, and hides what was shown",
+            is_shown || is_to_be_judged || !waits && shown.is_none(),
+            tagged,
+        );
+    }
+}
+
+/// Who waits for something that is here is to be told.
+fn waiting(census: &Census, findings: &mut Findings) {
+    for waiter @ ((place, leaf), digest) in &census.waiting_for_blob {
+        let needs = census.needs.get(&(place.clone(), *digest));
+        let blob = (place.0, *leaf);
+        findings.demand(
+            "who waits for a blob needs it",
+            needs.is_some_and(|needs| needs.distinct_blobs().contains(leaf)),
+            waiter,
+        );
+        findings.demand(
+            "who waits for a blob that is recorded is to be told",
+            !census.blobs.contains_key(&blob) || census.untold_of.contains(&blob),
+            waiter,
+        );
+    }
+    for waiter @ (child, digest) in &census.waiting_for_child {
+        let needs = census.needs.get(&(child.0.clone(), *digest));
+        findings.demand(
+            "who waits for a child needs it",
+            needs.is_some_and(|needs| needs.distinct_children().contains(&child.1)),
+            waiter,
+        );
+        findings.demand(
+            "who waits for a child that is exposed is to be told",
+            !census.is_exposed(child) || census.untold.contains(child),
+            waiter,
+        );
+    }
+    for named in &census.wanted {
+        let manifest = census.manifests.get(named);
+        findings.demand(
+            "what is wanted is present",
+            manifest.is_some_and(|manifest| !manifest.is_absent()),
             named,
         );
     }
@@ -86,6 +167,11 @@ fn needs(census: &Census, findings: &mut Findings) {
         findings.demand(
             "a referrer refers to its subject",
             needs.is_some_and(|needs| needs.subject == Some(*subject)),
+            &(place, subject, digest),
+        );
+        findings.demand(
+            "a referrer is exposed",
+            census.is_exposed(&(place.clone(), *digest)),
             &(place, subject, digest),
         );
     }
@@ -158,13 +244,24 @@ fn registries(census: &Census, findings: &mut Findings) {
     }
     for registry in census.usage.keys() {
         findings.demand(
-            "a registry with usage bears one name",
+            "a registry bears one name at most",
             census
                 .registries
                 .values()
                 .filter(|named| *named == registry)
                 .count()
-                == 1,
+                <= 1,
+            registry,
+        );
+    }
+    for (registry, claim) in &census.claims {
+        let name = claim.name.as_str();
+        findings.demand(
+            "a name that a registry lost is borne by an older one",
+            census
+                .registries
+                .get(name)
+                .is_some_and(|bearer| bearer < registry),
             registry,
         );
     }

@@ -33,13 +33,21 @@ pub(super) fn check(census: &Census, findings: &mut Findings) {
             &(shard, stream),
         );
     }
+    for ((region, shard), cursor) in &census.cursors {
+        findings.demand(
+            "a cursor is another region's",
+            *region != system.region && *shard < SHARDS,
+            &(region, shard, cursor),
+        );
+    }
     let mut stamped = BTreeSet::new();
     let mut before = None;
     for ((shard, seq), envelope) in &census.outbox {
         let id = envelope.id;
         findings.demand(
             "an event is where its id says",
-            (id.region, id.shard, id.seq) == (system.region, *shard, *seq),
+            (id.region, id.shard, id.seq) == (system.region, *shard, *seq)
+                && envelope.version.region == system.region,
             envelope,
         );
         findings.demand(
@@ -65,7 +73,7 @@ pub(super) fn check(census: &Census, findings: &mut Findings) {
 fn versions(census: &Census) -> impl Iterator<Item = Version> {
     let manifests = census.manifests.values();
     let manifests = manifests
-        .flat_map(|manifest| [Some(manifest.add), manifest.del])
+        .flat_map(|manifest| [manifest.add, manifest.del, manifest.put])
         .flatten();
     let tags = census.tag_cells.values().map(|cell| cell.version);
     let links = census.links.values().map(|link| link.add);

@@ -6,6 +6,7 @@ use meridian_event::RegistryId;
 use meridian_oci::{Digest, RepositoryName, Tag as TagName};
 
 use super::Result;
+use super::manifest::is_current;
 use crate::access::read;
 use crate::key::{self, end_of};
 use crate::row::{Manifest, Referrer, Repository, Row, Tag};
@@ -34,9 +35,12 @@ pub fn tags<S: Read>(
     let after = after.map(TagName::as_str);
     page(store, &prefix, after, limit, |name, value| {
         let name = parse::<TagName, S>(name, "visible tag")?;
+        let tag = Tag::decode::<S::Error>(value)?;
+        if !is_current(store, registry, repository, &name, &tag)? {
+            return Ok(None);
+        }
         if sweeping {
             // A deleted manifest's tags are not all hidden yet, so each one is looked at.
-            let tag = Tag::decode::<S::Error>(value)?;
             let cell = key::manifests(registry, repository).digest(tag.digest);
             let manifest = read::<Manifest, S>(store, &cell)?;
             if !manifest.is_some_and(|manifest| manifest.shows(tag.version)) {
@@ -47,7 +51,7 @@ pub fn tags<S: Read>(
     })
 }
 
-/// The repositories of a registry that hold a manifest.
+/// The repositories of a registry that hold a manifest which is exposed.
 pub fn repositories<S: Read>(
     store: &S,
     registry: RegistryId,
@@ -65,15 +69,15 @@ pub fn repositories<S: Read>(
     })
 }
 
-/// The referrers of a manifest, and their digests; `wanted` sees the artifact type and the length
-/// of a descriptor and says whether it belongs to the list, and whether the list goes on.
+/// The referrers of a manifest, and their digests; `wanted` sees the digest, the artifact type and the
+/// length of a descriptor and says whether it belongs to the list, and whether the list goes on.
 pub fn referrers<S: Read>(
     store: &S,
     registry: RegistryId,
     repository: &RepositoryName,
     subject: Digest,
     after: Option<Digest>,
-    mut wanted: impl FnMut(Option<&str>, usize) -> ControlFlow<(), bool>,
+    mut wanted: impl FnMut(Digest, Option<&str>, usize) -> ControlFlow<(), bool>,
 ) -> Result<Listed<(Digest, String)>, S> {
     let prefix = key::referrers(registry, repository).digest(subject);
     let mut begin = prefix.clone();
@@ -94,7 +98,7 @@ pub fn referrers<S: Read>(
             damage = Some(CatalogError::Damaged("referrer"));
             return ControlFlow::Break(());
         };
-        match wanted(row.artifact_type.as_deref(), row.descriptor.len()) {
+        match wanted(digest, row.artifact_type.as_deref(), row.descriptor.len()) {
             ControlFlow::Continue(true) => listed.items.push((digest, row.descriptor)),
             ControlFlow::Continue(false) => {}
             ControlFlow::Break(()) => {

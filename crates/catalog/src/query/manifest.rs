@@ -1,16 +1,17 @@
-//! Manifests by tag and by digest.
+//! Manifests by tag and by digest, as far as this region may answer them: exposed ones.
 
 use meridian_clock::Version;
 use meridian_event::RegistryId;
-use meridian_oci::{Digest, MediaType, Reference, RepositoryName};
+use meridian_oci::{Digest, MediaType, Reference, RepositoryName, Tag as TagName};
 
 use super::Result;
 use crate::access::read;
+use crate::hold;
 use crate::key;
-use crate::row::{Manifest, Tag};
+use crate::row::{Manifest, Tag, TagCell};
 use crate::{CatalogError, Read};
 
-/// A manifest that is present.
+/// A manifest that is exposed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestView {
     /// Its digest.
@@ -32,22 +33,60 @@ pub fn manifest_stat<S: Read>(
 ) -> Result<Option<ManifestView>, S> {
     let (digest, tagged) = match reference {
         Reference::Digest(digest) => (*digest, None),
-        Reference::Tag(tag) => match read::<Tag, S>(store, &key::tag(registry, repository, tag))? {
-            Some(tag) => (tag.digest, Some(tag.version)),
-            None => return Ok(None),
-        },
+        Reference::Tag(name) => {
+            let tag = read::<Tag, S>(store, &key::tag(registry, repository, name))?;
+            match tag {
+                Some(tag) if is_current(store, registry, repository, name, &tag)? => {
+                    (tag.digest, Some(tag.version))
+                }
+                _ => return Ok(None),
+            }
+        }
     };
     let cell = key::manifests(registry, repository).digest(digest);
     let Some(row) = read::<Manifest, S>(store, &cell)? else {
         return Ok(None);
     };
-    let is_visible = tagged.map_or_else(|| row.is_present(), |version| row.shows(version));
-    Ok(is_visible.then(|| ManifestView {
+    let is_visible = row.is_exposed()
+        && tagged.is_none_or(|version| row.shows(version))
+        && hold::is_present(store, registry, repository, digest, &row)?;
+    if !is_visible {
+        return Ok(None);
+    }
+    let media_type = row.media_type.ok_or(CatalogError::Damaged("manifest"))?;
+    // What is only needed may not have been put yet, as far as is known here.
+    let version = tagged.or(row.add).unwrap_or_else(|| registry.version());
+    Ok(Some(ManifestView {
         digest,
-        version: tagged.unwrap_or(row.add),
-        media_type: row.media_type,
+        media_type,
         size: row.size,
+        version,
     }))
+}
+
+/// Whether a tag may be answered with what it shows. It may not when it is behind a winner that can
+/// never be shown; sweeping drops it then.
+pub(super) fn is_current<S: Read>(
+    store: &S,
+    registry: RegistryId,
+    repository: &RepositoryName,
+    name: &TagName,
+    tag: &Tag,
+) -> Result<bool, S> {
+    if !tag.is_behind {
+        return Ok(true);
+    }
+    let cell = read::<TagCell, S>(store, &key::tag_cell(registry, repository, name))?;
+    let Some(TagCell {
+        version,
+        digest: Some(winner),
+    }) = cell
+    else {
+        return Ok(false);
+    };
+    let manifest = key::manifests(registry, repository).digest(winner);
+    let manifest = read::<Manifest, S>(store, &manifest)?;
+    Ok(manifest.is_some_and(|manifest| manifest.shows(version)))
 }
 
 /// The manifest that a reference names, its bytes shown to `look`.

@@ -2,7 +2,7 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use meridian_event::{Envelope, SHARDS};
+use meridian_event::SHARDS;
 
 use super::Result;
 use crate::access::read;
@@ -20,8 +20,42 @@ pub fn streams<S: Read>(store: &S) -> Result<Vec<Stream>, S> {
         .collect()
 }
 
+/// What waits in the outbox of a shard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many rows were counted.
+    pub rows: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// When the first of them was committed, in milliseconds.
+    pub oldest_millis: Option<u64>,
+}
+
+/// What waits in the outbox of a shard, as far as its first `limit` rows.
+pub fn backlog<S: Read>(store: &S, shard: u16, limit: usize) -> Result<Backlog, S> {
+    let (begin, end) = (key::outbox(shard, 0), key::outbox(shard, u64::MAX));
+    let range = (Bound::Included(&*begin), Bound::Included(&*end));
+    let (mut backlog, mut first) = (Backlog::default(), None);
+    store
+        .scan(range, &mut |_, value| {
+            if backlog.rows == limit as u64 {
+                return ControlFlow::Break(());
+            }
+            backlog.rows += 1;
+            backlog.bytes += value.len() as u64;
+            first.get_or_insert_with(|| value.to_vec());
+            ControlFlow::Continue(())
+        })
+        .map_err(CatalogError::Store)?;
+    if let Some(first) = first {
+        let first = Outgoing::decode::<S::Error>(&first)?;
+        backlog.oldest_millis = Some(first.envelope.version.millis);
+    }
+    Ok(backlog)
+}
+
 /// Events of a shard from `seq` on, in order: at most `limit` of them.
-pub fn outbox<S: Read>(store: &S, shard: u16, seq: u64, limit: usize) -> Result<Vec<Envelope>, S> {
+pub fn outbox<S: Read>(store: &S, shard: u16, seq: u64, limit: usize) -> Result<Vec<Outgoing>, S> {
     let (begin, end) = (key::outbox(shard, seq), key::outbox(shard, u64::MAX));
     let mut found = Vec::new();
     let mut failed = None;
@@ -32,7 +66,7 @@ pub fn outbox<S: Read>(store: &S, shard: u16, seq: u64, limit: usize) -> Result<
                 return ControlFlow::Break(());
             }
             match Outgoing::decode::<S::Error>(value) {
-                Ok(Outgoing(envelope)) => found.push(envelope),
+                Ok(outgoing) => found.push(outgoing),
                 Err(error) => {
                     failed = Some(error);
                     return ControlFlow::Break(());

@@ -220,7 +220,7 @@ impl World {
             let row = match key[0] {
                 b'M' => {
                     let manifest = Manifest::decode::<()>(value).unwrap();
-                    vec![u8::from(manifest.is_present())]
+                    vec![u8::from(manifest.is_exposed())]
                 }
                 b'L' => Link::decode::<()>(value)
                     .unwrap()
@@ -263,6 +263,7 @@ impl World {
         let entry = Entry {
             millis: self.now,
             request: None,
+            trace: None,
             command,
         };
         self.is_changed = true;

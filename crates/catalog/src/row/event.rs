@@ -5,14 +5,44 @@
 //! peers and consumers see is the event log's form, which is `proto`'s.
 
 use meridian_clock::Version;
-use meridian_event::{Envelope, Event, EventId, Leaf, RegistryId};
+use meridian_event::{Envelope, Event, EventId, Leaf, RegistryId, TraceContext};
 use meridian_oci::{Digest, MediaType, RepositoryName, Tag};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-/// A row of the outbox.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+use super::{Row, whole};
+
+/// The format byte of a row without a trace, and of one with it.
+const UNTRACED: u8 = 1;
+const TRACED: u8 = 2;
+
+/// A row of the outbox: an event that waits to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// What is published.
+    pub envelope: Envelope,
+    /// The trace of the request that made it. It is published beside the event, not in it.
+    pub trace: Option<TraceContext>,
+}
+
+/// What is read under [`UNTRACED`], and under [`TRACED`].
+#[derive(Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Outgoing(#[serde(with = "EnvelopeForm")] pub(crate) Envelope);
+struct Untraced(#[serde(with = "EnvelopeForm")] Envelope);
+
+#[derive(Deserialize)]
+struct Traced {
+    trace: TraceContext,
+    envelope: Untraced,
+}
+
+/// What is written under them.
+struct Shown<'a>(&'a Envelope);
+
+#[derive(Serialize)]
+struct TracedShown<'a> {
+    trace: TraceContext,
+    envelope: Shown<'a>,
+}
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Envelope")]
@@ -26,7 +56,7 @@ struct EnvelopeForm {
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Event")]
-enum EventForm {
+pub(crate) enum EventForm {
     RegistryCreated {
         name: Box<str>,
     },
@@ -66,4 +96,45 @@ enum EventForm {
         #[serde(with = "crate::compact")]
         digest: Digest,
     },
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        EnvelopeForm::serialize(self.0, to)
+    }
+}
+
+// === impl Outgoing ===
+
+impl Serialize for Outgoing {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let envelope = Shown(&self.envelope);
+        match self.trace {
+            None => envelope.serialize(to),
+            Some(trace) => TracedShown { trace, envelope }.serialize(to),
+        }
+    }
+}
+
+impl Row for Outgoing {
+    const NAME: &'static str = "event";
+
+    fn format(&self) -> u8 {
+        match self.trace {
+            None => UNTRACED,
+            Some(_) => TRACED,
+        }
+    }
+
+    fn read(format: u8, row: &[u8]) -> Option<Self> {
+        let (Untraced(envelope), trace) = match format {
+            UNTRACED => (whole(row)?, None),
+            TRACED => {
+                let Traced { trace, envelope } = whole(row)?;
+                (envelope, Some(trace))
+            }
+            _ => return None,
+        };
+        Some(Self { envelope, trace })
+    }
 }

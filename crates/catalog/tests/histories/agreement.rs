@@ -45,7 +45,8 @@ fn events(model: &Model, store: &MemoryStore) {
         assert_eq!(stream.next, expected.next);
         assert_eq!(stream.epoch, model.epoch);
         let waiting = query::outbox(store, shard, 0, usize::MAX).unwrap();
-        assert!(waiting.iter().eq(&expected.waiting), "shard {shard}");
+        let envelopes = waiting.iter().map(|outgoing| &outgoing.envelope);
+        assert!(envelopes.eq(&expected.waiting), "shard {shard}");
         assert_eq!(stream.acknowledged + waiting.len() as u64 + 1, stream.next);
     }
 }
@@ -147,7 +148,7 @@ fn referrers(
     name: &RepositoryName,
     subject: Digest,
 ) {
-    let wanted = |_: Option<&str>, _| ControlFlow::Continue(true);
+    let wanted = |_, _: Option<&str>, _| ControlFlow::Continue(true);
     let listed = query::referrers(store, id, name, subject, None, wanted).unwrap();
     let manifests = repository.manifests.iter();
     let referring = manifests.filter(|(_, manifest)| manifest.put.subject == Some(subject));

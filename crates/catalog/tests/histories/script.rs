@@ -4,7 +4,7 @@ use meridian_catalog::{
     BlobPlace, Collect, Command, Condition, Encoding, Entry, MemoryStore, NewBlob, NewManifest,
     ObjectKey, RequestId, Settings, query,
 };
-use meridian_event::{RegistryId, SHARDS};
+use meridian_event::{RegistryId, SHARDS, TraceContext};
 use meridian_oci::{Digest, RegistryName, RepositoryName};
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -16,7 +16,7 @@ use crate::stage::DAWN;
 /// What happens.
 pub(crate) enum Step {
     /// An entry is applied.
-    Apply(Entry),
+    Apply(Box<Entry>),
     /// The state is dumped and loaded into an empty store.
     Snapshot,
     /// The state falls back to an earlier one, and the log is applied from there.
@@ -65,10 +65,10 @@ impl Script {
             6..14 if !self.entries.is_empty() => {
                 // A retry: the leader that takes it has a time of its own.
                 let again = self.entries.choose(&mut self.random).unwrap();
-                return Step::Apply(Entry {
+                return Step::Apply(Box::new(Entry {
                     millis: self.now,
                     ..again.clone()
-                });
+                }));
             }
             _ => {}
         }
@@ -81,13 +81,14 @@ impl Script {
         let entry = Entry {
             millis: self.now,
             request,
+            trace: trace(self.requests),
             command,
         };
         if self.entries.len() == 64 {
             self.entries.remove(0);
         }
         self.entries.push(entry.clone());
-        Step::Apply(entry)
+        Step::Apply(Box::new(entry))
     }
 
     fn pass_time(&mut self) {
@@ -423,4 +424,10 @@ impl Script {
 
 fn is_bare(new: &NewManifest) -> bool {
     new.blobs.is_empty() && new.children.is_empty() && new.foreign.is_empty()
+}
+
+/// Every third request is traced.
+fn trace(request: u64) -> Option<TraceContext> {
+    let text = format!("00-{request:032x}-00f067aa0ba902b7-01");
+    request.is_multiple_of(3).then(|| text.parse().unwrap())
 }

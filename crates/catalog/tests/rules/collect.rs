@@ -216,6 +216,7 @@ fn a_doom_that_is_said_again_is_answered_as_before() {
     let entry = Entry {
         millis: stage.now,
         request: Some(RequestId([9; 16])),
+        trace: None,
         command: Command::Collect(Collect::Doom(vec![(stage.id(), object(5))])),
     };
     let first = stage.apply(&entry);
@@ -272,6 +273,7 @@ fn a_blob_in_a_great_many_repositories_goes_in_several_steps() {
         let entry = Entry {
             millis: stage.now,
             request: None,
+            trace: None,
             command,
         };
         meridian_catalog::apply(&mut stage.store, &entry).unwrap();

@@ -241,7 +241,7 @@ fn referrers_are_listed_with_or_without_their_subject() {
             &repository("a"),
             subject,
             after,
-            |kind, _| {
+            |_, kind, _| {
                 if left == 0 {
                     return ControlFlow::Break(());
                 }
@@ -286,7 +286,7 @@ fn a_referrer_that_is_put_again_shows_itself_anew() {
         };
         assert!(is_done(&stage.put(new)));
         let name = repository("a");
-        let all = |_: Option<&str>, _| ControlFlow::Continue(true);
+        let all = |_, _: Option<&str>, _| ControlFlow::Continue(true);
         let page = query::referrers(&stage.store, stage.id(), &name, subject, None, all);
         assert_eq!(
             page.unwrap().items,

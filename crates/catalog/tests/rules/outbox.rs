@@ -20,7 +20,7 @@ fn shard(stage: &Stage, name: &str) -> u16 {
 
 fn seqs(stage: &Stage, shard: u16) -> Vec<u64> {
     let rows = query::outbox(&stage.store, shard, 0, 100).unwrap();
-    rows.iter().map(|envelope| envelope.id.seq).collect()
+    rows.iter().map(|row| row.envelope.id.seq).collect()
 }
 
 #[test]
@@ -37,7 +37,62 @@ fn each_mutation_is_one_event_in_the_order_of_its_shard() {
     let stream = query::streams(&stage.store).unwrap()[usize::from(shard)];
     assert_eq!((stream.next, stream.acknowledged), (6, 0));
     let rows = query::outbox(&stage.store, shard, 4, 1).unwrap();
-    assert_eq!(rows[0].id.to_string(), format!("eu.1.{shard}.4"));
+    assert_eq!(rows[0].envelope.id.to_string(), format!("eu.1.{shard}.4"));
+}
+
+#[test]
+fn an_event_waits_with_the_trace_of_its_request() {
+    let mut stage = Stage::new(SETTINGS);
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for (number, trace) in [(1, None), (2, Some(trace.parse().unwrap()))] {
+        let entry = meridian_catalog::Entry {
+            millis: stage.now,
+            request: Some(meridian_catalog::RequestId([number; 16])),
+            trace,
+            command: crate::stage::put_blob(
+                "a",
+                crate::stage::blob(number.into()),
+                meridian_catalog::BlobPlace::Stored(crate::stage::object(number.into())),
+            ),
+        };
+        stage.apply(&entry);
+        // Said again, by another leader and amid another trace, it changes nothing.
+        stage.apply(&meridian_catalog::Entry {
+            trace: Some(
+                "00-00000000000000000000000000000001-b7ad6b7169203331-01"
+                    .parse()
+                    .unwrap(),
+            ),
+            ..entry
+        });
+    }
+    let shard = shard(&stage, "a");
+    let rows = query::outbox(&stage.store, shard, 0, 100).unwrap();
+    let traces: Vec<_> = rows
+        .iter()
+        .map(|row| row.trace.map(|trace| trace.to_string()))
+        .collect();
+    assert_eq!(traces, [None, Some(trace.to_owned())]);
+}
+
+#[test]
+fn what_waits_is_measured_as_far_as_that_is_asked() {
+    let mut stage = Stage::new(SETTINGS);
+    let first = stage.upload("a", 1);
+    assert!(first.size > 0);
+    let began = stage.now;
+    stage.now += 5_000;
+    stage.upload("a", 2);
+    let shard = shard(&stage, "a");
+    let one = query::backlog(&stage.store, shard, 1).unwrap();
+    let both = query::backlog(&stage.store, shard, 100).unwrap();
+    assert_eq!((one.rows, both.rows), (1, 2));
+    assert!(one.bytes > 0 && both.bytes > one.bytes);
+    assert_eq!(both.oldest_millis, Some(began));
+    acknowledge(&mut stage, 1, &[(shard, 1)]);
+    let rest = query::backlog(&stage.store, shard, 100).unwrap();
+    assert_eq!(rest.bytes, both.bytes - one.bytes);
+    assert_eq!(rest.oldest_millis, Some(began + 5_000));
 }
 
 #[test]
@@ -87,6 +142,7 @@ fn a_long_outbox_leaves_in_several_entries() {
         let entry = meridian_catalog::Entry {
             millis: stage.now,
             request: None,
+            trace: None,
             command: Command::PutManifest(Box::new(image(&[]))),
         };
         meridian_catalog::apply(&mut stage.store, &entry).unwrap();

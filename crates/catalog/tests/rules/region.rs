@@ -17,6 +17,7 @@ fn entry(command: Command) -> Entry {
     Entry {
         millis: DAWN,
         request: None,
+        trace: None,
         command,
     }
 }

@@ -8,6 +8,7 @@ fn entry(stage: &Stage, id: u8, command: Command) -> Entry {
     Entry {
         millis: stage.now,
         request: Some(RequestId([id; 16])),
+        trace: None,
         command,
     }
 }
@@ -126,6 +127,7 @@ fn a_lowered_limit_is_reached_a_few_at_a_time() {
         let unnamed = Entry {
             millis: stage.now,
             request: None,
+            trace: None,
             command: reserve(1),
         };
         stage.apply(&unnamed);

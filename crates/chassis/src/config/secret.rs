@@ -1,122 +1,57 @@
-//! Text that must not be seen.
+//! Secrets in files.
+//!
+//! Owns who may read such a file: its owner alone. The type is `meridian_secret::Secret`.
 
-use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use meridian_secret::Secret;
 use rustix::fs::{Mode, Stat};
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use zeroize::Zeroizing;
 
 /// No secret of ours is longer; a longer file is the wrong file.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// A password or a key. It prints, also as part of a whole configuration, as `***`, and its
-/// memory is wiped when it is dropped. One that is not set shows that it is not, so that printed
-/// settings without secrets can be read back.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
-
 /// A file cannot be used as a secret.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReadSecretError {
+pub enum ReadSecretError {
+    /// The system says no, or it is no text.
     #[error("cannot read {0}", path.display())]
     Unreadable {
+        /// The file.
         path: PathBuf,
+        /// Why.
         #[source]
         source: std::io::Error,
     },
+    /// It is no secret.
     #[error("{0} may be read by others than its owner (mode {mode:03o}); run `chmod 600 {0}`", path.display())]
-    Exposed { path: PathBuf, mode: u32 },
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// It is another file.
     #[error("{0} is larger than {MAX_FILE} bytes: not a secret", path.display())]
-    TooLarge { path: PathBuf },
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nothing is in it.
     #[error("{0} is empty", path.display())]
-    Empty { path: PathBuf },
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
-// === impl Secret ===
-
-impl Secret {
-    /// Makes a secret of text that is already in memory.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
-    }
-
-    /// The text, for the one place that needs it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let is_set = !self.0.is_empty();
-        serializer.serialize_str(if is_set { "***" } else { "" })
-    }
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_string(SecretVisitor)
-    }
-}
-
-/// Answers every wrong type without repeating the value, which serde's own messages would.
-struct SecretVisitor;
-
-impl Visitor<'_> for SecretVisitor {
-    type Value = Secret;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a secret in quotes")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
-        Ok(Secret::new(text))
-    }
-
-    fn visit_bool<E: de::Error>(self, _value: bool) -> Result<Secret, E> {
-        Err(unquoted())
-    }
-
-    fn visit_i64<E: de::Error>(self, _value: i64) -> Result<Secret, E> {
-        Err(unquoted())
-    }
-
-    fn visit_i128<E: de::Error>(self, _value: i128) -> Result<Secret, E> {
-        Err(unquoted())
-    }
-
-    fn visit_u64<E: de::Error>(self, _value: u64) -> Result<Secret, E> {
-        Err(unquoted())
-    }
-
-    fn visit_u128<E: de::Error>(self, _value: u128) -> Result<Secret, E> {
-        Err(unquoted())
-    }
-
-    fn visit_f64<E: de::Error>(self, _value: f64) -> Result<Secret, E> {
-        Err(unquoted())
-    }
-}
-
-fn unquoted<E: de::Error>() -> E {
-    E::custom("a secret is text; put it in quotes")
+/// Reads a secret whose file is looked at beyond the start, such as one that is renewed.
+///
+/// # Errors
+///
+/// When others than its owner may read it, or it holds no text.
+pub fn read_secret(path: &Path) -> Result<Secret, ReadSecretError> {
+    read(path).map(Secret::new)
 }
 
 /// Reads a secret from a file that only its owner may read, without the line end that editors
@@ -174,15 +109,6 @@ mod tests {
         let mut stat = rustix::fs::fstat(&file).unwrap();
         (stat.st_mode, stat.st_uid) = (mode, uid);
         stat
-    }
-
-    #[test]
-    fn a_secret_never_shows() {
-        let secret = Secret::new("hunter2");
-        assert_eq!(format!("{secret} {secret:?}"), "*** ***");
-        assert_eq!(serde_json::to_string(&secret).unwrap(), r#""***""#);
-        let unset = Secret::new("");
-        assert_eq!(serde_json::to_string(&unset).unwrap(), r#""""#);
     }
 
     #[test]

@@ -26,6 +26,17 @@ pub struct ParseListenAddressError;
 
 // === impl ListenAddress ===
 
+impl ListenAddress {
+    /// The TCP port, if it is one.
+    #[must_use]
+    pub const fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
 impl FromStr for ListenAddress {
     type Err = ParseListenAddressError;
 

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::guard::Limits;
-use crate::config::ByteSize;
+use crate::config::{Bounds, ByteSize};
 
 /// As good as for ever.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -143,8 +143,36 @@ impl HttpConfig {
                 bytes: ByteSize::bytes(0),
                 ..BodyRate::default()
             },
+            // Ours give calls up by the hundred when a network is cut, and are no attackers.
+            http2: Http2Config {
+                max_pending_reset_streams: 10_000,
+                ..Http2Config::default()
+            },
             ..Self::default()
         }
+    }
+
+    /// Everything that is wrong with it, each in words that begin with the key.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut bounds = Bounds::default();
+        let connections = 1..=1_000_000;
+        let (all, each) = (self.max_connections, self.max_connections_per_address);
+        bounds.number("max_connections", all.into(), connections.clone());
+        bounds.number("max_connections_per_address", each.into(), connections);
+        let spans = Duration::from_millis(10)..=Duration::from_secs(24 * 3_600);
+        for (key, value) in [
+            ("tls_handshake_timeout", self.tls_handshake_timeout),
+            ("first_byte_timeout", self.first_byte_timeout),
+            ("head_timeout", self.head_timeout),
+            ("keep_alive", self.keep_alive),
+            ("write_stall_timeout", self.write_stall_timeout),
+            ("leave_timeout", self.leave_timeout),
+        ] {
+            bounds.span(key, value, spans.clone());
+        }
+        bounds.number("max_headers", self.max_headers.into(), 1..=10_000);
+        bounds.faults()
     }
 
     /// These limits where each is one that the libraries below take, and no sum of a time and a

@@ -38,7 +38,7 @@ pub enum Peer {
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Another process has it.
-    #[error("{address} is in use by another process; stop that one or choose another address")]
+    #[error("{address} is in use by another process")]
     InUse {
         /// The address.
         address: ListenAddress,

@@ -1,7 +1,8 @@
 //! Requests that are answered before anybody asks a service.
 //!
 //! Owns what such an answer looks like: the status, and the JSON body that the OCI distribution
-//! specification gives errors. No byte of a request is repeated in it. Leaves to whoever refuses
+//! specification gives errors, or that of RFC 9457 where the service's own errors have that form. No
+//! byte of a request is repeated in it. Leaves to whoever refuses
 //! the reason for it, and to the service which headers all of its answers have.
 
 use std::fmt;
@@ -38,9 +39,22 @@ pub(super) enum Refusal {
     Plain,
 }
 
-/// Gives an answer of ours the headers that the service gives to all of its own.
+/// Gives an answer of ours the headers, and the form, that the service gives to all of its own.
 #[derive(Clone, Default)]
-pub(super) struct Stamp(Option<Arc<Stamping>>);
+pub(super) struct Stamp {
+    stamping: Option<Arc<Stamping>>,
+    pub(super) form: Form,
+}
+
+/// What an error looks like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As the distribution specification has it.
+    #[default]
+    Distribution,
+    /// As RFC 9457 has it.
+    Problem,
+}
 
 type Stamping = dyn Fn(&mut HeaderMap) + Send + Sync;
 
@@ -53,6 +67,18 @@ struct Answer {
 struct Fault {
     code: &'static str,
     message: String,
+    /// The specification lets it be anything. There is nothing to add.
+    detail: Nothing,
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+#[derive(Serialize)]
+struct Problem {
+    title: &'static str,
+    status: u16,
+    detail: String,
 }
 
 /// The methods that some endpoint of ours may support.
@@ -95,7 +121,7 @@ impl Refusal {
 
     /// The answer. With `close`, the connection ends after it.
     pub(super) fn response(self, close: bool, stamp: &Stamp) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::from(self.body()));
+        let mut response = Response::new(Full::from(self.body(stamp.form)));
         *response.status_mut() = self.status();
         *response.headers_mut() = self.headers(close, stamp);
         response
@@ -104,7 +130,10 @@ impl Refusal {
     fn headers(self, close: bool, stamp: &Stamp) -> HeaderMap {
         let mut headers = HeaderMap::new();
         stamp.apply(&mut headers);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static(stamp.form.media_type()),
+        );
         headers.extend(self.header());
         if close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -114,7 +143,7 @@ impl Refusal {
 
     /// The answer as bytes, for a connection that no HTTP library takes up.
     pub(super) fn raw(self, stamp: &Stamp) -> Vec<u8> {
-        let (status, body) = (self.status(), self.body());
+        let (status, body) = (self.status(), self.body(stamp.form));
         let mut raw = format!("HTTP/1.1 {status}\r\n").into_bytes();
         for (name, value) in &self.headers(true, stamp) {
             raw.extend_from_slice(name.as_str().as_bytes());
@@ -128,14 +157,34 @@ impl Refusal {
         raw
     }
 
-    fn body(self) -> Vec<u8> {
-        let answer = Answer {
-            errors: [Fault {
-                code: self.code(),
-                message: self.to_string(),
-            }],
+    fn body(self, form: Form) -> Vec<u8> {
+        let message = self.to_string();
+        let body = match form {
+            Form::Distribution => serde_json::to_vec(&Answer {
+                errors: [Fault {
+                    code: self.code(),
+                    message,
+                    detail: Nothing {},
+                }],
+            }),
+            Form::Problem => serde_json::to_vec(&Problem {
+                title: self.status().canonical_reason().unwrap_or("refused"),
+                status: self.status().as_u16(),
+                detail: message,
+            }),
         };
-        serde_json::to_vec(&answer).expect("text serialises")
+        body.expect("text serialises")
+    }
+}
+
+// === impl Form ===
+
+impl Form {
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::Distribution => "application/json",
+            Self::Problem => "application/problem+json",
+        }
     }
 }
 
@@ -143,11 +192,14 @@ impl Refusal {
 
 impl Stamp {
     pub(super) fn new(stamping: impl Fn(&mut HeaderMap) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(stamping)))
+        Self {
+            stamping: Some(Arc::new(stamping)),
+            form: Form::default(),
+        }
     }
 
     fn apply(&self, headers: &mut HeaderMap) {
-        if let Some(stamping) = &self.0 {
+        if let Some(stamping) = &self.stamping {
             stamping(headers);
         }
     }
@@ -155,7 +207,9 @@ impl Stamp {
 
 impl fmt::Debug for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Stamp").field(&self.0.is_some()).finish()
+        f.debug_struct("Stamp")
+            .field("form", &self.form)
+            .finish_non_exhaustive()
     }
 }
 
@@ -171,11 +225,23 @@ mod tests {
 
     #[test]
     fn an_answer_has_the_shape_that_the_distribution_specification_gives_errors() {
-        let body = Refusal::from(Violation::RepeatedLength).body();
+        let body = Refusal::from(Violation::RepeatedLength).body(Form::Distribution);
         assert_eq!(
             String::from_utf8(body).unwrap(),
-            r#"{"errors":[{"code":"UNSUPPORTED","message":"there is more than one content length"}]}"#
+            r#"{"errors":[{"code":"UNSUPPORTED","message":"there is more than one content length","detail":{}}]}"#
         );
+    }
+
+    #[test]
+    fn an_answer_has_the_shape_of_a_problem_where_the_errors_of_the_service_have_it() {
+        let stamp = Stamp {
+            form: Form::Problem,
+            ..Stamp::default()
+        };
+        let raw = String::from_utf8(Refusal::SlowHead.raw(&stamp)).unwrap();
+        let body = r#"{"title":"Request Timeout","status":408,"detail":"the request head did not arrive in time"}"#;
+        assert!(raw.ends_with(body), "{raw}");
+        assert!(raw.contains("\r\ncontent-type: application/problem+json\r\n"));
     }
 
     #[test]

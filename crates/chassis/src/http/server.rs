@@ -23,7 +23,7 @@ use super::body::RequestBody;
 use super::connection::Server;
 use super::listener::{Listener, Peer};
 use super::reception::House;
-use super::refusal::{Refusal, Stamp};
+use super::refusal::{Form, Refusal, Stamp};
 use super::security::Handshake;
 use super::transport::Transport;
 use crate::identity::Identity;
@@ -121,7 +121,17 @@ where
     /// The HTTP/2 library's own answer to a too large header list (431) stays without them.
     #[must_use]
     pub fn stamping(mut self, stamp: impl Fn(&mut HeaderMap) + Send + Sync + 'static) -> Self {
+        let form = self.stamp.form;
         self.stamp = Stamp::new(stamp);
+        self.stamp.form = form;
+        self
+    }
+
+    /// Gives what is refused here the form of RFC 9457 (`application/problem+json`), as the service
+    /// gives it to its own errors.
+    #[must_use]
+    pub const fn with_problems(mut self) -> Self {
+        self.stamp.form = Form::Problem;
         self
     }
 

@@ -29,7 +29,7 @@ fn assert_refused(answer: &str, status: u16, request: &str) {
     );
     assert!(answer.contains("connection: close\r\n"), "{answer:?}");
     assert!(
-        answer.contains(r#"{"errors":[{"code":""#) && answer.ends_with(r#""}]}"#),
+        answer.contains(r#"{"errors":[{"code":""#) && answer.ends_with(r#""detail":{}}]}"#),
         "{shown:?}: {answer:?}"
     );
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer:?}");

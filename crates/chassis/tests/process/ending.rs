@@ -63,7 +63,7 @@ fn a_panic_in_any_task_is_logged_and_aborts() {
 }
 
 #[tokio::test]
-#[ignore = "a process of the test above"]
+#[ignore = "a process that other tests start"]
 async fn panics() {
     install();
     let supervisor = Supervisor::new();
@@ -89,7 +89,7 @@ fn the_first_signal_asks_and_the_second_ends() {
 }
 
 #[tokio::test]
-#[ignore = "a process of the test above"]
+#[ignore = "a process that other tests start"]
 async fn is_deaf() {
     install();
     let stop = signals();

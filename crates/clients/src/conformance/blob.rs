@@ -55,6 +55,7 @@ pub async fn run(fixture: &impl Fixture) {
     downloads::a_range_yields_exactly_its_bytes(&stage).await;
     downloads::what_is_absent_is_told_apart(&stage).await;
     downloads::a_reader_may_stop_anywhere(&stage).await;
+    downloads::a_reader_is_sent_only_for_what_is_there(&stage).await;
 }
 
 /// A service, and what requests to it look like.

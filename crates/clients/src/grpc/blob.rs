@@ -8,14 +8,14 @@ use async_trait::async_trait;
 use meridian_oci::{Algorithm, Digest, RepositoryName, UploadId};
 use meridian_proto::meridian::blob::v1 as pb;
 use pb::blob_client::BlobClient;
-use tonic::Request;
+use tonic::{Request, Streaming};
 
 use super::call::{Caller, Repeat, unreadable};
 use super::upload::{Outgoing, upload};
 use super::{EndpointError, GrpcConfig, MAX_BLOB_MESSAGE, Ways, failure};
 use crate::{
-    BlobApi, BlobRead, BlobStat, DeleteBlobError, MountOutcome, ReadBlobError, RepositoryPath,
-    Transfer, UploadError, UploadStatus,
+    BlobApi, BlobRead, BlobStat, DeleteBlobError, Delivered, Handover, MountOutcome, ReadBlobError,
+    RepositoryPath, Transfer, UploadError, UploadStatus,
 };
 
 /// A [`BlobApi`] in another process. Cheap to clone; clones share their connection.
@@ -52,6 +52,28 @@ impl GrpcBlobs {
             stall_timeout: config.stall_timeout,
         }
     }
+
+    /// Sends a question whose answer is a head and bytes. `open` takes the head off.
+    async fn download<T, F>(
+        &self,
+        message: pb::ReadRequest,
+        open: impl Fn(Streaming<pb::ReadResponse>) -> F,
+    ) -> Result<T, ReadBlobError>
+    where
+        F: Future<Output = Result<T, ReadBlobError>>,
+    {
+        let open = &open;
+        let attempt = |_left| {
+            let (mut to, request) = (self.client.clone(), Request::new(message.clone()));
+            async move {
+                let answer = to.read(request).await;
+                let answer =
+                    answer.map_err(|status| failure::from_status::<ReadBlobError>(&status))?;
+                open(answer.into_inner()).await
+            }
+        };
+        self.caller.repeat(Repeat::Yes, attempt).await
+    }
 }
 
 #[async_trait]
@@ -71,7 +93,7 @@ impl BlobApi for GrpcBlobs {
             let mut to = self.client.clone();
             async move { to.stat(request).await }
         };
-        let read = |answer: pb::StatResponse| Ok(answer.into());
+        let read = |answer: pb::StatResponse| answer.try_into();
         self.caller.unary(Repeat::Yes, message, send, read).await
     }
 
@@ -85,17 +107,29 @@ impl BlobApi for GrpcBlobs {
             repository: Some(repository.into()),
             digest: Some(digest.into()),
             range: range.map(ToOwned::to_owned),
+            handover: None,
         };
-        let open = |_left| {
-            let (mut to, request) = (self.client.clone(), Request::new(message.clone()));
-            async move {
-                let answer = to.read(request).await;
-                let answer =
-                    answer.map_err(|status| failure::from_status::<ReadBlobError>(&status))?;
-                download::open(answer.into_inner(), self.stall_timeout).await
-            }
+        let stall_timeout = self.stall_timeout;
+        let open = |messages| download::open(messages, stall_timeout);
+        self.download(message, open).await
+    }
+
+    async fn deliver(
+        &self,
+        repository: &RepositoryPath,
+        digest: Digest,
+        range: Option<&str>,
+        handover: Handover,
+    ) -> Result<Delivered, ReadBlobError> {
+        let message = pb::ReadRequest {
+            repository: Some(repository.into()),
+            digest: Some(digest.into()),
+            range: range.map(ToOwned::to_owned),
+            handover: Some(handover.into()),
         };
-        self.caller.repeat(Repeat::Yes, open).await
+        let stall_timeout = self.stall_timeout;
+        let open = |messages| download::deliver(messages, stall_timeout);
+        self.download(message, open).await
     }
 
     async fn start(

@@ -6,6 +6,7 @@
 //! `meridian-proto`, and which message belongs to which call to both ends.
 
 mod collection;
+mod handover;
 mod list;
 mod manifest;
 mod outcome;

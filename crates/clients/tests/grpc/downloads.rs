@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use meridian_clients::grpc::failure::attach;
 use meridian_clients::grpc::{GrpcBlobs, GrpcConfig};
-use meridian_clients::{BlobApi, BlobRead, ReadBlobError};
+use meridian_clients::{BlobApi, BlobRead, Delivery, Handover, ReadBlobError};
 use meridian_error::{Classify, Code};
 use meridian_oci::{Algorithm, Digest};
 use meridian_proto::meridian::blob::v1 as pb;
@@ -21,7 +21,11 @@ use super::harness::{Messages, Peer, ScriptedBlobs, config, repository, settled}
 
 fn head(size: u64, extent: Extent) -> Result<pb::ReadResponse, Status> {
     let extent = Some(extent);
-    message(Message::Head(pb::ReadHead { size, extent }))
+    message(Message::Head(pb::ReadHead {
+        size,
+        extent,
+        stale: None,
+    }))
 }
 
 fn chunk(bytes: &'static [u8]) -> Result<pb::ReadResponse, Status> {
@@ -152,6 +156,7 @@ async fn a_head_that_means_nothing_is_refused() {
     let no_extent = message(Message::Head(pb::ReadHead {
         size: 5,
         extent: None,
+        stale: None,
     }));
     for first in [
         head(5, part(0, 5)),
@@ -166,6 +171,40 @@ async fn a_head_that_means_nothing_is_refused() {
         let peer = peer(move || stream::iter([first.clone()])).await;
         let refused = open(&peer.blobs(&config())).await.map(drop).unwrap_err();
         assert_eq!(refused.code(), Code::Internal, "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_is_sent_elsewhere_only_if_it_asked_for_that() {
+    let url = "https://store.example/1?X-Amz-Signature=x";
+    let handover = Handover {
+        at_least: 1,
+        by_link: true,
+        presigned: Some(Duration::from_secs(60)),
+    };
+    for (extent, place) in [
+        (Extent::Link(true), Some("a data endpoint")),
+        (Extent::Presigned(url.to_owned()), Some(url)),
+        (Extent::Link(false), None),
+        (Extent::Presigned("ftp://store.example/1".to_owned()), None),
+        (Extent::Presigned(String::new()), None),
+    ] {
+        let first = head(5, extent);
+        let peer = peer(move || stream::iter([first.clone()])).await;
+        let blobs = peer.blobs(&config());
+        let unasked = open(&blobs).await.map(drop).unwrap_err();
+        assert_eq!(unasked.code(), Code::Internal, "{unasked}");
+        let asked = blobs.deliver(&repository(), digest(), None, handover).await;
+        let found = match asked.map(|it| it.delivery) {
+            Ok(Delivery::Link { size: 5 }) => Some("a data endpoint".to_owned()),
+            Ok(Delivery::Presigned { size: 5, url }) => Some(url.expose().to_owned()),
+            Ok(_) => panic!("there are no bytes"),
+            Err(error) => {
+                assert_eq!(error.code(), Code::Internal, "{error}");
+                None
+            }
+        };
+        assert_eq!(found.as_deref(), place);
     }
 }
 

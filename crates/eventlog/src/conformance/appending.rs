@@ -84,13 +84,19 @@ pub(super) async fn every_byte_is_kept(log: &dyn EventLog) {
     );
 }
 
-pub(super) async fn what_is_too_large_is_refused_whole(log: &dyn EventLog) {
+pub(super) async fn what_cannot_be_kept_is_refused_whole(log: &dyn EventLog) {
     let topic = topic(log, "too-large", 2).await;
     let start = start(log, &topic, 0).await;
     let large = Record::new("", noise(Record::MAX_BYTES));
     let appended = log.append(&topic, 0, vec![record(0), large]).await;
     assert!(
         matches!(appended, Err(AppendError::RecordTooLarge { .. })),
+        "{appended:?}"
+    );
+    let named = record(1).with_header("na\0me", "value");
+    let appended = log.append(&topic, 0, vec![record(0), named]).await;
+    assert!(
+        matches!(appended, Err(AppendError::HeaderName)),
         "{appended:?}"
     );
     let mebibyte = Record::new("", noise(1 << 20));

@@ -90,13 +90,13 @@ async fn what_is_old_goes_while_nothing_is_appended() {
     assert!(sizes(root.path()).len() > 2);
     clock.advance(10_000);
     let deleted = async {
-        while bounds(&log, 0).await.low == 0 {
+        // The files go a moment after their records.
+        while bounds(&log, 0).await.low == 0 || sizes(root.path()).len() > 1 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     let in_time = tokio::time::timeout(Duration::from_secs(30), deleted).await;
     assert!(in_time.is_ok(), "old segments are still there");
-    assert_eq!(sizes(root.path()).len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

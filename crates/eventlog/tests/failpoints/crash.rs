@@ -17,7 +17,7 @@ const POINT: &str = "EVENTLOG_VICTIM_POINT";
 const HIT: &str = "EVENTLOG_VICTIM_HIT";
 
 #[tokio::test]
-#[ignore = "started by the tests below"]
+#[ignore = "a process that other tests start"]
 async fn victim() {
     let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
     let point = std::env::var_os(POINT).unwrap().into_string().unwrap();

@@ -5,27 +5,23 @@
 
 use axum::body::Body;
 use http::StatusCode;
-use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap,
-    HeaderName, HeaderValue, RANGE,
-};
-use meridian_clients::{BlobRead, Condition, RepositoryPath};
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION};
+use meridian_clients::content::conditional::{self, ConditionError};
+use meridian_clients::content::{self, BlobContent};
+use meridian_clients::{Condition, Delivered, Delivery, ReadError, RepositoryPath};
 use meridian_oci::{Digest, RepositoryName};
 
-use crate::conditional::{self, ConditionError};
+use crate::delivery::{self, Way};
 use crate::error::Failure;
 use crate::respond::{self, Answer};
 use crate::router::Call;
 
 /// The content of a digest never changes.
 const FOR_A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
-const NOSNIFF: (HeaderName, HeaderValue) = (
-    http::header::X_CONTENT_TYPE_OPTIONS,
-    HeaderValue::from_static("nosniff"),
-);
 
 /// `HEAD /v2/<name>/blobs/<digest>`. It may come from a push that skips what is there, and nothing
-/// tells it from any other, so it counts as one.
+/// tells it from any other, so it counts as one. It is always answered here: a client that is sent
+/// elsewhere would need another URL for its HEAD than for its GET.
 pub(crate) async fn head(
     call: Call<'_>,
     name: RepositoryName,
@@ -34,13 +30,11 @@ pub(crate) async fn head(
     let repository = call.state.path(name);
     let stat = call.state.blobs.stat(&repository, digest, true);
     let stat = call.state.within(stat).await??;
-    if conditional::is_current(call.headers, &digest)? {
-        return Ok(not_modified(&digest));
-    }
-    let mut answer = content(StatusCode::OK, &digest, Body::empty());
-    answer
-        .headers_mut()
-        .insert(CONTENT_LENGTH, stat.size.into());
+    let mut answer = match conditional::is_current(call.headers, &digest)? {
+        true => about(&digest).not_modified(),
+        false => about(&digest).head(stat.size),
+    };
+    respond::confess(answer.headers_mut(), stat.stale);
     Ok(answer)
 }
 
@@ -55,30 +49,47 @@ pub(crate) async fn get(
     if current != Ok(false) {
         return revalidate(&call, &repository, digest, current).await;
     }
-    let read = call
-        .state
-        .blobs
-        .read(&repository, digest, range(call.headers, &digest));
-    match call.state.within(read).await?? {
-        BlobRead::Whole { size, body } => Ok(content(
-            StatusCode::OK,
-            &digest,
-            respond::stream(size, body),
-        )),
-        BlobRead::Part {
-            size,
-            start,
-            end_inclusive,
-            body,
-        } => {
-            let body = respond::stream(end_inclusive - start + 1, body);
-            let mut answer = content(StatusCode::PARTIAL_CONTENT, &digest, body);
-            let part = respond::value(format!("bytes {start}-{end_inclusive}/{size}"));
-            answer.headers_mut().insert(CONTENT_RANGE, part);
-            Ok(answer)
+    let delivering = &call.state.delivering;
+    let way = delivering.way(call.client);
+    let Delivered { delivery, stale } = deliver(&call, way, &repository, digest).await?;
+    let (taken, mut answer) = match delivery {
+        Delivery::Here(read) => {
+            let answer = about(&digest).of(read);
+            let answer = answer.map_err(|range| Failure::Range(range.size))?;
+            (Way::Stream, answer.map(Body::new))
         }
-        BlobRead::Unsatisfiable { size } => Err(Failure::Range(size)),
-    }
+        Delivery::Link { .. } => {
+            let link = delivering.link(&repository, &digest);
+            let link = link.ok_or_else(unasked)?;
+            (Way::Redirect, sent(link, &digest))
+        }
+        Delivery::Presigned { url, .. } => {
+            let url = delivery::presigned(&url);
+            (Way::Presigned, sent(url, &digest))
+        }
+    };
+    delivering.count(way, taken);
+    respond::confess(answer.headers_mut(), stale);
+    Ok(answer)
+}
+
+/// Has the blob service say how the blob reaches the client.
+async fn deliver(
+    call: &Call<'_>,
+    way: Way,
+    repository: &RepositoryPath,
+    digest: Digest,
+) -> Result<Delivered, Failure> {
+    let (state, range) = (call.state, content::range(call.headers, &digest));
+    let handover = state.delivering.handover(way, call.headers);
+    let delivery = state.blobs.deliver(repository, digest, range, handover);
+    Ok(state.within(delivery).await??)
+}
+
+/// The blob service sends a client where nobody asked it to.
+fn unasked() -> Failure {
+    let reason = "the blob service wants a link where none can be made".to_owned();
+    Failure::Read(ReadError::Internal { reason })
 }
 
 /// `DELETE /v2/<name>/blobs/<digest>`
@@ -103,9 +114,11 @@ async fn revalidate(
     current: Result<bool, ConditionError>,
 ) -> Result<Answer, Failure> {
     let stat = call.state.blobs.stat(repository, digest, false);
-    call.state.within(stat).await??;
+    let stat = call.state.within(stat).await??;
     current?;
-    Ok(not_modified(&digest))
+    let mut answer = about(&digest).not_modified();
+    respond::confess(answer.headers_mut(), stat.stale);
+    Ok(answer)
 }
 
 /// `If-Match` holds if it names the blob itself, and says nothing more then. That a blob must not be
@@ -119,30 +132,20 @@ fn delete_condition(headers: &HeaderMap, digest: &Digest) -> Result<(), Conditio
     }
 }
 
-/// The `Range` to obey. More than one header of that name is none.
-fn range<'a>(headers: &'a HeaderMap, digest: &Digest) -> Option<&'a str> {
-    let mut ranges = headers.get_all(RANGE).into_iter();
-    let range = ranges.next()?;
-    if ranges.next().is_some() || !conditional::range_applies(headers, digest) {
-        return None;
+fn about(digest: &Digest) -> BlobContent<'_> {
+    BlobContent {
+        digest,
+        keep: FOR_A_YEAR,
     }
-    range.to_str().ok()
 }
 
-fn not_modified(digest: &Digest) -> Answer {
-    let mut answer = respond::empty(StatusCode::NOT_MODIFIED);
-    respond::identify(answer.headers_mut(), digest);
-    answer.headers_mut().insert(CACHE_CONTROL, FOR_A_YEAR);
-    answer
-}
-
-fn content(status: StatusCode, digest: &Digest, body: Body) -> Answer {
-    let mut answer = respond::with_body(status, body);
+/// 307, on which the method, `Range` and conditions stay as they are. Nobody keeps it: it is for one
+/// client, and for a few minutes.
+fn sent(place: HeaderValue, digest: &Digest) -> Answer {
+    let mut answer = respond::empty(StatusCode::TEMPORARY_REDIRECT);
     let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, respond::OCTETS);
-    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(CACHE_CONTROL, FOR_A_YEAR);
-    headers.insert(NOSNIFF.0, NOSNIFF.1);
-    respond::identify(headers, digest);
+    headers.insert(LOCATION, place);
+    headers.insert(CACHE_CONTROL, respond::NO_STORE);
+    respond::name(headers, digest);
     answer
 }

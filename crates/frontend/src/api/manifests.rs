@@ -7,12 +7,12 @@
 use axum::body::Body;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, WARNING};
+use meridian_clients::content::conditional::{self, ConditionError};
 use meridian_clients::{
     Condition, DeleteManifest, ManifestStat, PutManifest, RepositoryPath, StoredManifest,
 };
 use meridian_oci::{Algorithm, Digest, Manifest, MediaType, Reference, RepositoryName, Tag};
 
-use crate::conditional::{self, ConditionError};
 use crate::error::Failure;
 use crate::limits::Accepted;
 use crate::respond::{self, Answer};
@@ -27,7 +27,7 @@ pub(crate) async fn head(
 ) -> Result<Answer, Failure> {
     let stat = look_up(&call, &call.state.path(name), &reference).await?;
     if conditional::is_current(call.headers, &stat.digest)? {
-        return Ok(not_modified(&stat.digest));
+        return Ok(not_modified(&stat));
     }
     let mut answer = content(&stat, Body::empty());
     answer
@@ -47,14 +47,14 @@ pub(crate) async fn get(
     if conditional {
         let stat = look_up(&call, &repository, &reference).await?;
         if conditional::is_current(call.headers, &stat.digest)? {
-            return Ok(not_modified(&stat.digest));
+            return Ok(not_modified(&stat));
         }
     }
     let manifest = call.state.metadata.manifest(&repository, &reference);
     let StoredManifest { stat, bytes } = call.state.within(manifest).await??;
     // A tag may have moved in between.
     if conditional && conditional::is_current(call.headers, &stat.digest)? {
-        return Ok(not_modified(&stat.digest));
+        return Ok(not_modified(&stat));
     }
     Ok(content(&stat, Body::from(bytes)))
 }
@@ -175,15 +175,17 @@ fn content(stat: &ManifestStat, body: Body) -> Answer {
     headers.insert(CONTENT_TYPE, respond::media_type(&stat.media_type));
     headers.insert(CACHE_CONTROL, respond::NO_CACHE);
     respond::identify(headers, &stat.digest);
+    respond::confess(headers, stat.stale);
     answer
 }
 
-fn not_modified(digest: &Digest) -> Answer {
+fn not_modified(stat: &ManifestStat) -> Answer {
     let mut answer = respond::empty(StatusCode::NOT_MODIFIED);
     answer
         .headers_mut()
         .insert(CACHE_CONTROL, respond::NO_CACHE);
-    respond::identify(answer.headers_mut(), digest);
+    respond::identify(answer.headers_mut(), &stat.digest);
+    respond::confess(answer.headers_mut(), stat.stale);
     answer
 }
 

@@ -10,16 +10,17 @@
 //! * a limit that will lift by itself answers 429, one that will not 403.
 
 use http::StatusCode;
+use meridian_clients::content::conditional::ConditionError;
 use meridian_clients::{DeleteBlobError, ReadBlobError, ReadError, UploadError, WriteError};
 use meridian_error::{Classify, Code, Retry};
 use meridian_oci::{ErrorCode, MAX_MANIFEST_BYTES, ParseManifestError, RepositoryName};
 
 use super::Failure;
 use super::refusal::{Detail, Refusal};
-use crate::conditional::ConditionError;
 use crate::extract::{ExtractError, MAX_REPEATS};
 use crate::limits::IntakeError;
 use crate::pages::PageError;
+use crate::rates::TooMany;
 use crate::route::RouteError;
 
 /// What a failure looks like to a client.
@@ -34,6 +35,7 @@ pub(super) fn refuse(failure: &Failure) -> Refusal {
         )
         .allowing(allowed),
         Failure::NotReady => Refusal::unavailable("the registry is starting or stopping"),
+        Failure::Rate(error) => of_rate(error),
         Failure::Extract(error) => of_extract(*error),
         Failure::Page(PageError::Number) => {
             Refusal::bad(ErrorCode::PaginationNumberInvalid, "n is not a number")
@@ -74,6 +76,17 @@ fn of_route(error: RouteError) -> Refusal {
         ),
         RouteError::Upload => upload_unknown(),
     }
+}
+
+fn of_rate(error: &TooMany) -> Refusal {
+    let refusal = Refusal::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::TooManyRequests,
+        "too many requests from this address; wait as long as Retry-After says",
+    );
+    let after = Some(error.resets_in());
+    let refusal = refusal.after(Retry::Yes { after });
+    refusal.with(Detail::Limit(error.limit()))
 }
 
 fn of_extract(error: ExtractError) -> Refusal {
@@ -249,7 +262,8 @@ fn of_upload(repository: &RepositoryName, error: &UploadError) -> Refusal {
             StatusCode::CONFLICT,
             ErrorCode::BlobUploadInvalid,
             "another request is writing to the upload session",
-        ),
+        )
+        .after(Retry::Yes { after: None }),
         UploadError::LengthDiffers { .. } => Refusal::bad(
             ErrorCode::SizeInvalid,
             "the body is not as long as its headers say",

@@ -1,5 +1,7 @@
 //! Blobs: whole, in part, under conditions, and deleted.
 
+use meridian_clients::Stale;
+
 use super::*;
 
 #[tokio::test]
@@ -134,4 +136,35 @@ async fn deletion_is_refused_while_a_manifest_needs_the_blob() {
     assert_eq!(registry.call(&manifest, &[], "").await.status, 202);
     assert_eq!(registry.call(&line, &[], "").await.status, 202);
     assert_eq!(registry.call(&line, &[], "").await.status, 404);
+}
+
+#[tokio::test]
+async fn what_may_be_gone_says_so() {
+    let registry = Registry::new();
+    let (manifest, _) = registry.push_image("a", "1").await;
+    let layer = sha256(b"layer");
+    registry.memory.age(Stale {
+        region: "eu".parse().unwrap(),
+        age: Some(Duration::from_millis(2_900)),
+    });
+    let etag = format!("\"{layer}\"");
+    for (line, headers, status) in [
+        (format!("GET /v2/a/blobs/{layer}"), &[][..], 200),
+        (format!("HEAD /v2/a/blobs/{layer}"), &[], 200),
+        (
+            format!("GET /v2/a/blobs/{layer}"),
+            &[("range", "bytes=1-2")],
+            206,
+        ),
+        (
+            format!("GET /v2/a/blobs/{layer}"),
+            &[("if-none-match", &*etag)],
+            304,
+        ),
+        (format!("GET /v2/a/manifests/{manifest}"), &[], 200),
+    ] {
+        let reply = registry.call(&line, headers, "").await;
+        assert_eq!(reply.status, status, "{line}");
+        assert_eq!(reply.header("meridian-stale"), "eu;age=2", "{line}");
+    }
 }

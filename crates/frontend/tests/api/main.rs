@@ -10,17 +10,23 @@ mod hot_path;
 mod lists;
 mod manifests;
 mod memory;
+mod rates;
+mod redirects;
 mod uploads;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use http::uri::Scheme;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use memory::Memory;
+use meridian_cache::{Cache, MemoryCache, MemoryCacheConfig};
 use meridian_chassis::Supervisor;
-use meridian_frontend::{Backends, Config, Frontend};
+use meridian_chassis::http::{Origin, Peer};
+use meridian_clock::SystemClock;
+use meridian_frontend::{Backends, Config, Counters, Frontend};
 use meridian_oci::{Algorithm, Digest};
 use serde_json::Value;
 use tower::ServiceExt;
@@ -38,6 +44,26 @@ struct Reply {
     body: Vec<u8>,
 }
 
+/// What the door says of a client at an address.
+fn origin(client: Option<&str>) -> Origin {
+    Origin {
+        peer: Peer::Unix,
+        client: client.map(|it| it.parse().unwrap()),
+        scheme: Scheme::HTTPS,
+        authority: None,
+        introduction: None,
+    }
+}
+
+/// Counters in memory, besides those of the region.
+fn counters(shared: Option<Arc<dyn Cache>>) -> Counters {
+    let own = MemoryCache::new(&MemoryCacheConfig::default(), SystemClock).unwrap();
+    Counters {
+        shared,
+        own: Arc::new(own),
+    }
+}
+
 // === impl Registry ===
 
 impl Registry {
@@ -46,10 +72,16 @@ impl Registry {
     }
 
     fn with(config: Config) -> Self {
+        Self::counting(config, counters(None))
+    }
+
+    fn counting(config: Config, counters: Counters) -> Self {
         let memory = Arc::new(Memory::default());
         let backends = Backends {
             metadata: Arc::clone(&memory) as _,
             blobs: Arc::clone(&memory) as _,
+            links: None,
+            counters,
         };
         let supervisor = Supervisor::new();
         let readiness = supervisor.readiness().clone();
@@ -175,6 +207,8 @@ async fn the_base_says_whether_requests_should_come() {
     let backends = Backends {
         metadata: Arc::clone(&registry.memory) as _,
         blobs: Arc::clone(&registry.memory) as _,
+        links: None,
+        counters: counters(None),
     };
     let frontend = Frontend::new(&Config::default(), backends, readiness.clone());
     let registry = Registry {

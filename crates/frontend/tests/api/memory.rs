@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
-use meridian_clients::{Condition, ReadError, RepositoryPath, WriteError};
+use meridian_clients::link::PresignedUrl;
+use meridian_clients::{Condition, ReadError, RepositoryPath, Stale, WriteError};
 use meridian_clock::Version;
 use meridian_oci::{Digest, Manifest, Reference, RepositoryName, Tag, UploadId};
 
@@ -17,6 +18,8 @@ use meridian_oci::{Digest, Manifest, Reference, RepositoryName, Tag, UploadId};
 pub(crate) struct Memory {
     state: Mutex<Contents>,
     fault: Mutex<Option<ReadError>>,
+    presigned: Mutex<Option<PresignedUrl>>,
+    stale: Mutex<Option<Stale>>,
 }
 
 #[derive(Default)]
@@ -46,6 +49,16 @@ impl Memory {
     /// From now on, every call fails like this.
     pub(crate) fn fail(&self, fault: ReadError) {
         *self.fault.lock().unwrap() = Some(fault);
+    }
+
+    /// From now on, nobody knows whether what is here is still there.
+    pub(crate) fn age(&self, stale: Stale) {
+        *self.stale.lock().unwrap() = Some(stale);
+    }
+
+    /// From now on, blobs are found there as well.
+    pub(crate) fn presign(&self, url: &str) {
+        *self.presigned.lock().unwrap() = Some(url.parse().unwrap());
     }
 
     fn contents(&self) -> Result<MutexGuard<'_, Contents>, ReadError> {

@@ -1,8 +1,11 @@
+//! What a report says of one case: the pairs that were measured, and how it ended.
+
 use serde::Serialize;
 
 use super::Sides;
 use super::record::PairRecord;
 use crate::metric::Target;
+use crate::server::Product;
 use crate::workload::{Verified, Workload};
 
 /// A case and all that was measured of it.
@@ -12,6 +15,7 @@ pub(crate) struct Row {
     pub(crate) title: &'static str,
     pub(crate) case: String,
     pub(crate) operation: &'static str,
+    pub(crate) products: Sides<Product>,
     /// Operations per second that both sides were asked for; nothing for a closed loop.
     pub(crate) rate: Option<f64>,
     pub(crate) pairs: Vec<PairRecord>,
@@ -36,13 +40,19 @@ pub(crate) enum Outcome {
 
 impl Row {
     /// A row that has not been measured.
-    pub(super) fn new(workload: &dyn Workload, case: &str, rate: Option<f64>) -> Self {
+    pub(super) fn new(
+        workload: &dyn Workload,
+        products: Sides<Product>,
+        case: &str,
+        rate: Option<f64>,
+    ) -> Self {
         let about = workload.about();
         Self {
             workload: about.id,
             title: about.title,
             case: case.to_owned(),
             operation: about.operation,
+            products,
             rate,
             pairs: Vec::new(),
             syncs: None,

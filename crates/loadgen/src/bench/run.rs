@@ -31,7 +31,8 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     /// The rows of this case. A failure stands in each: what was not verified proves nothing.
     pub(super) async fn rows(mut self, name: &str) -> Vec<Row> {
-        let mut rows = vec![Row::new(self.workload, name, None)];
+        let products = self.bench.plan.products(self.workload);
+        let mut rows = vec![Row::new(self.workload, products, name, None)];
         if let Err(error) = self.measure(&mut rows).await {
             let error = chain(&error);
             self.bench.progress.say(format_args!("  failed: {error}"));
@@ -49,7 +50,8 @@ impl Run<'_> {
         self.warm_up().await?;
         self.pairs(&mut rows[0], Pacing::Closed).await?;
         if let Some(rate) = self.open_loop_rate(&rows[0]) {
-            let mut row = Row::new(self.workload, &rows[0].case, Some(rate));
+            let first = &rows[0];
+            let mut row = Row::new(self.workload, first.products, &first.case, Some(rate));
             let paired = self.pairs(&mut row, Pacing::Open(rate)).await;
             rows.push(row);
             paired?;
@@ -207,9 +209,10 @@ impl Run<'_> {
             return Err(StepError::NoServer);
         };
         let (plan, ground) = (&self.bench.plan, &self.bench.ground);
-        let software = plan.software.of(side);
-        let server = Server::start_traced(software, "traced", ground, &tracer).await?;
-        let mut cases = cases(self.workload, &server, &self.bench.noise, &plan.scale);
+        let product = *plan.products(self.workload).of(side);
+        let server =
+            Server::start_traced(product, &plan.programs, "traced", ground, &tracer).await?;
+        let mut cases = cases(self.workload, side, &server, &self.bench.noise, &plan.scale);
         let block = Block {
             length: plan.block,
             pacing: Pacing::Closed,
@@ -242,6 +245,7 @@ impl Run<'_> {
             Metric::Rate,
             Metric::Throughput,
             Metric::MemoryPerConnection,
+            Metric::Start,
         ]
         .into_iter()
         .find(|it| pair.ours.figures.contains_key(it));

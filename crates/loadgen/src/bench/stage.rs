@@ -10,8 +10,8 @@ use super::step::{StepError, limited};
 use super::{Bench, Side, Sides};
 use crate::content::Noise;
 use crate::drive::Block;
-use crate::server::{Ground, Server, Software};
-use crate::workload::{Case, Manner, Scale, Site, Verified, Workload};
+use crate::server::{Ground, Product, Programs, Server};
+use crate::workload::{Case, Fresh, Manner, Scale, Site, Verified, Workload};
 
 /// Ours and the peer with one workload.
 pub(super) struct Stage {
@@ -22,7 +22,8 @@ pub(super) struct Stage {
 pub(super) struct Wing {
     side: Side,
     workload: &'static dyn Workload,
-    software: Software,
+    product: Product,
+    programs: Programs,
     ground: Ground,
     noise: Noise,
     scale: Scale,
@@ -38,7 +39,8 @@ impl Stage {
         let wing = |side| Wing {
             side,
             workload,
-            software: bench.plan.software.of(side).clone(),
+            product: *bench.plan.products(workload).of(side),
+            programs: bench.plan.programs.clone(),
             ground: bench.ground.clone(),
             noise: bench.noise.clone(),
             scale: bench.plan.scale.clone(),
@@ -97,8 +99,9 @@ impl Stage {
 impl Wing {
     pub(super) async fn open(&mut self) -> Result<(), StepError> {
         self.close().await?;
-        let server = Server::start(&self.software, self.side.name(), &self.ground).await?;
-        self.cases = cases(self.workload, &server, &self.noise, &self.scale);
+        let name = self.side.name();
+        let server = Server::start(self.product, &self.programs, name, &self.ground).await?;
+        self.cases = cases(self.workload, self.side, &server, &self.noise, &self.scale);
         self.server = Some(server);
         Ok(())
     }
@@ -120,29 +123,38 @@ impl Wing {
 
     pub(super) async fn verify(&mut self, case: usize) -> Result<Verified, StepError> {
         let step = format!("verify {}", self.side.name());
+        if let Some(server) = &self.server {
+            server.keeps_its_leader().await?;
+        }
         let case = self.case(case)?;
         let limit = case.manner().limit;
         limited(step, limit, case.verify()).await
     }
 
-    /// Arms a case, fires it and reads what the server used meanwhile.
+    /// Arms a case, fires it and reads what the server used meanwhile: since its start, if that is
+    /// what is measured.
     pub(super) async fn block(
         &mut self,
         case: usize,
         block: &Block,
     ) -> Result<BlockRecord, StepError> {
         let name = self.side.name();
-        let gauge = match &self.server {
-            Some(server) => server.gauge.clone(),
-            None => return Err(StepError::NoServer),
-        };
-        let case = self.case(case)?;
-        let manner = case.manner();
-        limited(format!("arm {name}"), manner.limit, case.arm()).await?;
+        let starts = self.workload.about().fresh == Fresh::Start;
+        let armed = self.case(case)?;
+        let manner = armed.manner();
+        limited(format!("arm {name}"), manner.limit, armed.arm()).await?;
+        let server = self.server.as_mut().ok_or(StepError::NoServer)?;
+        if starts {
+            server.freeze().await?;
+        }
+        let gauge = server.gauge.clone();
         gauge.forget_peak();
         let before = Readings::take(&gauge)?;
+        if starts {
+            server.thaw()?;
+        }
         let limit = manner.limit + block.length;
-        let sample = limited(format!("fire {name}"), limit, case.fire(block)).await?;
+        let sample = limited(format!("fire {name}"), limit, self.case(case)?.fire(block)).await?;
         let after = Readings::take(&gauge)?;
         Ok(after.since(&before, &sample, manner.measures, gauge.peak()?))
     }
@@ -156,12 +168,17 @@ impl Wing {
 /// The cases of a workload on a server that runs.
 pub(super) fn cases(
     workload: &dyn Workload,
+    side: Side,
     server: &Server,
     noise: &Noise,
     scale: &Scale,
 ) -> Vec<Option<Box<dyn Case>>> {
     let site = Site {
-        registry: server.registry.clone(),
+        side,
+        product: server.product,
+        registry: server.registry(),
+        leader: server.leader,
+        stream: server.stream().cloned(),
         gauge: Some(server.gauge.clone()),
         noise: noise.clone(),
     };

@@ -5,11 +5,12 @@ use std::io;
 use meridian_clock::{Clock, SystemClock};
 
 use super::{CommandError, block_length};
-use crate::bench::{Bench, Gate, Plan, Row, Sides};
+use crate::bench::{Bench, Gate, Plan, Row};
 use crate::cli::BenchArgs;
+use crate::kafka::Kafka;
 use crate::progress::Progress;
 use crate::report::{Header, Report, write_row};
-use crate::server::{Product, Software};
+use crate::server::Programs;
 use crate::workload::select;
 
 /// Runs the comparison, prints its rows as they come, and saves the report.
@@ -41,16 +42,17 @@ fn plan(arguments: BenchArgs) -> Result<Plan, CommandError> {
     let pairs = arguments.pairs.unwrap_or(if quick { 3 } else { 11 }).max(1);
     let workloads = select(&arguments.workloads).map_err(CommandError::UnknownWorkload)?;
     Ok(Plan {
-        software: Sides {
-            ours: Software {
-                product: arguments.ours_as,
-                binary: std::path::absolute(arguments.ours)?,
-            },
-            peer: Software {
-                product: Product::Distribution,
-                binary: std::path::absolute(arguments.peer)?,
+        programs: Programs {
+            ours: std::path::absolute(arguments.ours)?,
+            distribution: std::path::absolute(arguments.peer)?,
+            // It may be a name, which is looked up in PATH.
+            etcd: arguments.etcd,
+            kafka: match &arguments.parts {
+                Some(parts) => Kafka::find(parts)?,
+                None => None,
             },
         },
+        null: arguments.null,
         workloads,
         cases: arguments.cases,
         scale: arguments.scale.scale(),

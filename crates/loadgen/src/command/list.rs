@@ -3,16 +3,11 @@ use std::io::{self, Write};
 use super::CommandError;
 use crate::cli::ListArgs;
 use crate::content::Noise;
-use crate::registry::Registry;
 use crate::workload::{Site, WORKLOADS};
 
 /// Prints the table of workloads.
 pub(crate) fn list(arguments: &ListArgs) -> Result<(), CommandError> {
-    let nowhere = Site {
-        registry: Registry::at(([127, 0, 0, 1], 0).into()),
-        gauge: None,
-        noise: Noise::new(),
-    };
+    let nowhere = Site::nowhere(&Noise::new());
     let scale = arguments.scale.scale();
     let mut out = io::stdout().lock();
     for workload in WORKLOADS {

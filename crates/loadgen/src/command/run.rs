@@ -11,7 +11,7 @@ use crate::content::Noise;
 use crate::drive::{Block, Pacing};
 use crate::gauge::Gauge;
 use crate::registry::Registry;
-use crate::workload::{Case, LoadError, Site, is_selected, select};
+use crate::workload::{Case, Fresh, LoadError, Site, is_selected, select};
 
 /// Runs the cases one after the other and prints a line per block.
 pub(crate) async fn run(arguments: &RunArgs) -> Result<(), CommandError> {
@@ -19,8 +19,9 @@ pub(crate) async fn run(arguments: &RunArgs) -> Result<(), CommandError> {
     let workloads = select(wanted).map_err(CommandError::UnknownWorkload)?;
     let site = Site {
         registry: Registry::at(arguments.target),
+        leader: Some(arguments.target),
         gauge: arguments.pid.map(Gauge::of),
-        noise: Noise::new(),
+        ..Site::nowhere(&Noise::new())
     };
     let block = Block {
         length: block_length(arguments.block, arguments.scale.quick),
@@ -28,6 +29,9 @@ pub(crate) async fn run(arguments: &RunArgs) -> Result<(), CommandError> {
     };
     for workload in workloads {
         let about = workload.about();
+        if about.fresh == Fresh::Start {
+            return Err(CommandError::Starts(about.id));
+        }
         for mut case in workload.cases(&site, &arguments.scale.scale()) {
             let name = case.name();
             if is_selected(&name, &arguments.cases) {

@@ -1,3 +1,5 @@
+//! What a group of processes took of the CPU, the kernel's part included.
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,14 +15,17 @@ pub(crate) struct Cgroup {
 // === impl Cgroup ===
 
 impl Cgroup {
-    /// Makes a cgroup and moves the process with all its threads into it. Nothing where the
-    /// controller is not mounted or the user may not do that.
-    pub(crate) fn around(pid: u32) -> Option<Self> {
+    /// Makes a cgroup and moves the processes with all their threads into it. Nothing where the
+    /// controller is not mounted or the user may not do that, or without processes.
+    pub(crate) fn around(pids: &[u32]) -> Option<Self> {
+        let first = pids.first()?;
         let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
-        let folder = mount_point(&mounts)?.join(format!("loadgen-{pid}"));
+        let folder = mount_point(&mounts)?.join(format!("loadgen-{first}"));
         std::fs::create_dir(&folder).ok()?;
         let cgroup = Self { folder };
-        std::fs::write(cgroup.folder.join("cgroup.procs"), pid.to_string()).ok()?;
+        for pid in pids {
+            std::fs::write(cgroup.folder.join("cgroup.procs"), pid.to_string()).ok()?;
+        }
         cgroup.usage().is_ok().then_some(cgroup)
     }
 

@@ -38,7 +38,7 @@ impl Session {
     pub(crate) async fn open(registry: &Registry) -> Result<Self, CallError> {
         Ok(Self {
             registry: registry.clone(),
-            connection: Connection::open(registry.address()).await?,
+            connection: Connection::open(registry.address().ok_or(CallError::Nowhere)?).await?,
         })
     }
 

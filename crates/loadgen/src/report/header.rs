@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::bench::{Bench, Gate, Sides};
-use crate::server::Software;
+use crate::bench::{Bench, Gate, Plan, Side};
+use crate::server::version;
 use crate::workload::Scale;
 
 /// What the figures cannot be read without.
@@ -16,20 +16,14 @@ pub(crate) struct Header {
     /// When it began, UTC.
     pub(crate) began: String,
     pub(crate) machine: Machine,
-    pub(crate) software: Sides<Version>,
+    /// What the programs say of themselves.
+    pub(crate) software: Vec<String>,
     pub(crate) block_s: f64,
     pub(crate) pairs: usize,
     pub(crate) gate: Gate,
     pub(crate) scale: Scale,
     /// Why fsyncs are not counted, if they are not.
     pub(crate) syncs: &'static str,
-}
-
-#[derive(Serialize)]
-pub(crate) struct Version {
-    #[serde(flatten)]
-    pub(crate) software: Software,
-    pub(crate) version: String,
 }
 
 #[derive(Serialize)]
@@ -49,18 +43,11 @@ pub(crate) struct Machine {
 impl Header {
     pub(crate) async fn of(bench: &Bench, command: String, began: String) -> Self {
         let plan = bench.plan();
-        let version = async |software: &Software| Version {
-            software: software.clone(),
-            version: software.version().await,
-        };
         Self {
             command,
             began,
             machine: Machine::this(bench),
-            software: Sides {
-                ours: version(&plan.software.ours).await,
-                peer: version(&plan.software.peer).await,
-            },
+            software: software(plan).await,
             block_s: plan.block.as_secs_f64(),
             pairs: plan.pairs,
             gate: plan.gate,
@@ -72,6 +59,27 @@ impl Header {
             },
         }
     }
+}
+
+/// The programs of all rows, each once.
+async fn software(plan: &Plan) -> Vec<String> {
+    let mut programs = Vec::new();
+    for workload in &plan.workloads {
+        let products = plan.products(*workload);
+        for side in Side::BOTH {
+            let program = products.of(side).program(&plan.programs);
+            if let Some(program) = program
+                && !programs.contains(&program)
+            {
+                programs.push(program);
+            }
+        }
+    }
+    let mut software = Vec::new();
+    for program in programs {
+        software.push(version(program).await);
+    }
+    software
 }
 
 // === impl Machine ===

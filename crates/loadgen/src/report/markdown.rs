@@ -30,7 +30,7 @@ fn head(out: &mut impl Write, report: &Document<'_>) -> io::Result<()> {
     writeln!(out, "Made by `{}` on {}.\n", header.command, header.began)?;
     writeln!(
         out,
-        "{}, {} CPUs, {} MiB, Linux {}, data on {}. Ours: {}. Peer: {}. {}. \
+        "{}, {} CPUs, {} MiB, Linux {}, data on {}. {}. {}. \
          Blocks of {} s in the order A B B A; ratios are medians over pairs. \
          CPU from {}. fsyncs {}.",
         machine.cpu,
@@ -38,8 +38,7 @@ fn head(out: &mut impl Write, report: &Document<'_>) -> io::Result<()> {
         machine.memory_mib,
         machine.kernel,
         machine.filesystem,
-        header.software.ours.version,
-        header.software.peer.version,
+        header.software.join("; "),
         match machine.pinned {
             Some([servers, generator]) =>
                 format!("Servers on CPU {servers}, generator on CPU {generator}"),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::bench::{PairRecord, Row, Side};
+use crate::bench::{PairRecord, Row, Side, Sides};
 use crate::metric::{Measure, Metric, Target, Verdict};
 use crate::statistics::{Estimate, median};
 
@@ -60,6 +60,8 @@ pub(crate) fn notes(row: &Row) -> Vec<String> {
             notes.push(format!("the generator limits the rate of {}", side.name()));
         }
     }
+    let (ours, peer) = (row.products.ours.name(), row.products.peer.name());
+    notes.push(format!("{ours} beside {peer}"));
     notes
 }
 
@@ -90,23 +92,33 @@ fn line(row: &Row, pairs: &[&PairRecord], metric: Metric) -> Option<Line> {
         .collect();
     let ours = median(&mut both.iter().map(|it| it.0).collect::<Vec<f64>>())?;
     let peer = median(&mut both.iter().map(|it| it.1).collect::<Vec<f64>>())?;
+    let excess = median(&mut both.iter().map(|it| it.0 - it.1).collect::<Vec<f64>>())?;
     let ratio = Estimate::of_ratios(both);
-    Some(judged(row, metric, ours, peer, ratio))
+    Some(judged(row, metric, Sides { ours, peer }, excess, ratio))
 }
 
 fn syncs(row: &Row) -> Option<Line> {
     let syncs = row.syncs.as_ref()?;
     let ratio = Estimate::of_ratios([(syncs.ours, syncs.peer)]);
     let metric = Metric::SyncsPerOperation;
-    Some(judged(row, metric, syncs.ours, syncs.peer, ratio))
+    let excess = syncs.ours - syncs.peer;
+    Some(judged(row, metric, *syncs, excess, ratio))
 }
 
-fn judged(row: &Row, metric: Metric, ours: f64, peer: f64, ratio: Option<Estimate>) -> Line {
+/// `excess` is the median of how much more ours is, pair by pair.
+fn judged(
+    row: &Row,
+    metric: Metric,
+    figures: Sides<f64>,
+    excess: f64,
+    ratio: Option<Estimate>,
+) -> Line {
     let judge = |target: &Target| Judged {
         target: *target,
         verdict: match target.measure {
             Measure::Ratio => ratio.map(|it| target.judge(it.median)),
-            Measure::Ours => Some(target.judge(ours)),
+            Measure::Ours => Some(target.judge(figures.ours)),
+            Measure::Excess => Some(target.judge(excess)),
         },
     };
     // Targets are set for saturation.
@@ -114,8 +126,8 @@ fn judged(row: &Row, metric: Metric, ours: f64, peer: f64, ratio: Option<Estimat
     Line {
         metric,
         unit: metric.unit(row.operation),
-        ours,
-        peer,
+        ours: figures.ours,
+        peer: figures.peer,
         ratio,
         targets: row.targets.iter().filter(concerned).map(judge).collect(),
     }
@@ -129,11 +141,13 @@ mod tests {
     use crate::bench::{BlockRecord, Outcome, Reason};
     use crate::canary::Song;
     use crate::metric::Bound;
+    use crate::server::Product;
 
     const TARGETS: &[Target] = &[
         Target::ratio("c=1", Metric::Rate, Bound::AtLeast).required(5.0),
         Target::ours("", Metric::P50, 15.0),
         Target::ratio("", Metric::P50, Bound::AtMost).required(0.1),
+        Target::excess("", Metric::P50, 2.0),
     ];
 
     fn block(rate: f64) -> BlockRecord {
@@ -163,6 +177,10 @@ mod tests {
             title: "",
             case: "c=1".to_owned(),
             operation: "image",
+            products: Sides {
+                ours: Product::Meridian,
+                peer: Product::Distribution,
+            },
             rate,
             pairs,
             syncs: None,
@@ -179,7 +197,10 @@ mod tests {
         let rate = &lines(&row)[0];
         assert_eq!((rate.ours, rate.peer), (60.0, 10.0));
         assert_eq!(rate.ratio.unwrap().high, 6.0);
-        assert_eq!(notes(&row), ["4 of 5 pairs"]);
+        assert_eq!(
+            notes(&row),
+            ["4 of 5 pairs", "meridian beside distribution"]
+        );
     }
 
     #[test]
@@ -196,7 +217,11 @@ mod tests {
         assert_eq!(verdicts(&lines[0]), [Some(Verdict::Met)]);
         assert_eq!(
             verdicts(&lines[1]),
-            [Some(Verdict::Missed), Some(Verdict::Missed)]
+            [
+                Some(Verdict::Missed),
+                Some(Verdict::Missed),
+                Some(Verdict::Met)
+            ]
         );
     }
 

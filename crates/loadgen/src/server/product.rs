@@ -1,73 +1,147 @@
-//! How each product is configured, equal in what it promises.
+//! What can be started, and how each product is configured, equal in what it promises.
 //!
-//! Both acknowledge a push only when its bytes are on disk: that is the default of either, and
+//! All acknowledge a write only when its bytes are on disk: that is the default of each, and
 //! nothing here changes it. No authentication, no TLS, no access log, no telemetry; deletion on.
-//! The peer keeps the descriptor cache that its own image switches on.
+//! Between processes of ours goes plain HTTP/2, which loopback allows; the peers have no TLS
+//! either. Distribution keeps the descriptor cache that its own image switches on.
 
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use serde::Serialize;
 use tokio::process::Command;
 
-/// A registry that the harness can start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
+use super::region::Region;
+use super::{etcd, free_addresses};
+use crate::kafka::{Kafka, Stream};
+
+/// Something that the harness can start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Product {
+    /// Ours, all services in one process.
     Meridian,
+    /// A region of ours: three members, a blob service and two frontends, a process each.
+    Region,
+    /// The same, whose events go to Kafka.
+    RegionWithKafka,
+    /// The metadata group of a region of ours, alone: three members.
+    Members,
+    /// The CNCF registry, one process.
     Distribution,
+    /// Three members.
+    Etcd,
+    /// Brokers that run already; nothing is started.
+    Kafka,
 }
 
-/// A product and the program that it is.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Software {
-    pub(crate) product: Product,
-    pub(crate) binary: PathBuf,
+/// The programs that products are, and the brokers that are there.
+#[derive(Debug, Clone)]
+pub(crate) struct Programs {
+    pub(crate) ours: PathBuf,
+    pub(crate) distribution: PathBuf,
+    pub(crate) etcd: PathBuf,
+    pub(crate) kafka: Option<Kafka>,
+}
+
+/// The processes of a product, and where it is found when they run.
+#[derive(Default)]
+pub(crate) struct Layout {
+    pub(super) processes: Vec<Prepared>,
+    /// Where it speaks the API of a registry.
+    pub(super) doors: Vec<SocketAddr>,
+    /// Its consensus group, if it has several members.
+    pub(super) group: Option<Group>,
+    /// Where its events are read, if they go to Kafka.
+    pub(super) stream: Option<Stream>,
+    /// Processes of others that work for it.
+    pub(super) beside: Vec<u32>,
 }
 
 /// A command line that is ready to be run.
-pub(crate) struct Prepared {
-    pub(crate) program: PathBuf,
-    pub(crate) arguments: Vec<OsString>,
+pub(super) struct Prepared {
+    /// Distinguishes the processes of a product.
+    pub(super) name: String,
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<OsString>,
+    pub(super) environment: Vec<(&'static str, String)>,
 }
 
-// === impl Software ===
+/// Those that can be asked who leads.
+pub(super) enum Group {
+    /// Members of ours, by their data directories.
+    Ours {
+        program: PathBuf,
+        data: Vec<PathBuf>,
+    },
+    Etcd {
+        members: Vec<SocketAddr>,
+    },
+}
 
-impl Software {
-    /// Writes what the product needs into `folder`.
-    pub(crate) fn prepare(&self, folder: &Path, address: SocketAddr) -> io::Result<Prepared> {
-        let arguments: Vec<OsString> = match self.product {
-            Product::Meridian => vec![
-                "dev".into(),
-                "--listen".into(),
-                address.to_string().into(),
-                "--data-dir".into(),
-                folder.join("data").into(),
-            ],
-            Product::Distribution => {
-                let file = folder.join("config.yml");
-                std::fs::write(&file, distribution_config(&folder.join("data"), address))?;
-                vec!["serve".into(), file.into()]
-            }
-        };
-        Ok(Prepared {
-            program: self.binary.clone(),
-            arguments,
-        })
+// === impl Product ===
+
+impl Product {
+    /// What it is called in a report.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Meridian => "meridian",
+            Self::Region => "a region of meridian",
+            Self::RegionWithKafka => "a region of meridian with Kafka",
+            Self::Members => "three members of meridian",
+            Self::Distribution => "distribution",
+            Self::Etcd => "three members of etcd",
+            Self::Kafka => "Kafka",
+        }
     }
 
-    /// What the program says of itself, for the report.
-    pub(crate) async fn version(&self) -> String {
-        let mut command = Command::new(&self.binary);
-        command.arg("--version").kill_on_drop(true);
-        let limit = std::time::Duration::from_secs(10);
-        match tokio::time::timeout(limit, command.output()).await {
-            Ok(Ok(output)) => last_words(&String::from_utf8_lossy(&output.stdout)),
-            _ => "unknown".to_owned(),
+    /// Nothing for what is not started.
+    pub(crate) fn program(self, programs: &Programs) -> Option<&Path> {
+        match self {
+            Self::Meridian | Self::Region | Self::RegionWithKafka | Self::Members => {
+                Some(&programs.ours)
+            }
+            Self::Distribution => Some(&programs.distribution),
+            Self::Etcd => Some(&programs.etcd),
+            Self::Kafka => None,
         }
+    }
+
+    /// Chooses free ports, and writes what the product needs into `folder`.
+    pub(super) fn layout(self, programs: &Programs, folder: &Path) -> io::Result<Layout> {
+        let region = || Region::new(&programs.ours, folder);
+        match self {
+            Self::Meridian => dev(&programs.ours, folder),
+            Self::Region => Ok(region()?.whole()),
+            Self::RegionWithKafka => Ok(region()?.with_events_in(programs.kafka()?)?.whole()),
+            Self::Members => Ok(region()?.members()),
+            Self::Distribution => distribution(&programs.distribution, folder),
+            Self::Etcd => etcd::members(&programs.etcd, folder),
+            Self::Kafka => Ok(region()?.with_events_in(programs.kafka()?)?.events()),
+        }
+    }
+}
+
+// === impl Programs ===
+
+impl Programs {
+    fn kafka(&self) -> io::Result<&Kafka> {
+        self.kafka.as_ref().ok_or_else(|| {
+            io::Error::other("no brokers; name the file of `cargo xtask parts up` with --parts")
+        })
+    }
+}
+
+/// What a program says of itself, for the report.
+pub(crate) async fn version(program: &Path) -> String {
+    let mut command = Command::new(program);
+    command.arg("--version").kill_on_drop(true);
+    let limit = std::time::Duration::from_secs(10);
+    match tokio::time::timeout(limit, command.output()).await {
+        Ok(Ok(output)) => last_words(&String::from_utf8_lossy(&output.stdout)),
+        _ => "unknown".to_owned(),
     }
 }
 
@@ -78,6 +152,25 @@ fn last_words(text: &str) -> String {
         Some((path, rest)) if path.contains('/') => rest.to_owned(),
         _ => line.to_owned(),
     }
+}
+
+fn dev(program: &Path, folder: &Path) -> io::Result<Layout> {
+    let doors = free_addresses(1)?;
+    let process = Prepared::new("meridian", program)
+        .args(["dev", "--listen", &doors[0].to_string(), "--data-dir"])
+        .args([folder.join("data")]);
+    Ok(Layout::registry(process, doors))
+}
+
+fn distribution(program: &Path, folder: &Path) -> io::Result<Layout> {
+    let doors = free_addresses(1)?;
+    let file = folder.join("config.yml");
+    std::fs::write(&file, distribution_config(&folder.join("data"), doors[0]))?;
+    let process = Prepared::new("distribution", program)
+        .args(["serve"])
+        .args([file])
+        .env("OTEL_TRACES_EXPORTER", "none");
+    Ok(Layout::registry(process, doors))
 }
 
 fn distribution_config(data: &Path, address: SocketAddr) -> String {
@@ -95,20 +188,47 @@ fn distribution_config(data: &Path, address: SocketAddr) -> String {
     )
 }
 
-// === impl Prepared ===
+// === impl Layout ===
 
-impl Prepared {
-    pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments);
-        quiet(&mut command);
-        command
+impl Layout {
+    fn registry(process: Prepared, doors: Vec<SocketAddr>) -> Self {
+        Self {
+            processes: vec![process],
+            doors,
+            ..Self::default()
+        }
     }
 }
 
-/// Switches the peer's telemetry off; ours has none to switch.
-pub(crate) fn quiet(command: &mut Command) {
-    command.env("OTEL_TRACES_EXPORTER", "none");
+// === impl Prepared ===
+
+impl Prepared {
+    pub(super) fn new(name: impl Into<String>, program: &Path) -> Self {
+        Self {
+            name: name.into(),
+            program: program.to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+
+    pub(super) fn args(mut self, words: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.arguments.extend(words.into_iter().map(Into::into));
+        self
+    }
+
+    pub(super) fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.environment.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
 }
 
 #[cfg(test)]

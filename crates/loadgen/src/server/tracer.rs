@@ -1,16 +1,16 @@
 //! Counting the calls of a server that wait for the disk.
 //!
-//! The server runs below `strace`, which writes one line per such call and lets all others pass
-//! (`--seccomp-bpf`). The lines before and after some work are counted; what the server does at
-//! its start does not count. Timing is meaningless meanwhile.
+//! Each of its processes runs below an `strace`, which writes one line per such call and lets all
+//! others pass (`--seccomp-bpf`). The lines before and after some work are counted; what the server
+//! does at its start does not count. Timing is meaningless meanwhile.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
-use super::product::{Prepared, quiet};
+use super::product::Prepared;
 
 /// Every call that makes data durable before it returns.
 const CALLS: &[&str] = &[
@@ -25,7 +25,8 @@ const CALLS: &[&str] = &[
 /// An `strace` that can be used here.
 #[derive(Debug, Clone)]
 pub(crate) struct Tracer {
-    log: PathBuf,
+    /// Has a log for each process.
+    logs: PathBuf,
 }
 
 /// A process below a tracer, killed with this value: it would outlive its tracer otherwise.
@@ -40,14 +41,12 @@ pub(crate) struct SyncCount(u64);
 
 impl Tracer {
     /// Nothing where there is no `strace`, where it may not trace, or where the kernel does not
-    /// tell what it has started.
-    pub(crate) async fn find(log: PathBuf) -> Option<Self> {
+    /// tell what it has started. Logs lie in `logs`.
+    pub(crate) async fn find(logs: PathBuf) -> Option<Self> {
         std::fs::metadata(children(std::process::id())).ok()?;
-        let tracer = Self { log };
-        let probe = Prepared {
-            program: "true".into(),
-            arguments: Vec::new(),
-        };
+        std::fs::create_dir_all(&logs).ok()?;
+        let tracer = Self { logs };
+        let probe = Prepared::new("probe", Path::new("true"));
         let mut command = tracer.around(&probe);
         command
             .stdin(std::process::Stdio::null())
@@ -69,18 +68,27 @@ impl Tracer {
             .args(["--follow-forks", "--seccomp-bpf", "--quiet=all"])
             .args(["--signal=none", &format!("--trace={}", CALLS.join(","))])
             .arg("--output")
-            .arg(&self.log)
+            .arg(self.logs.join(&prepared.name))
             .arg("--")
             .arg(&prepared.program)
-            .args(&prepared.arguments);
-        quiet(&mut command);
+            .args(&prepared.arguments)
+            .envs(
+                prepared
+                    .environment
+                    .iter()
+                    .map(|(name, value)| (name, value)),
+            );
         command
     }
 
+    /// All calls so far, of servers before this one as well.
     pub(crate) fn count(&self) -> io::Result<SyncCount> {
-        let log = std::fs::read_to_string(&self.log)?;
-        let count = log.lines().filter(|line| is_call(line)).count();
-        Ok(SyncCount(count as u64))
+        let mut count = 0;
+        for log in std::fs::read_dir(&self.logs)? {
+            let log = std::fs::read_to_string(log?.path())?;
+            count += log.lines().filter(|line| is_call(line)).count() as u64;
+        }
+        Ok(SyncCount(count))
     }
 }
 
@@ -137,6 +145,16 @@ impl SyncCount {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_are_counted_in_the_logs_of_all_processes() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = folder.path().to_owned();
+        std::fs::write(logs.join("one"), "1 fsync(3) = 0\n1 fsync(3) = 0\n").unwrap();
+        std::fs::write(logs.join("two"), "2 fdatasync(3) = 0\n").unwrap();
+        let count = Tracer { logs }.count().unwrap();
+        assert_eq!(count.since(SyncCount(0)), 3);
+    }
 
     #[test]
     fn a_call_counts_once_whether_or_not_it_was_interrupted() {

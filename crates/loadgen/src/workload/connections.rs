@@ -13,7 +13,9 @@ use http::Method;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until};
 
-use super::{About, Case, Fresh, LoadError, Manner, Measures, Scale, Site, Verified, Workload};
+use super::{
+    About, Case, Fresh, LoadError, Manner, Measures, REGISTRIES, Scale, Site, Verified, Workload,
+};
 use crate::client::{CallError, Paced, Payload};
 use crate::content::Layer;
 use crate::drive::Block;
@@ -56,6 +58,7 @@ impl Workload for Connections {
             id: "X1",
             title: "resident memory per connection",
             operation: "connection",
+            products: REGISTRIES,
             fresh: Fresh::Block,
             targets: TARGETS,
         }

@@ -11,7 +11,9 @@ use http::StatusCode;
 
 use super::stock::{push_blobs, small_manifest};
 use super::tag_list::{put_tags, tag};
-use super::{About, Case, Fresh, LoadError, Manner, Measures, Scale, Site, Verified, Workload};
+use super::{
+    About, Case, Fresh, LoadError, Manner, Measures, REGISTRIES, Scale, Site, Verified, Workload,
+};
 use crate::client::CallError;
 use crate::content::Manifest;
 use crate::drive::Block;
@@ -53,6 +55,7 @@ impl Workload for DeleteTagged {
             id: "D1",
             title: "DELETE a manifest by digest in a repository with many tags",
             operation: "deletion",
+            products: REGISTRIES,
             fresh: Fresh::Case,
             targets: TARGETS,
         }

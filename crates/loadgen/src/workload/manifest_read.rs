@@ -8,11 +8,13 @@ use http::{HeaderValue, Method, StatusCode};
 
 use super::repeat::{Deck, Draw, Repeat, Repeats, Source, Zipf};
 use super::stock::{Shelf, Stock, TAG};
-use super::{About, Case, Fresh, Scale, Site, Verified, Workload};
+use super::{About, Case, Fresh, REGIONS, REGISTRIES, Scale, Site, Verified, Workload};
+use crate::bench::Sides;
 use crate::client::CallError;
 use crate::content::MANIFEST_TYPE;
 use crate::metric::{Bound, Metric, Target};
 use crate::registry::{Session, Template};
+use crate::server::Product;
 
 const CONNECTIONS: &[u32] = &[1, 64, 256];
 /// Latency at a fixed rate is taken with this many connections.
@@ -27,7 +29,11 @@ const TARGETS: &[Target] = &[
         .ambitious(12.0),
 ];
 
-pub(super) struct ManifestRead;
+pub(super) struct ManifestRead {
+    id: &'static str,
+    title: &'static str,
+    products: Sides<Product>,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
@@ -43,12 +49,26 @@ struct Manifests {
 
 // === impl ManifestRead ===
 
+impl ManifestRead {
+    pub(super) const DEV: Self = Self {
+        id: "M1",
+        title: "read manifests of 1.2 kB",
+        products: REGISTRIES,
+    };
+    pub(super) const REGION: Self = Self {
+        id: "M1/region",
+        title: "read manifests of 1.2 kB through the frontends of a region",
+        products: REGIONS,
+    };
+}
+
 impl Workload for ManifestRead {
     fn about(&self) -> About {
         About {
-            id: "M1",
-            title: "read manifests of 1.2 kB",
+            id: self.id,
+            title: self.title,
             operation: "request",
+            products: self.products,
             fresh: Fresh::Workload,
             targets: TARGETS,
         }

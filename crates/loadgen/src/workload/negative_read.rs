@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, StatusCode};
 
 use super::repeat::{Deck, Draw, Repeat, Repeats, Source};
 use super::stock::{Stock, TAG};
-use super::{About, Case, Fresh, Scale, Site, Verified, Workload};
+use super::{About, Case, Fresh, REGISTRIES, Scale, Site, Verified, Workload};
 use crate::client::CallError;
 use crate::content::MANIFEST_TYPE;
 use crate::digest::Digest;
@@ -42,6 +42,7 @@ impl Workload for NegativeRead {
             id: "M2",
             title: "conditional GET and HEAD of what is absent",
             operation: "request",
+            products: REGISTRIES,
             fresh: Fresh::Workload,
             targets: TARGETS,
         }

@@ -11,7 +11,9 @@ use http::{Method, StatusCode};
 use tokio::sync::OnceCell;
 
 use super::push_layer::{compare, mebibytes};
-use super::{About, Case, Fresh, LoadError, Manner, Measures, Scale, Site, Verified, Workload};
+use super::{
+    About, Case, Fresh, LoadError, Manner, Measures, REGISTRIES, Scale, Site, Verified, Workload,
+};
 use crate::client::{CallError, Payload};
 use crate::content::Layer;
 use crate::digest::Digest;
@@ -56,6 +58,7 @@ impl Workload for PullHot {
             id: "G1",
             title: "pull a large blob that is in the page cache",
             operation: "pull",
+            products: REGISTRIES,
             fresh: Fresh::Workload,
             targets: TARGETS,
         }

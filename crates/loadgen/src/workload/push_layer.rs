@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{About, Case, Fresh, LoadError, Manner, Measures, Scale, Site, Verified, Workload};
+use super::{
+    About, Case, Fresh, LoadError, Manner, Measures, REGISTRIES, Scale, Site, Verified, Workload,
+};
 use crate::client::{CallError, Payload};
 use crate::content::Layer;
 use crate::digest::{Digest, Hasher};
@@ -61,6 +63,7 @@ impl Workload for PushLayer {
             id: "P2",
             title: "push one large layer, durable",
             operation: "layer",
+            products: REGISTRIES,
             fresh: Fresh::Case,
             targets: TARGETS,
         }

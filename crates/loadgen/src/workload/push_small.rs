@@ -10,7 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 
-use super::{About, Case, Fresh, LoadError, Manner, Measures, Scale, Site, Verified, Workload};
+use super::{
+    About, Case, Fresh, LoadError, Manner, Measures, REGIONS, REGISTRIES, Scale, Site, Verified,
+    Workload,
+};
+use crate::bench::Sides;
 use crate::client::{CallError, Payload};
 use crate::content::Image;
 use crate::digest::Digest;
@@ -18,6 +22,7 @@ use crate::drive::{Block, Worker, drive};
 use crate::metric::{Bound, Metric, Target};
 use crate::registry::Session;
 use crate::sample::Sample;
+use crate::server::Product;
 
 const CONNECTIONS: &[u32] = &[1, 16, 64, 256];
 /// As many images are read back, evenly spread over all that were pushed.
@@ -31,7 +36,13 @@ const TARGETS: &[Target] = &[
     Target::ours("c=64", Metric::SyncsPerOperation, 0.2),
 ];
 
-pub(super) struct PushSmall;
+pub(super) struct PushSmall {
+    id: &'static str,
+    title: &'static str,
+    products: Sides<Product>,
+    connections: &'static [u32],
+    targets: &'static [Target],
+}
 
 struct Pushes {
     site: Site,
@@ -49,14 +60,43 @@ struct Pusher {
 
 // === impl PushSmall ===
 
+impl PushSmall {
+    pub(super) const DEV: Self = Self {
+        id: "P1",
+        title: "push small images (config, 3 layers of 1-10 kB, manifest), durable",
+        products: REGISTRIES,
+        connections: CONNECTIONS,
+        targets: TARGETS,
+    };
+    pub(super) const REGION: Self = Self {
+        id: "P1/region",
+        title: "push small images through the frontends of a region",
+        products: REGIONS,
+        connections: CONNECTIONS,
+        targets: TARGETS,
+    };
+    /// What events cost those who push.
+    pub(super) const EVENTS: Self = Self {
+        id: "E1/push",
+        title: "push small images, with events in Kafka and with events on disk",
+        products: Sides {
+            ours: Product::RegionWithKafka,
+            peer: Product::Region,
+        },
+        connections: &[1, 16],
+        targets: &[Target::ratio("", Metric::P50, Bound::AtMost).required(1.03)],
+    };
+}
+
 impl Workload for PushSmall {
     fn about(&self) -> About {
         About {
-            id: "P1",
-            title: "push small images (config, 3 layers of 1-10 kB, manifest), durable",
+            id: self.id,
+            title: self.title,
             operation: "image",
+            products: self.products,
             fresh: Fresh::Case,
-            targets: TARGETS,
+            targets: self.targets,
         }
     }
 
@@ -69,7 +109,7 @@ impl Workload for PushSmall {
                 pushers: Vec::new(),
             })
         };
-        CONNECTIONS.iter().map(case).collect()
+        self.connections.iter().map(case).collect()
     }
 }
 

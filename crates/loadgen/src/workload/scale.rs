@@ -25,6 +25,10 @@ pub(crate) struct Scale {
     pub(crate) idle: u32,
     /// X1: slow transfers at once.
     pub(crate) slow: u32,
+    /// S1: manifests in the registry.
+    pub(crate) manifests: u32,
+    /// S1/growth: manifests in the larger one.
+    pub(crate) many_manifests: u32,
 }
 
 /// Changes to the scale on the command line.
@@ -54,6 +58,9 @@ pub(crate) struct ScaleArgs {
     /// Number of slow transfers of X1 (200).
     #[arg(long, value_name = "N")]
     slow: Option<u32>,
+    /// Number of manifests of the larger registry of S1/growth (100000).
+    #[arg(long, value_name = "N")]
+    many_manifests: Option<u32>,
 }
 
 // === impl Scale ===
@@ -69,6 +76,8 @@ impl Scale {
             tags_at_delete: 50_000,
             idle: 10_000,
             slow: 200,
+            manifests: 10_000,
+            many_manifests: 100_000,
         }
     }
 
@@ -82,6 +91,8 @@ impl Scale {
             tags_at_delete: 1_000,
             idle: 1_000,
             slow: 40,
+            manifests: 300,
+            many_manifests: 2_000,
         }
     }
 }
@@ -111,6 +122,7 @@ impl ScaleArgs {
         );
         set(&mut scale.idle, self.idle.map(|it| it.max(10)));
         set(&mut scale.slow, self.slow.map(|it| it.max(10)));
+        set(&mut scale.many_manifests, self.many_manifests);
         if !self.tags.is_empty() {
             scale.tags.clone_from(&self.tags);
         }

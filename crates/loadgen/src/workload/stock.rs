@@ -14,8 +14,9 @@ use crate::registry::{Chore, Registry, Session, spread};
 
 pub(super) const TAG: &str = "latest";
 const MANIFEST_LENGTH: usize = 1200;
-const CONFIG: &[u8] = br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers"}}"#;
-const LAYER: &[u8] = b"a layer that nobody unpacks";
+pub(super) const CONFIG: &[u8] =
+    br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers"}}"#;
+pub(super) const LAYER: &[u8] = b"a layer that nobody unpacks";
 const SET_UP_CONNECTIONS: u32 = 16;
 const CHECKS: usize = 500;
 

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::repeat::{Deck, Draw, Repeat, Repeats, Source};
 use super::stock::{push_blobs, small_manifest};
-use super::{About, Case, Fresh, Scale, Site, Verified, Workload};
+use super::{About, Case, Fresh, REGISTRIES, Scale, Site, Verified, Workload};
 use crate::client::CallError;
 use crate::content::Manifest;
 use crate::metric::{Bound, Metric, Target};
@@ -44,6 +44,7 @@ impl Workload for TagList {
             id: "L1",
             title: "tags/list?n=100&last=<any>",
             operation: "page",
+            products: REGISTRIES,
             fresh: Fresh::Workload,
             targets: TARGETS,
         }

@@ -1,8 +1,11 @@
 //! What a newcomer reads first.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use meridian_chassis::http::ListenAddress;
 
 use crate::process::Places;
+use crate::run::line;
 
 /// Prints where the registry listens, where its data lie, and how to use it.
 pub(super) fn print(places: &Places) {
@@ -13,24 +16,38 @@ pub(super) fn print(places: &Places) {
             ListenAddress::Unix(_) => println!("meridian listens on {address}"),
         }
     }
+    let data_scheme = if places.is_data_tls { "https" } else { "http" };
+    for address in &places.data {
+        println!("meridian gives blobs to those it has sent to {data_scheme}://{address}/");
+    }
     if let Some(data_dir) = &places.data_dir {
         println!("meridian keeps its data in {}", data_dir.display());
     }
-    let tcp = places.frontend.iter().find_map(|address| match address {
-        ListenAddress::Tcp(address) => Some(address),
-        ListenAddress::Unix(_) => None,
-    });
-    let Some(address) = tcp else {
+    if !places.management.is_empty() {
+        let scheme = if places.is_managed_by_tls {
+            "https"
+        } else {
+            "http"
+        };
+        println!("{}", line("management", scheme, &places.management));
+    }
+    let Some(address) = places.frontend.iter().find_map(ListenAddress::tcp) else {
         return;
     };
     // Clients take `localhost` for a place where plain HTTP is fine.
-    let host = if address.ip().is_loopback() {
+    let is_localhost = match address.ip() {
+        IpAddr::V4(ip) => ip == Ipv4Addr::LOCALHOST,
+        IpAddr::V6(ip) => ip == Ipv6Addr::LOCALHOST,
+    };
+    let host = if is_localhost {
         format!("localhost:{}", address.port())
     } else {
         address.to_string()
     };
     println!();
-    println!("  push   docker tag alpine {host}/team/alpine:1 && docker push {host}/team/alpine:1");
+    println!(
+        "  push   docker pull alpine && docker tag alpine {host}/team/alpine:1 && docker push {host}/team/alpine:1"
+    );
     println!("  pull   docker pull {host}/team/alpine:1");
     println!("  list   curl {scheme}://{host}/v2/team/alpine/tags/list");
 }

@@ -1,11 +1,11 @@
 //! The data directory.
 //!
-//! Keeps the invariant that one process at a time serves from it, and that nobody but its user can
-//! read it.
+//! Keeps the invariant that one process at a time serves from it, that nobody but its user can read
+//! what services keep in it, and that its folders are durable before anything is kept in them.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -33,11 +33,7 @@ impl Directory {
                 root.display()
             ))
         };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&root)
-            .map_err(unusable)?;
+        make(&root).map_err(unusable)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -60,16 +56,35 @@ impl Directory {
         &self.root
     }
 
-    pub(crate) fn metadata(&self) -> PathBuf {
-        self.root.join("metadata")
+    pub(crate) fn metadata(&self) -> Result<PathBuf, Exit> {
+        self.folder("metadata")
     }
 
-    pub(crate) fn blobs(&self) -> PathBuf {
-        self.root.join("blobs")
+    pub(crate) fn blobs(&self) -> Result<PathBuf, Exit> {
+        self.folder("blobs")
     }
 
-    pub(crate) fn events(&self) -> PathBuf {
-        self.root.join("events")
+    pub(crate) fn events(&self) -> Result<PathBuf, Exit> {
+        self.folder("events")
+    }
+
+    /// The folder of a service, which is made if it is not there, and closed to others if it is open
+    /// to them: the directory above may have been made by somebody who did not know.
+    fn folder(&self, name: &str) -> Result<PathBuf, Exit> {
+        let path = self.root.join(name);
+        let close = || {
+            make(&path)?;
+            let mode = path.metadata()?.permissions().mode();
+            if mode & 0o077 != 0 {
+                std::fs::set_permissions(&path, Permissions::from_mode(0o700))?;
+            }
+            Ok(())
+        };
+        close().map_err(|error: io::Error| {
+            let path = path.display();
+            Exit::misconfigured(format!("the folder {path} cannot be used: {error}"))
+        })?;
+        Ok(path)
     }
 
     pub(crate) fn admin_socket(&self) -> PathBuf {
@@ -114,6 +129,24 @@ impl Directory {
         File::open(&self.root)?.sync_all()?;
         Ok(key)
     }
+}
+
+/// Makes a folder, and those above it, which only its user can read; all of them are durable then.
+fn make(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder
+        .parent()
+        .filter(|above| !above.as_os_str().is_empty());
+    if let Some(above) = above {
+        make(above)?;
+    }
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+        made => made?,
+    }
+    File::open(above.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 /// Where the management API of the process that serves from `root` listens.

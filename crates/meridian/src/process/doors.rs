@@ -3,8 +3,8 @@
 //! Keeps two invariants: all addresses are bound before anything else is touched, so that a port in
 //! use is told at once; and none is served that other machines could reach against the settings.
 
-use meridian_chassis::grpc;
 use meridian_chassis::http::{ListenAddress, Listener};
+use meridian_chassis::{grpc, identity};
 
 use super::Places;
 use crate::config::Config;
@@ -16,8 +16,10 @@ use crate::role::{Cast, Role};
 pub(super) struct Doors {
     pub(super) frontend: Vec<Listener>,
     pub(super) blob: Vec<Listener>,
+    pub(super) data: Vec<Listener>,
     pub(super) metadata: Vec<Listener>,
     pub(super) probes: Vec<Listener>,
+    pub(super) management: Vec<Listener>,
 }
 
 // === impl Doors ===
@@ -33,20 +35,34 @@ impl Doors {
                 &config.frontend.listen,
             )?,
             blob: bind(Role::Blob, cast.serves(Role::Blob), &blob.listen)?,
+            data: match cast.has(Role::Blob) {
+                true => bind_all("blob.data", &blob.data.listen)?,
+                false => Vec::new(),
+            },
             metadata: bind(
                 Role::Metadata,
                 cast.serves(Role::Metadata),
                 &metadata.listen,
             )?,
             probes: bind_all("admin", &config.admin.listen)?,
+            management: bind_all("management", &config.management.listen)?,
         };
         meridian_frontend::check(&doors.frontend, &config.frontend)
             .map_err(|error| Exit::classified(&error))?;
+        meridian_blob_service::check_data(&doors.data, &blob.data)
+            .map_err(|error| Exit::misconfigured(format!("blob.data: {error}")))?;
         if config.identity.is_none() {
-            grpc::check(&doors.blob, blob.allow_plain_grpc)
-                .map_err(|error| Exit::classified(&error))?;
-            grpc::check(&doors.metadata, metadata.allow_plain_grpc)
-                .map_err(|error| Exit::classified(&error))?;
+            for (role, listeners, is_allowed) in [
+                (identity::Role::Blob, &doors.blob, blob.allow_plain_grpc),
+                (
+                    identity::Role::Metadata,
+                    &doors.metadata,
+                    metadata.allow_plain_grpc,
+                ),
+            ] {
+                grpc::check(role, listeners, is_allowed)
+                    .map_err(|error| Exit::classified(&error))?;
+            }
         }
         Ok(doors)
     }
@@ -58,8 +74,12 @@ impl Doors {
         Places {
             frontend: addresses(&self.frontend),
             blob: addresses(&self.blob),
+            data: addresses(&self.data),
             metadata: addresses(&self.metadata),
+            management: addresses(&self.management),
+            is_managed_by_tls: false,
             is_tls: false,
+            is_data_tls: false,
             is_mutual: false,
             data_dir: None,
         }

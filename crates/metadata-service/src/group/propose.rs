@@ -6,13 +6,18 @@
 
 use std::time::Duration;
 
-use meridian_catalog::{Command, Entry, Reply, RequestId};
+use meridian_catalog::{Command, Entry, Origin, Reply, RequestId, query};
+use meridian_chassis::telemetry::trace;
 use meridian_clients::grpc::failure;
 use meridian_clients::{ReadError, WriteError};
+use meridian_event::TraceContext;
 use openraft::errors::{ClientWriteError, RaftError};
 use tokio::time::{Instant, timeout_at};
 
+use super::lead::{UNCOMPARED, UNVERIFIED};
 use super::{Group, unavailable};
+use crate::backlog;
+use crate::duty::Stamping;
 use crate::raft::peer::{Call, CallError};
 
 /// Between two attempts to find out who leads.
@@ -20,7 +25,7 @@ const SETTLING: Duration = Duration::from_millis(5);
 const LONGEST_SETTLING: Duration = Duration::from_millis(100);
 
 /// A command, as members forward it to their leader.
-pub(crate) type Forwarded = (Option<RequestId>, Command);
+pub(crate) type Forwarded = (Origin, Command);
 
 /// What became of an attempt to propose.
 enum Attempt {
@@ -28,6 +33,14 @@ enum Attempt {
     Failed(WriteError),
     /// This member does not lead, and had no effect. If it knows who does, it says so.
     Elsewhere(Option<u64>),
+}
+
+/// The trace that a command is a part of, if its event is to say so.
+fn traced(command: &Command) -> Option<TraceContext> {
+    backlog::tells(command)
+        .then(trace::current_traceparent)??
+        .parse()
+        .ok()
 }
 
 // === impl Group ===
@@ -49,13 +62,16 @@ impl Group {
             Ok(Err(_closed)) => return Err(unavailable("it is shutting down").into()),
             Err(_elapsed) => return Err(unavailable("too many writes are under way").into()),
         };
-        let forwarded: Forwarded = (request, command);
+        let trace = traced(&command);
+        let forwarded: Forwarded = (Origin { request, trace }, command);
         let mut pause = SETTLING;
         loop {
             let why = match self.attempt(&forwarded, deadline).await {
                 Attempt::Done(reply) => return Ok(reply),
                 Attempt::Failed(error) => return Err(error),
                 Attempt::Elsewhere(Some(leader)) if leader != self.me() => {
+                    // What is not sent is not done: who asked may ask another member.
+                    self.barrier.is_heard()?;
                     match self.forward(leader, &forwarded, deadline).await {
                         Ok(reply) => return Ok(reply),
                         Err(WriteError::Read(ReadError::Unavailable { reason }))
@@ -87,7 +103,7 @@ impl Group {
                 Attempt::Done(reply) => return Ok(reply),
                 Attempt::Failed(error) => return Err(error),
                 // It was elected a moment ago, and is not sure yet.
-                Attempt::Elsewhere(None) if self.raft.is_leader() => {
+                Attempt::Elsewhere(None) if self.is_leader() => {
                     if Instant::now() + SETTLING >= deadline {
                         return Err(unavailable("the leader is not sure of its quorum").into());
                     }
@@ -103,12 +119,18 @@ impl Group {
     /// Proposes a command of this member's own, which leads; nobody else would.
     pub(crate) async fn propose_own(&self, command: Command) -> Result<Reply, WriteError> {
         let deadline = Instant::now() + self.deadline;
-        let forwarded: Forwarded = (None, command);
+        // What makes a new state into a region's gives it its first versions. All else keeps the house.
+        let system = query::system(&self.view());
+        let is_new = system.is_ok_and(|system| system.is_none());
+        if is_new {
+            self.may_stamp(deadline).await?;
+        }
+        let forwarded: Forwarded = (Origin::default(), command);
         loop {
             match self.write(&forwarded, deadline).await {
                 Attempt::Done(reply) => return Ok(reply),
                 Attempt::Failed(error) => return Err(error),
-                Attempt::Elsewhere(_) if !self.raft.is_leader() => {
+                Attempt::Elsewhere(_) if !self.is_leader() => {
                     return Err(unavailable("another member leads by now").into());
                 }
                 // A leader that was just elected says so until its lease is confirmed.
@@ -123,20 +145,20 @@ impl Group {
     }
 
     async fn attempt(&self, forwarded: &Forwarded, deadline: Instant) -> Attempt {
-        if !self.raft.is_leader() {
+        if !self.is_leader() {
             return Attempt::Elsewhere(self.leader());
         }
-        if !*self.verified.borrow() {
+        if !self.is_verified() {
             let mut verified = self.verified.subscribe();
             if timeout_at(deadline, verified.wait_for(|is| *is))
                 .await
                 .is_err()
             {
-                return Attempt::Failed(
-                    unavailable("the event log could not be read since this process started")
-                        .into(),
-                );
+                return Attempt::Failed(unavailable(UNVERIFIED).into());
             }
+        }
+        if let Err(why) = self.may_stamp(deadline).await {
+            return Attempt::Failed(why.into());
         }
         let admitted = self.backlog.admit(&forwarded.1).map_err(WriteError::from);
         if let Err(error) = admitted.and_then(|()| self.door.admit(&forwarded.1)) {
@@ -145,15 +167,42 @@ impl Group {
         self.write(forwarded, deadline).await
     }
 
-    async fn write(&self, (request, command): &Forwarded, deadline: Instant) -> Attempt {
+    /// Whether this member, which leads, may give out versions.
+    async fn may_stamp(&self, deadline: Instant) -> Result<(), ReadError> {
+        if self.good_time().is_some() {
+            return Ok(());
+        }
+        let mut stamping = self.stamping.subscribe();
+        let good = stamping.wait_for(|it| match it {
+            Stamping::Unknown => false,
+            // If it was set since, it has to be compared again.
+            Stamping::Allowed(reading) => reading.next(&*self.clock).is_some(),
+            Stamping::Refused(_) => true,
+        });
+        match timeout_at(deadline, good).await {
+            Ok(Ok(judged)) => match &*judged {
+                Stamping::Refused(why) => Err(unavailable(why)),
+                Stamping::Allowed(_) | Stamping::Unknown => Ok(()),
+            },
+            _ => Err(unavailable(UNCOMPARED)),
+        }
+    }
+
+    async fn write(&self, (origin, command): &Forwarded, deadline: Instant) -> Attempt {
+        // Where the clock is not to be trusted, time stands still for what keeps the house.
         let entry = Entry {
-            millis: self.clock.now_millis(),
-            request: *request,
+            millis: self.good_time().unwrap_or(0),
+            request: origin.request,
+            trace: origin.trace,
             command: command.clone(),
         };
+        let began = Instant::now();
         let write = self.raft.client_write(entry);
         match timeout_at(deadline, write).await {
-            Ok(Ok(written)) => Attempt::Done(written.response().clone()),
+            Ok(Ok(written)) => {
+                self.meters.commits.observe(began.elapsed());
+                Attempt::Done(written.response().clone())
+            }
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to)))) => {
                 Attempt::Elsewhere(to.leader_id)
             }

@@ -155,6 +155,11 @@ impl Raft for RaftAdapter {
         seal(&self.group.reform_here(&change).await)
     }
 
+    async fn standing(&self, request: Request<pb::Message>) -> Answer<pb::Message> {
+        self.open::<()>(request.get_ref())?;
+        seal(&self.group.standing())
+    }
+
     async fn describe(
         &self,
         _request: Request<pb::DescribeRequest>,

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use futures::Stream;
+use meridian_chassis::metrics::Histogram;
 use meridian_clock::Clock;
 use meridian_eventlog::{
     DiskConfig, DiskEventLog, EventLog, ReadError, ReadLimits, StoredRecord, Topic,
@@ -52,6 +53,8 @@ pub(crate) struct LogOptions {
     pub(crate) max_bytes: u64,
     /// What its writes have with a full disk.
     pub(crate) patience: Patience,
+    /// Where it is noted how long they take.
+    pub(crate) syncs: Histogram,
 }
 
 /// From the first index of a range to the one after its last.
@@ -96,6 +99,7 @@ impl LogStore {
             linger,
             max_bytes,
             patience,
+            syncs,
         } = options;
         // What is needed no more is deleted after a purge, and nothing else ever is.
         let keep_all = DiskConfig {
@@ -119,6 +123,7 @@ impl LogStore {
             disk: Arc::clone(&disk),
             topic: topic.clone(),
             patience,
+            syncs,
             gauge: Arc::clone(&gauge),
         };
         Ok(Self {
@@ -138,6 +143,11 @@ impl LogStore {
     /// More bytes than this are too many.
     pub(crate) fn max_bytes(&self) -> u64 {
         self.gauge.max_bytes
+    }
+
+    /// How many bytes its entries have on disk.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.held().bytes()
     }
 
     /// Changes whenever it gets too large, or is no more.
@@ -372,7 +382,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             .write(|done| Request::Truncate { from, done })
             .await?;
         fail::fail_point!("meta.truncate.mid");
-        self.held().truncate(from, last);
+        let mut held = self.held();
+        held.truncate(from, last);
+        self.gauge.measure(&held);
         Ok(())
     }
 

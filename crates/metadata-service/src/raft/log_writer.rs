@@ -10,8 +10,9 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use meridian_chassis::metrics::Histogram;
 use meridian_eventlog::{AppendError, Appended, DiskEventLog, EventLog, Outage, Record, Topic};
 use tokio::sync::{mpsc, oneshot};
 
@@ -64,6 +65,7 @@ pub(super) struct LogFile {
     pub(super) disk: Arc<DiskEventLog>,
     pub(super) topic: Topic,
     pub(super) patience: Patience,
+    pub(super) syncs: Histogram,
     pub(super) gauge: Arc<Gauge>,
 }
 
@@ -268,7 +270,9 @@ impl Writer {
             said_again,
             ..
         } = batch;
+        let began = Instant::now();
         let first = self.file.append(records).await?.first;
+        self.file.syncs.observe(began.elapsed());
         self.syncs.fetch_add(1, Ordering::Relaxed);
         let mut held = self.held();
         for (at, index, bytes) in entries {

@@ -36,6 +36,7 @@ pub(crate) enum Call {
     Propose,
     ReadIndex,
     Reform,
+    Standing,
     Retire,
 }
 
@@ -110,6 +111,7 @@ impl Peer {
                 Call::Propose => client.propose(request).await,
                 Call::ReadIndex => client.read_index(request).await,
                 Call::Reform => client.reform(request).await,
+                Call::Standing => client.standing(request).await,
                 Call::Retire => client.retire(request).await,
             }
         };
@@ -147,6 +149,13 @@ impl fmt::Debug for Peer {
 }
 
 // === impl CallError ===
+
+impl CallError {
+    /// Whether nothing came back.
+    pub(crate) const fn is_silence(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Elapsed)
+    }
+}
 
 impl From<Status> for CallError {
     fn from(status: Status) -> Self {

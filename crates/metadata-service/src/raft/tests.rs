@@ -67,6 +67,7 @@ fn large(index: u64, bytes: usize) -> RaftEntry {
     let entry = Entry {
         millis: 0,
         request: None,
+        trace: None,
         command,
     };
     RaftEntry::new_normal(id(index), entry)
@@ -321,6 +322,7 @@ async fn open(folder: &std::path::Path) -> std::io::Result<LogStore> {
         linger: LINGER,
         max_bytes: 256 << 20,
         patience: Patience::default(),
+        syncs: meridian_chassis::metrics::Histogram::default(),
     };
     LogStore::open(folder, options, clock).await
 }

@@ -16,7 +16,7 @@ use meridian_proto::{decode_envelope, encode_envelope};
 use serde_json::Value;
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/event")
+    Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests/golden/event")
 }
 
 /// What the folder of an event's kind is called.

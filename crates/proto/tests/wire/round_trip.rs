@@ -1,3 +1,5 @@
+//! What goes over the wire comes back as it was.
+
 use meridian_event::RegistryId;
 use meridian_oci::{Algorithm, ContentRange};
 use meridian_proto::meridian::blob::v1::{Algorithm as WireAlgorithm, Part};

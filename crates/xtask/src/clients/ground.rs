@@ -54,7 +54,7 @@ impl Sample {
 
 impl Ground {
     pub(super) fn lay(subject: &Subject, seed: u64, workspace: &Workspace) -> Result<Self> {
-        if matches!(subject, Subject::Meridian) {
+        if subject.is_ours() {
             workspace.build()?;
         }
         let tools = Tools::ensure(workspace)?;

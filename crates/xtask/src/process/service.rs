@@ -66,6 +66,14 @@ impl Service {
         }
     }
 
+    /// Ends it without asking, where nothing of it is needed any more.
+    pub(crate) fn kill(&mut self) {
+        if self.ended().is_none() {
+            self.group.kill();
+            self.look(GRACE);
+        }
+    }
+
     /// The end of what it said.
     pub(crate) fn log_end(&self) -> String {
         File::open(&self.log)

@@ -1,12 +1,14 @@
 //! Whether a manifest may be put.
 
-use meridian_event::{Leaf, RegistryId};
+use meridian_event::Leaf;
 use meridian_oci::Digest;
 
 use super::unmet;
 use crate::apply::guard::{self, Guard};
+use crate::apply::place::Place;
 use crate::apply::turn::Turn;
 use crate::apply::{Result, tag};
+use crate::hold;
 use crate::key;
 use crate::row::{Blob, Manifest};
 use crate::{NewManifest, Refusal, Write};
@@ -14,31 +16,49 @@ use crate::{NewManifest, Refusal, Write};
 /// Why a manifest may not be put, if it may not.
 pub(super) fn refusal<S: Write>(
     turn: &Turn<'_, S>,
-    registry: RegistryId,
+    place: &Place,
     new: &NewManifest,
 ) -> Result<Option<Refusal>, S> {
     if new.tags.is_empty() {
-        let cell = key::manifests(registry, &new.repository).digest(new.digest);
-        let present = turn.read::<Manifest>(&cell)?;
-        let current = present.filter(Manifest::is_present).map(|_| new.digest);
+        let manifest = turn.read::<Manifest>(&place.manifest(new.digest))?;
+        let is_present = is_present(turn, place, new.digest, manifest.as_ref())?;
+        let current = is_present.then_some(new.digest);
         if let Some(refusal) = unmet(new.condition, current) {
             return Ok(Some(refusal));
         }
     } else if new.condition.is_some() {
         for name in &new.tags {
-            let current = tag::shown(turn, registry, &new.repository, name)?;
-            let current = current.map(|tag| tag.digest);
+            let current = tag::points_at(turn, place, name)?;
             if let Some(refusal) = unmet(new.condition, current) {
                 return Ok(Some(refusal));
             }
         }
     }
-    leaves_refusal(turn, registry, new)
+    leaves_refusal(turn, place, new)
+}
+
+/// Whether a manifest is present, exposed or not.
+pub(super) fn is_present<S: Write>(
+    turn: &Turn<'_, S>,
+    place: &Place,
+    digest: Digest,
+    manifest: Option<&Manifest>,
+) -> Result<bool, S> {
+    match manifest {
+        None => Ok(false),
+        Some(manifest) => {
+            let Place {
+                registry,
+                repository,
+            } = place;
+            hold::is_present(turn.store(), *registry, repository, digest, manifest)
+        }
+    }
 }
 
 fn leaves_refusal<S: Write>(
     turn: &Turn<'_, S>,
-    registry: RegistryId,
+    place: &Place,
     new: &NewManifest,
 ) -> Result<Option<Refusal>, S> {
     if !guard::stands(Guard::LeavesPresent) {
@@ -51,13 +71,10 @@ fn leaves_refusal<S: Write>(
         Some(_) => {}
     };
     for leaf in &new.blobs {
-        check(leaf, blob_size(turn, registry, new, leaf.digest)?);
+        check(leaf, blob_size(turn, place, leaf.digest)?);
     }
     for leaf in &new.children {
-        let cell = key::manifests(registry, &new.repository).digest(leaf.digest);
-        let manifest = turn.read::<Manifest>(&cell)?;
-        let manifest = manifest.filter(Manifest::is_present);
-        check(leaf, manifest.map(|manifest| manifest.size));
+        check(leaf, manifest_size(turn, place, leaf.digest)?);
     }
     if !absent.is_empty() {
         return Ok(Some(Refusal::LeavesUnknown(absent)));
@@ -65,18 +82,31 @@ fn leaves_refusal<S: Write>(
     Ok((!differing.is_empty()).then_some(Refusal::SizesDiffer(differing)))
 }
 
+/// The size of a manifest that is exposed. One that is merged and not complete cannot be pulled, and
+/// what stands on it could not either.
+fn manifest_size<S: Write>(
+    turn: &Turn<'_, S>,
+    place: &Place,
+    digest: Digest,
+) -> Result<Option<u64>, S> {
+    let manifest = turn.read::<Manifest>(&place.manifest(digest))?;
+    let manifest = manifest.filter(Manifest::is_exposed);
+    let is_present = is_present(turn, place, digest, manifest.as_ref())?;
+    Ok(manifest
+        .filter(|_| is_present)
+        .map(|manifest| manifest.size))
+}
+
 /// The size of a blob that is present in the manifest's repository. A blob that only another
 /// repository has does not count: its existence must not be observable from here.
 fn blob_size<S: Write>(
     turn: &Turn<'_, S>,
-    registry: RegistryId,
-    new: &NewManifest,
+    place: &Place,
     digest: Digest,
 ) -> Result<Option<u64>, S> {
-    let link = key::links(registry, &new.repository).digest(digest);
-    if !turn.exists(&link)? {
+    if !turn.exists(&place.link(digest))? {
         return Ok(None);
     }
-    let blob = turn.read::<Blob>(&key::blob(registry, digest))?;
+    let blob = turn.read::<Blob>(&key::blob(place.registry, digest))?;
     Ok(blob.map(|blob| blob.size))
 }

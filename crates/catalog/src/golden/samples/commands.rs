@@ -1,27 +1,55 @@
 //! Every kind of entry.
 
+use meridian_event::RegistryId;
 use meridian_oci::{MediaType, RepositoryName, Tag};
 
-use super::{Sample, digest, leaf, long_leaf, name, object, registry, request, settings};
+use super::{
+    Sample, digest, events, leaf, long_leaf, name, object, registry, request, settings, trace,
+    version,
+};
 use crate::golden::ENTRY;
 use crate::{
-    BlobPlace, Collect, Command, Condition, Encoding, Entry, NewBlob, NewManifest, ObjectKey,
+    ArrivedBlob, ArrivedManifest, BlobPlace, Collect, Command, Condition, Encoding, Entry, Found,
+    FoundManifest, FoundPut, FoundTag, ManifestBody, NewBlob, NewManifest, ObjectKey, RemoteEvent,
+    RemoteEvents,
 };
 
 pub(super) fn entries() -> impl Iterator<Item = Sample> {
-    commands().map(|(case, command)| entry(case, command))
+    let traced = [("-traced", true), ("-traced-unnamed", false)].map(|(case, is_named)| {
+        let entry = Entry {
+            millis: 1_760_000_000_000,
+            request: is_named.then(request),
+            trace: Some(trace()),
+            command: Command::DeleteTag {
+                registry: name("default"),
+                repository: name("team/app"),
+                tag: name("v1"),
+                condition: None,
+            },
+        };
+        sample(case, &entry)
+    });
+    commands()
+        .map(|(case, command)| entry(case, command))
+        .chain(traced)
 }
 
 fn entry(case: &'static str, command: Command) -> Sample {
     let entry = Entry {
         millis: 1_760_000_000_000,
         request: (case != "-sweep").then(request),
+        trace: None,
         command,
     };
+    sample(case, &entry)
+}
+
+fn sample(case: &'static str, entry: &Entry) -> Sample {
     Sample {
         kind: ENTRY.name,
+        format: 1,
         case,
-        bytes: postcard::to_stdvec(&entry).unwrap(),
+        bytes: postcard::to_stdvec(entry).unwrap(),
     }
 }
 
@@ -112,7 +140,95 @@ fn commands() -> impl Iterator<Item = (&'static str, Command)> {
         Command::Collect(Collect::Doom(vec![(registry(), object())])),
     ]
     .into_iter()
+    .chain(remote())
     .map(|command| (command_case(&command), command))
+}
+
+fn body() -> ManifestBody {
+    ManifestBody {
+        media_type: MediaType::OCI_IMAGE_INDEX,
+        bytes: br#"{"schemaVersion":2}"#.to_vec(),
+        blobs: vec![leaf(1), long_leaf()],
+        foreign: vec![leaf(4)],
+        children: vec![leaf(2)],
+        subject: Some(digest(3)),
+        referrer: Some((None, "{}".to_owned())),
+    }
+}
+
+/// What comes from other regions.
+fn remote() -> Vec<Command> {
+    let events = events::all()
+        .zip(1..)
+        .map(|((_, outgoing), seq)| RemoteEvent {
+            seq,
+            version: version(3),
+            registry: registry(),
+            event: outgoing.envelope.event,
+            body: (seq == 2).then(body),
+        });
+    let found = FoundManifest {
+        manifest: leaf(9),
+        add: Some(version(3)),
+        del: Some(version(2)),
+        put: Some(FoundPut {
+            version: version(1),
+            media_type: MediaType::OCI_IMAGE_INDEX,
+        }),
+        body: Some(body()),
+    };
+    vec![
+        Command::ApplyRemote(Box::new(RemoteEvents {
+            origin: name("us-east"),
+            epoch: 3,
+            shard: 15,
+            events: events.collect(),
+        })),
+        Command::StoreManifest(Box::new(ArrivedManifest {
+            registry: registry(),
+            repository: name("team/app"),
+            digest: digest(9),
+            body: body(),
+        })),
+        Command::StoreBlob(Box::new(ArrivedBlob {
+            registry: registry(),
+            blob: long_leaf(),
+            encoding: Encoding::Plain,
+            place: BlobPlace::Stored(object()),
+            owner: Some(registry()),
+            instead_of: None,
+        })),
+        Command::MergeFound(vec![
+            Found::Registry {
+                id: registry(),
+                name: name("default"),
+            },
+            Found::Manifest {
+                registry: registry(),
+                repository: name("team/app"),
+                cell: Box::new(found),
+            },
+            Found::Tag {
+                registry: registry(),
+                repository: name("team/app"),
+                tag: FoundTag {
+                    name: name("v1"),
+                    version: version(3),
+                    digest: Some(digest(9)),
+                },
+            },
+        ]),
+        Command::FoundRegistry {
+            id: RegistryId::first(),
+            name: name("default"),
+        },
+        Command::SetCursor {
+            origin: name("us-east"),
+            shard: 15,
+            epoch: 3,
+            seq: 1 << 63,
+        },
+    ]
 }
 
 /// A new command needs a name here, and a sample above.
@@ -136,5 +252,11 @@ const fn command_case(command: &Command) -> &'static str {
         Command::Acknowledge { .. } => "-acknowledge",
         Command::RecordBlob(_) => "-record-blob",
         Command::Collect(Collect::Doom(_)) => "-doom",
+        Command::ApplyRemote(_) => "-apply-remote",
+        Command::StoreManifest(_) => "-store-manifest",
+        Command::StoreBlob(_) => "-store-blob",
+        Command::MergeFound(_) => "-merge-found",
+        Command::FoundRegistry { .. } => "-found-registry",
+        Command::SetCursor { .. } => "-set-cursor",
     }
 }

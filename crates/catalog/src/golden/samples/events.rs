@@ -3,11 +3,11 @@
 use meridian_event::{Envelope, Event, EventId};
 use meridian_oci::{MediaType, RepositoryName};
 
-use super::{digest, leaf, long_leaf, name, registry, version};
+use super::{digest, leaf, long_leaf, name, registry, trace, version};
 use crate::row::Outgoing;
 
 fn outgoing(event: Event) -> Outgoing {
-    Outgoing(Envelope {
+    let envelope = Envelope {
         id: EventId {
             region: name("eu-west"),
             epoch: 3,
@@ -17,7 +17,24 @@ fn outgoing(event: Event) -> Outgoing {
         version: version(3),
         registry: registry(),
         event,
-    })
+    };
+    Outgoing {
+        envelope,
+        trace: None,
+    }
+}
+
+/// An event of a request that was traced.
+pub(super) fn traced() -> Outgoing {
+    let event = Event::TagDeleted {
+        repository: name("team/app"),
+        tag: name("v1"),
+        digest: digest(9),
+    };
+    Outgoing {
+        trace: Some(trace()),
+        ..outgoing(event)
+    }
 }
 
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Outgoing)> {

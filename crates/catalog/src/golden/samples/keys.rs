@@ -6,14 +6,32 @@ use serde_json::{Value, json};
 use super::{digest, long_leaf, name, registry, request, version};
 use crate::key;
 
-/// Every kind of key, in hexadecimal digits.
+fn hex(key: &[u8]) -> String {
+    key.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The kinds of key that came with other regions, in hexadecimal digits.
+pub(in crate::golden) fn later_keys() -> Value {
+    let (id, place) = (registry(), name::<RepositoryName>("team/app"));
+    json!({
+        "claim of a name": hex(&key::claim(id)),
+        "wanted manifest": hex(&key::wanted(id, &place).digest(digest(1))),
+        "waiting tag": hex(&key::tags_waiting_for(id, &place).digest(digest(1)).text("v1")),
+        "waiting for a child": hex(
+            &key::waiting_for_child(id, &place).digest(digest(1)).digest(digest(2)),
+        ),
+        "waiting for a blob": hex(&key::waiter(id, long_leaf().digest, &place, digest(2))),
+        "sweep of waiting tags": hex(&key::waiting_sweeps(id, &place).digest(digest(1))),
+        "exposed and untold": hex(&key::exposed(id, &place).digest(digest(1))),
+        "recorded and untold": hex(&key::recorded(id, digest(1))),
+        "perhaps unneeded": hex(&key::unneeded(id, &place).digest(digest(1))),
+        "cursor": hex(&key::cursor(name("us-east"), 15)),
+    })
+}
+
+/// Every other kind of key, in hexadecimal digits.
 pub(in crate::golden) fn keys() -> Value {
     let (id, place) = (registry(), name::<RepositoryName>("team/app"));
-    let hex = |key: &[u8]| {
-        key.iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
     json!({
         "system": hex(key::SYSTEM),
         "registry name": hex(&key::registry_name("default")),

@@ -1,10 +1,12 @@
 //! Blobs read.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use meridian_error::{Classify, Code};
 
 use super::{Stage, content, gather, repository, sha256};
-use crate::{BlobRead, RepositoryPath};
+use crate::{BlobRead, Delivery, Handover, RepositoryPath};
 
 pub(super) async fn a_range_yields_exactly_its_bytes(stage: &Stage) {
     let at = repository("downloads/ranges");
@@ -104,4 +106,44 @@ pub(super) async fn a_reader_may_stop_anywhere(stage: &Stage) {
         }
     }
     assert_eq!(stage.pull(&at, digest, None).await.unwrap(), bytes);
+}
+
+/// Whether anybody is sent elsewhere is the body's to decide; what is not there, and what nobody may
+/// be sent for, is answered as a read would be.
+pub(super) async fn a_reader_is_sent_only_for_what_is_there(stage: &Stage) {
+    let at = repository("downloads/elsewhere");
+    let bytes = content(33, 300_000);
+    let digest = stage.push(&at, &bytes).await;
+    let size = bytes.len() as u64;
+    let wish = |at_least| Handover {
+        at_least,
+        by_link: true,
+        presigned: Some(Duration::from_secs(60)),
+    };
+    match stage
+        .deliver(&at, digest, None, wish(1))
+        .await
+        .unwrap()
+        .delivery
+    {
+        Delivery::Here(BlobRead::Whole { body, .. }) => {
+            assert_eq!(gather(body).await.unwrap(), bytes);
+        }
+        Delivery::Link { size: told } | Delivery::Presigned { size: told, .. } => {
+            assert_eq!(told, size);
+        }
+        Delivery::Here(_) => panic!("no range was asked for"),
+    }
+    let small = stage.deliver(&at, digest, Some("bytes=3-6"), wish(size + 1));
+    let Delivery::Here(BlobRead::Part { body, .. }) = small.await.unwrap().delivery else {
+        panic!("it is too small, and a part was asked for");
+    };
+    assert_eq!(gather(body).await.unwrap(), bytes.slice(3..=6));
+    let outside = stage.deliver(&at, digest, Some("bytes=300000-"), wish(1));
+    assert!(matches!(
+        outside.await.unwrap().delivery,
+        Delivery::Here(BlobRead::Unsatisfiable { size: told }) if told == size
+    ));
+    let absent = stage.deliver(&at, sha256(b"absent"), None, wish(1)).await;
+    assert_eq!(absent.map(drop).unwrap_err().code(), Code::NotFound);
 }

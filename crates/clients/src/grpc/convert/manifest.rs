@@ -1,12 +1,14 @@
 //! Manifests, read and written.
 
+use std::time::Duration;
+
 use meridian_event::Leaf;
 use meridian_oci::Manifest;
 use meridian_proto::meridian::metadata::v1 as pb;
 use meridian_proto::{DecodeError, digest, leaf, text, version};
 
 use super::Result;
-use crate::{DeleteManifest, ManifestStat, PutManifest, StoredManifest};
+use crate::{DeleteManifest, ManifestStat, PutManifest, Stale, StoredManifest};
 
 impl From<ManifestStat> for pb::GetManifestResponse {
     fn from(stat: ManifestStat) -> Self {
@@ -19,6 +21,7 @@ impl From<ManifestStat> for pb::GetManifestResponse {
             media_type: stat.media_type.to_string(),
             version: Some(stat.version.into()),
             content: bytes::Bytes::new(),
+            stale: stat.stale.map(Into::into),
         }
     }
 }
@@ -42,6 +45,28 @@ impl TryFrom<pb::GetManifestResponse> for ManifestStat {
             media_type: text(&value.media_type, "media_type")?,
             size: manifest.size,
             version: version(value.version, "version")?,
+            stale: value.stale.map(TryInto::try_into).transpose()?,
+        })
+    }
+}
+
+impl From<Stale> for pb::Stale {
+    fn from(stale: Stale) -> Self {
+        let millis = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            region: stale.region.to_string(),
+            age_millis: stale.age.map(millis),
+        }
+    }
+}
+
+impl TryFrom<pb::Stale> for Stale {
+    type Error = DecodeError;
+
+    fn try_from(value: pb::Stale) -> Result<Self> {
+        Ok(Self {
+            region: text(&value.region, "stale.region")?,
+            age: value.age_millis.map(Duration::from_millis),
         })
     }
 }

@@ -73,6 +73,7 @@ impl From<BlobRecord> for pb::GetBlobResponse {
             encoding: pb::Encoding::from(record.encoding).into(),
             location: Some(record.location.into()),
             wants_touch: record.wants_touch,
+            stale: record.stale.map(Into::into),
         }
     }
 }
@@ -86,6 +87,7 @@ impl TryFrom<pb::GetBlobResponse> for BlobRecord {
             encoding: encoding(value.encoding)?,
             location: location(value.location)?,
             wants_touch: value.wants_touch,
+            stale: value.stale.map(TryInto::try_into).transpose()?,
         })
     }
 }

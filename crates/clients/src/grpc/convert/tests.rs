@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use meridian_clock::Version;
 use meridian_event::RegistryId;
@@ -10,8 +12,8 @@ use prost::Message;
 use super::*;
 use crate::{
     BlobLocation, BlobPut, BlobRecord, BlobStat, Collect, DeleteManifest, Doomed, Due, Encoding,
-    ManifestPut, ManifestStat, MountOutcome, Page, PutBlob, PutManifest, Referrers, StorageKey,
-    StoredManifest, Transfer, UploadStatus,
+    ManifestPut, ManifestStat, MountOutcome, Page, PutBlob, PutManifest, Referrers, Stale,
+    StorageKey, StoredManifest, Transfer, UploadStatus,
 };
 
 const MANIFEST: &str = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[]}"#;
@@ -70,12 +72,23 @@ fn condition_or_none() -> impl Strategy<Value = Option<Condition>> {
 }
 
 fn stat() -> impl Strategy<Value = ManifestStat> {
-    (digest(), any::<u64>(), version()).prop_map(|(digest, size, version)| ManifestStat {
+    let parts = (digest(), any::<u64>(), version(), stale());
+    parts.prop_map(|(digest, size, version, stale)| ManifestStat {
         digest,
         media_type: MediaType::OCI_IMAGE_INDEX,
         size,
         version,
+        stale,
     })
+}
+
+fn stale() -> impl Strategy<Value = Option<Stale>> {
+    let age = any::<u32>().prop_map(|millis| Duration::from_millis(millis.into()));
+    let stale = (proptest::option::of(age), "[a-z]{1,9}").prop_map(|(age, region)| Stale {
+        region: region.parse().unwrap(),
+        age,
+    });
+    proptest::option::of(stale)
 }
 
 fn candidates() -> impl Strategy<Value = Vec<(RegistryId, Digest)>> {
@@ -144,9 +157,11 @@ proptest! {
         request in request(),
         version in version(),
         wants_touch in any::<bool>(),
+        stale in stale(),
     ) {
         let encoding = Encoding::Plain;
-        let record = BlobRecord { size, encoding, location: location.clone(), wants_touch };
+        let location_of = location.clone();
+        let record = BlobRecord { size, encoding, location: location_of, wants_touch, stale };
         let message: pb::GetBlobResponse = sent(record.clone());
         prop_assert_eq!(BlobRecord::try_from(message), Ok(record));
         let put = PutBlob { repository, digest, size, encoding, location, instead_of, request };
@@ -285,6 +300,7 @@ fn an_encoding_that_is_not_known_is_not_taken_for_plain() {
             encoding,
             location: Some(BlobLocation::Inline(Bytes::new()).into()),
             wants_touch: false,
+            stale: None,
         };
         let record = BlobRecord::try_from(message);
         assert_eq!(record, Err(DecodeError::Invalid("encoding")));
@@ -302,6 +318,7 @@ fn content_of_another_length_is_refused() {
             counter: 0,
             region: "eu".parse().unwrap(),
         },
+        stale: None,
     };
     let bytes = Bytes::from_static(b"abc");
     let message = pb::GetManifestResponse::from(StoredManifest { stat, bytes });
@@ -325,8 +342,15 @@ fn sessions_come_back() {
         let message: blob::MountResponse = sent(outcome.clone());
         assert_eq!(MountOutcome::try_from(message), Ok(outcome));
     }
-    let message: blob::StatResponse = sent(BlobStat { size: 9 });
-    assert_eq!(BlobStat::from(message), BlobStat { size: 9 });
+    let stale = Stale {
+        region: "eu".parse().unwrap(),
+        age: Some(Duration::from_millis(1_500)),
+    };
+    for stale in [None, Some(stale)] {
+        let stat = BlobStat { size: 9, stale };
+        let message: blob::StatResponse = sent(stat);
+        assert_eq!(BlobStat::try_from(message), Ok(stat));
+    }
     let range = meridian_oci::ContentRange::new(3, 9).unwrap();
     let transfer = Transfer {
         range: Some(range),

@@ -9,13 +9,21 @@ use crate::{BlobStat, MountOutcome, Transfer, UploadStatus};
 
 impl From<BlobStat> for pb::StatResponse {
     fn from(stat: BlobStat) -> Self {
-        Self { size: stat.size }
+        Self {
+            size: stat.size,
+            stale: stat.stale.map(Into::into),
+        }
     }
 }
 
-impl From<pb::StatResponse> for BlobStat {
-    fn from(value: pb::StatResponse) -> Self {
-        Self { size: value.size }
+impl TryFrom<pb::StatResponse> for BlobStat {
+    type Error = DecodeError;
+
+    fn try_from(value: pb::StatResponse) -> Result<Self> {
+        Ok(Self {
+            size: value.size,
+            stale: value.stale.map(TryInto::try_into).transpose()?,
+        })
     }
 }
 

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use meridian_clients::{
-    BlobApi, BlobRead, BlobStat, ByteStream, DeleteBlobError, MountOutcome, ReadBlobError,
-    RepositoryPath, Transfer, UploadError, UploadStatus, WriteError,
+    BlobApi, BlobRead, BlobStat, ByteStream, DeleteBlobError, Delivered, Delivery, Handover,
+    MountOutcome, ReadBlobError, RepositoryPath, Transfer, UploadError, UploadStatus, WriteError,
 };
 use meridian_oci::{Algorithm, ByteRange, Digest, RepositoryName, Resolved, UploadId};
 
@@ -110,7 +110,8 @@ impl BlobApi for Memory {
         _for_push: bool,
     ) -> Result<BlobStat, ReadBlobError> {
         let size = self.contents()?.blob(repository, &digest)?.len() as u64;
-        Ok(BlobStat { size })
+        let stale = *self.stale.lock().unwrap();
+        Ok(BlobStat { size, stale })
     }
 
     async fn read(
@@ -141,6 +142,30 @@ impl BlobApi for Memory {
             }
             Resolved::Unsatisfiable => BlobRead::Unsatisfiable { size },
         })
+    }
+
+    async fn deliver(
+        &self,
+        repository: &RepositoryPath,
+        digest: Digest,
+        range: Option<&str>,
+        handover: Handover,
+    ) -> Result<Delivered, ReadBlobError> {
+        let read = self.read(repository, digest, range).await?;
+        let stale = *self.stale.lock().unwrap();
+        let (BlobRead::Whole { size, .. }
+        | BlobRead::Part { size, .. }
+        | BlobRead::Unsatisfiable { size }) = read;
+        let is_here = matches!(read, BlobRead::Unsatisfiable { .. }) || size < handover.at_least;
+        let url = self.presigned.lock().unwrap().clone();
+        let url = url.filter(|_| handover.presigned.is_some());
+        let delivery = match url {
+            _ if is_here => Delivery::Here(read),
+            Some(url) => Delivery::Presigned { size, url },
+            None if handover.by_link => Delivery::Link { size },
+            None => Delivery::Here(read),
+        };
+        Ok(Delivered { delivery, stale })
     }
 
     async fn start(

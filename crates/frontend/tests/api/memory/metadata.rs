@@ -37,6 +37,7 @@ impl MetadataApi for Memory {
             media_type: manifest.media_type().clone(),
             size: manifest.bytes().len() as u64,
             version,
+            stale: *self.stale.lock().unwrap(),
         })
     }
 

@@ -22,7 +22,7 @@ const POINT: &str = "METADATA_VICTIM_POINT";
 const ABORT: i32 = 6;
 
 #[tokio::test]
-#[ignore = "started by the tests below"]
+#[ignore = "a process that other tests start"]
 #[expect(
     clippy::disallowed_methods,
     reason = "how a test speaks to its own child"

@@ -1,0 +1,82 @@
+//! A repository of a registry, and the keys in it.
+
+use meridian_event::RegistryId;
+use meridian_oci::{Digest, RepositoryName, Tag as TagName};
+
+use crate::key::{self, Key};
+
+/// A repository of a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) registry: RegistryId,
+    pub(super) repository: RepositoryName,
+}
+
+// === impl Place ===
+
+impl Place {
+    pub(super) fn new(registry: RegistryId, repository: &RepositoryName) -> Self {
+        Self {
+            registry,
+            repository: repository.clone(),
+        }
+    }
+
+    pub(super) fn manifest(&self, digest: Digest) -> Key {
+        key::manifests(self.registry, &self.repository).digest(digest)
+    }
+
+    pub(super) fn body(&self, digest: Digest) -> Key {
+        key::bodies(self.registry, &self.repository).digest(digest)
+    }
+
+    pub(super) fn needs(&self, digest: Digest) -> Key {
+        key::needs(self.registry, &self.repository).digest(digest)
+    }
+
+    pub(super) fn wanted(&self, digest: Digest) -> Key {
+        key::wanted(self.registry, &self.repository).digest(digest)
+    }
+
+    pub(super) fn referrer(&self, subject: Digest, digest: Digest) -> Key {
+        let referrers = key::referrers(self.registry, &self.repository);
+        referrers.digest(subject).digest(digest)
+    }
+
+    /// Prefix of the holders of a leaf.
+    pub(super) fn holders(&self, leaf: Digest) -> Key {
+        key::holders(self.registry, &self.repository).digest(leaf)
+    }
+
+    /// Prefix of those who wait for a child.
+    pub(super) fn waiting_for_child(&self, child: Digest) -> Key {
+        key::waiting_for_child(self.registry, &self.repository).digest(child)
+    }
+
+    /// A manifest that waits for a blob.
+    pub(super) fn waiter(&self, blob: Digest, manifest: Digest) -> Key {
+        key::waiter(self.registry, blob, &self.repository, manifest)
+    }
+
+    pub(super) fn link(&self, digest: Digest) -> Key {
+        key::links(self.registry, &self.repository).digest(digest)
+    }
+
+    pub(super) fn tag_cell(&self, name: &TagName) -> Key {
+        key::tag_cell(self.registry, &self.repository, name)
+    }
+
+    pub(super) fn tag(&self, name: &TagName) -> Key {
+        key::tag(self.registry, &self.repository, name)
+    }
+
+    /// Prefix of the tags that show a manifest.
+    pub(super) fn tags_of(&self, digest: Digest) -> Key {
+        key::tags_of(self.registry, &self.repository).digest(digest)
+    }
+
+    /// Prefix of the tags that wait for a manifest.
+    pub(super) fn tags_waiting_for(&self, digest: Digest) -> Key {
+        key::tags_waiting_for(self.registry, &self.repository).digest(digest)
+    }
+}

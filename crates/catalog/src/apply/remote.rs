@@ -1,0 +1,211 @@
+//! What happened in other regions, merged.
+//!
+//! Keeps invariant 7: what is merged keeps its version and is never told to others from here, and a
+//! cursor moves in the entry that merges what it passes. Owns the cursors. Between regions policy is
+//! the origin's: form and version are looked at, and no condition, lease or lock.
+
+use std::cmp::Ordering;
+
+use meridian_clock::Region;
+use meridian_event::{Event, Leaf, SHARDS, shard_of};
+
+use super::guard::{self, Guard};
+use super::manifest::merge::{self, Put};
+use super::manifest::standing::{self, Cell};
+use super::place::Place;
+use super::turn::Turn;
+use super::{Result, blob, refuse, registry, tag};
+use crate::key;
+use crate::row::Cursor;
+use crate::{ArrivedManifest, Found, Refusal, RemoteEvent, RemoteEvents, Reply, Write};
+
+/// Merges events, and moves the cursor of their shard past them.
+pub(super) fn apply<S: Write>(turn: &mut Turn<'_, S>, new: &RemoteEvents) -> Result<Reply, S> {
+    if new.origin == turn.system.region {
+        return refuse::<S>(Refusal::Echo);
+    }
+    if !is_well_formed(new) {
+        return refuse::<S>(Refusal::Malformed);
+    }
+    let cursor_key = key::cursor(new.origin, new.shard);
+    let merged = match turn.read::<Cursor>(&cursor_key)? {
+        None => 0,
+        Some(cursor) => match new.epoch.cmp(&cursor.epoch) {
+            Ordering::Less => return Ok(Reply::Nothing),
+            Ordering::Equal => cursor.seq,
+            Ordering::Greater => {
+                let epoch = cursor.epoch;
+                return refuse::<S>(Refusal::EpochUnknown { epoch });
+            }
+        },
+    };
+    let later = new.events.iter().filter(|event| event.seq > merged);
+    let later: Vec<_> = later.collect();
+    let Some(next) = later.first() else {
+        return Ok(Reply::Nothing);
+    };
+    if guard::stands(Guard::CursorIsDense) && next.seq - merged > 1 {
+        return refuse::<S>(Refusal::Gap { seq: merged });
+    }
+    if turn.is_ahead(next.version) {
+        return refuse::<S>(Refusal::Ahead(next.version));
+    }
+    let mut seq = merged;
+    let near = later
+        .iter()
+        .take_while(|event| !turn.is_ahead(event.version));
+    let near: Vec<_> = near.collect();
+    for event in &near {
+        merge(turn, event)?;
+        seq = event.seq;
+    }
+    let epoch = new.epoch;
+    turn.put(&cursor_key, &Cursor { epoch, seq })?;
+    Ok(Reply::Merged {
+        seq,
+        is_stopped: near.len() < later.len(),
+    })
+}
+
+/// Keeps the bytes of a manifest, if they are wanted.
+pub(super) fn store<S: Write>(
+    turn: &mut Turn<'_, S>,
+    arrived: &ArrivedManifest,
+) -> Result<Reply, S> {
+    let place = Place::new(arrived.registry, &arrived.repository);
+    let mut cell = Cell::load(turn, &place, arrived.digest)?;
+    standing::receive(turn, &mut cell, &arrived.body)?;
+    cell.save(turn)?;
+    Ok(outcome(turn))
+}
+
+/// Merges what another region holds.
+pub(super) fn merge_found<S: Write>(turn: &mut Turn<'_, S>, all: &[Found]) -> Result<Reply, S> {
+    let mut versions = all.iter().flat_map(Found::versions);
+    if let Some(version) = versions.find(|version| turn.is_ahead(*version)) {
+        return refuse::<S>(Refusal::Ahead(version));
+    }
+    for found in all {
+        for version in found.versions() {
+            turn.absorb(version);
+        }
+        merge_one(turn, found)?;
+    }
+    Ok(outcome(turn))
+}
+
+fn merge_one<S: Write>(turn: &mut Turn<'_, S>, found: &Found) -> Result<(), S> {
+    match found {
+        Found::Registry { id, name } => registry::claim(turn, *id, name),
+        Found::Manifest {
+            registry,
+            repository,
+            cell,
+        } => merge::found(turn, &Place::new(*registry, repository), cell),
+        Found::Tag {
+            registry,
+            repository,
+            tag,
+        } => {
+            let place = Place::new(*registry, repository);
+            // The put of a tag is a put of its manifest, whatever else is known of that.
+            if let Some(digest) = tag.digest {
+                merge::raise(turn, &place, Leaf { digest, size: 0 }, tag.version)?;
+            }
+            tag::join(turn, &place, &tag.name, tag.version, tag.digest)
+        }
+    }
+}
+
+/// Moves a cursor forward, over what a snapshot has.
+pub(super) fn set_cursor<S: Write>(
+    turn: &mut Turn<'_, S>,
+    origin: Region,
+    shard: u16,
+    (epoch, seq): (u64, u64),
+) -> Result<Reply, S> {
+    if origin == turn.system.region {
+        return refuse::<S>(Refusal::Echo);
+    }
+    if shard >= SHARDS {
+        return refuse::<S>(Refusal::Malformed);
+    }
+    let key = key::cursor(origin, shard);
+    let new = Cursor { epoch, seq };
+    if turn.read::<Cursor>(&key)?.is_some_and(|old| old >= new) {
+        return Ok(Reply::Nothing);
+    }
+    turn.put(&key, &new)?;
+    Ok(Reply::Done {
+        version: turn.version,
+    })
+}
+
+const fn outcome<S: Write>(turn: &Turn<'_, S>) -> Reply {
+    if turn.is_changed() {
+        Reply::Done {
+            version: turn.version,
+        }
+    } else {
+        Reply::Nothing
+    }
+}
+
+/// Whether events are of the region and the shard that they are said to be of, and consecutive. No
+/// event has the `seq` 0.
+fn is_well_formed(new: &RemoteEvents) -> bool {
+    let are_ours = new.events.iter().all(|event| {
+        event.seq > 0
+            && event.version.region == new.origin
+            && shard_of(event.registry, event.event.repository()) == new.shard
+    });
+    let mut pairs = new.events.windows(2);
+    new.shard < SHARDS
+        && are_ours
+        && pairs.all(|pair| Some(pair[1].seq) == pair[0].seq.checked_add(1))
+}
+
+fn merge<S: Write>(turn: &mut Turn<'_, S>, remote: &RemoteEvent) -> Result<(), S> {
+    let (version, id) = (remote.version, remote.registry);
+    turn.absorb(version);
+    let at = |repository| Place::new(id, repository);
+    match &remote.event {
+        Event::RegistryCreated { name } => match name.parse() {
+            Ok(name) => registry::claim(turn, id, &name),
+            // What is no name bears none.
+            Err(_) => Ok(()),
+        },
+        Event::ManifestPut {
+            repository,
+            manifest,
+            media_type,
+            tags,
+            blobs,
+            children,
+            subject: _,
+        } => {
+            let put = Put {
+                version,
+                manifest: *manifest,
+                media_type,
+                tags,
+                blobs,
+                children,
+                body: remote.body.as_ref(),
+            };
+            merge::put(turn, &at(repository), &put)
+        }
+        Event::ManifestDeleted { repository, digest } => {
+            merge::delete(turn, &at(repository), *digest, version)
+        }
+        Event::TagDeleted {
+            repository, tag, ..
+        } => tag::join(turn, &at(repository), tag, version, None),
+        Event::BlobPut {
+            repository, blob, ..
+        } => blob::raise(turn, &at(repository), blob.digest, version),
+        Event::BlobDeleted { repository, digest } => {
+            blob::end_lease(turn, &at(repository), *digest, version)
+        }
+    }
+}

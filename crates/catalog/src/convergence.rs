@@ -1,0 +1,167 @@
+//! Regions that converge.
+//!
+//! Three regions over the real `apply`, each with a log of its own: clients of all of them contend
+//! for the same tags, manifests and names, and what each commits reaches the others late, twice, in
+//! any batches and any order that its shards allow, before or after the bytes. After every entry the
+//! invariants hold, and no merge is told to anybody. In the end, when everybody has heard of
+//! everything and has fetched what it wants from whoever has it, all are alike, and are what a plain
+//! fold over all events makes, which knows no order; and nobody wants what nobody has.
+//!
+//! Then each rule that is said to make that so is taken away, and it must be noticed.
+//!
+//! A failure names its seed: `SEED=7 STEPS=300 cargo test -p meridian-catalog convergence` plays it
+//! again, and with `SEEDS=500` that many from there on.
+
+mod agents;
+mod clients;
+mod content;
+mod reference;
+mod region;
+mod world;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
+use rand::SeedableRng as _;
+use rand::seq::SliceRandom as _;
+use rand_chacha::ChaCha8Rng;
+
+use crate::apply::guard::{Guard, lower};
+use world::World;
+
+const REGIONS: [&str; 3] = ["ap", "eu", "us"];
+
+/// Plays a seed to its end. Returns what came about.
+fn play(seed: u64, steps: u64) -> Result<BTreeSet<&'static str>, String> {
+    let mut world = World::new(seed, &REGIONS)?;
+    for _ in 0..steps {
+        world.step()?;
+    }
+    world.settle()?;
+    world.check()?;
+    Ok(world.seen)
+}
+
+/// A number that whoever plays a seed again gives.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the seed of a failure is given from outside"
+)]
+fn given(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().expect("SEED, SEEDS and STEPS are numbers"))
+}
+
+fn seeds(usual: Range<u64>) -> Range<u64> {
+    let count = given("SEEDS").unwrap_or(1);
+    given("SEED").map_or(usual, |seed| seed..seed + count)
+}
+
+#[test]
+fn regions_that_heard_of_everything_are_alike() {
+    let steps = given("STEPS").unwrap_or(250);
+    let mut seen = BTreeSet::new();
+    for seed in seeds(0..16) {
+        match play(seed, steps) {
+            Ok(what) => seen.extend(what),
+            Err(why) => panic!("SEED={seed} STEPS={steps}: {why}"),
+        }
+    }
+    if given("SEED").is_none() && given("STEPS").is_none() {
+        for what in [
+            "a deleted manifest is needed",
+            "a deletion comes before its put",
+            "a manifest is misdescribed",
+            "a tag is behind",
+            "a tag waits",
+            "an image waits",
+            "an index waits",
+            "bytes come before their event",
+            "registries are twins",
+            "tags are still to be hidden",
+            "waiters for a blob are still to be told",
+            "waiting tags are still to be judged",
+        ] {
+            assert!(seen.contains(what), "it never happened that {what}");
+        }
+    }
+}
+
+#[test]
+fn one_that_joins_with_a_copy_is_like_the_others() {
+    for seed in seeds(500..508) {
+        if let Err(why) = play_with_another(seed) {
+            panic!("SEED={seed}: {why}");
+        }
+    }
+}
+
+fn play_with_another(seed: u64) -> Result<(), String> {
+    let mut world = World::new(seed, &REGIONS[..2])?;
+    for _ in 0..80 {
+        world.step()?;
+    }
+    world.join(REGIONS[2], usize::from(seed.is_multiple_of(2)))?;
+    for _ in 0..80 {
+        world.step()?;
+    }
+    world.settle()?;
+    world.check()
+}
+
+#[test]
+fn without_any_of_the_rules_they_are_not() {
+    for guard in [
+        Guard::DelIsAJoin,
+        Guard::TagIsARegister,
+        Guard::PutVersionDecidesMediaType,
+        Guard::LoserRaises,
+        Guard::NeedKeepsPresent,
+        Guard::DeadWinnerHides,
+        Guard::WaitersAreTold,
+        Guard::CursorIsDense,
+        Guard::OldestBearsName,
+    ] {
+        let is_unnoticed = |seed| {
+            let played = AssertUnwindSafe(|| play(seed, 150));
+            // Counters that run below zero are a way to notice, too.
+            lower(guard, || catch_unwind(played)).is_ok_and(|played| played.is_ok())
+        };
+        assert!(
+            !(0..60).all(is_unnoticed),
+            "nobody notices that {guard:?} is missing"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Merging is commutative and associative, beyond the order that shards keep; and idempotent.
+    #[test]
+    fn a_set_of_events_is_merged_in_any_order(seed in any::<u64>(), order in any::<u64>()) {
+        prop_assert_eq!(overhear(seed, order), Ok(()));
+    }
+}
+
+/// Two regions play; a third one hears of each of their events by itself, in any order, some twice.
+fn overhear(seed: u64, order: u64) -> Result<(), String> {
+    let mut world = World::new(seed, &REGIONS)?;
+    for _ in 0..60 {
+        world.step()?;
+    }
+    let mut events = world.events();
+    let again = events.len() / 3;
+    events.extend_from_within(..again);
+    events.shuffle(&mut ChaCha8Rng::seed_from_u64(order));
+    for envelope in events
+        .iter()
+        .filter(|event| event.id.region.as_str() != REGIONS[0])
+    {
+        world.overhear(0, envelope)?;
+    }
+    world.settle()?;
+    world.check()
+}

@@ -1,0 +1,231 @@
+//! What every region must come to: once from its state, and once from the events alone, written
+//! from the rules with plain maps and no order of arrival.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use meridian_clock::Version;
+use meridian_event::{Envelope, Event, RegistryId};
+use meridian_oci::{Digest, MediaType, RepositoryName, Tag as TagName};
+
+use super::content::{Content, describe};
+use crate::row::{Manifest, Referrer, Row, Tag, TagCell};
+use crate::{MemoryStore, key};
+
+type Place = (RegistryId, RepositoryName);
+type Named = (Place, Digest);
+
+/// What is the same in all regions.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Projection {
+    manifests: BTreeMap<Named, Cell>,
+    /// The winners.
+    cells: BTreeMap<(Place, TagName), (Version, Option<Digest>)>,
+    /// What is visible.
+    tags: BTreeMap<(Place, TagName), (Version, Digest)>,
+    referrers: BTreeMap<(Named, Digest), String>,
+    registries: BTreeMap<String, RegistryId>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Cell {
+    add: Option<Version>,
+    del: Option<Version>,
+    put: Option<(Version, MediaType)>,
+    is_exposed: bool,
+}
+
+/// Reads it from a state.
+pub(super) fn project(store: &MemoryStore) -> Projection {
+    let mut projection = Projection::default();
+    for (key, value) in store.pairs() {
+        read(&mut projection, key[0], &key[1..], value).unwrap();
+    }
+    // What was only needed once leaves nothing of itself.
+    let nothing = Cell::default();
+    projection.manifests.retain(|_, cell| *cell != nothing);
+    projection
+}
+
+fn read(projection: &mut Projection, kind: u8, rest: &[u8], value: &[u8]) -> Option<()> {
+    match kind {
+        b'M' => {
+            let (place, rest) = place(rest)?;
+            let row = Manifest::decode::<()>(value).ok()?;
+            let cell = Cell {
+                add: row.add,
+                del: row.del,
+                is_exposed: row.is_exposed(),
+                put: row.put.zip(row.media_type),
+            };
+            let (digest, _) = key::take_digest(rest)?;
+            projection.manifests.insert((place, digest), cell);
+        }
+        b'T' => {
+            let (place, rest) = place(rest)?;
+            let TagCell { version, digest } = TagCell::decode::<()>(value).ok()?;
+            let tagged = (place, key::parse(rest)?);
+            projection.cells.insert(tagged, (version, digest));
+        }
+        b't' => {
+            let (place, rest) = place(rest)?;
+            let tag = Tag::decode::<()>(value).ok()?;
+            let tagged = (place, key::parse(rest)?);
+            projection.tags.insert(tagged, (tag.version, tag.digest));
+        }
+        b's' => {
+            let (place, rest) = place(rest)?;
+            let (subject, rest) = key::take_digest(rest)?;
+            let (digest, _) = key::take_digest(rest)?;
+            let referrer = Referrer::decode::<()>(value).ok()?;
+            let named = ((place, subject), digest);
+            projection.referrers.insert(named, referrer.descriptor);
+        }
+        b'G' => {
+            let id = RegistryId::decode::<()>(value).ok()?;
+            projection.registries.insert(key::parse(rest)?, id);
+        }
+        _ => {}
+    }
+    Some(())
+}
+
+fn place(rest: &[u8]) -> Option<(Place, &[u8])> {
+    let (registry, rest) = key::take_registry(rest)?;
+    let (name, rest) = key::take_repository(rest)?;
+    Some(((registry, name), rest))
+}
+
+/// Makes it of the events, in whatever order they are. `first` was there before all.
+pub(super) fn fold<'e>(
+    events: impl Iterator<Item = &'e Envelope>,
+    first: (RegistryId, &str),
+    content: &Content,
+) -> Projection {
+    let mut projection = Projection::default();
+    let mut claims = BTreeMap::from([(first.1.to_owned(), BTreeSet::from([first.0]))]);
+    for envelope in events {
+        if let Event::RegistryCreated { name } = &envelope.event {
+            let claims: &mut BTreeSet<_> = claims.entry(name.to_string()).or_default();
+            claims.insert(envelope.registry);
+        }
+        projection.join(envelope);
+    }
+    for (name, ids) in &claims {
+        for (rank, id) in ids.iter().enumerate() {
+            let alias = if rank == 0 {
+                name.clone()
+            } else {
+                format!("{name}-{id}")
+            };
+            projection.registries.insert(alias, *id);
+        }
+    }
+    projection.expose(content);
+    projection
+}
+
+// === impl Projection ===
+
+impl Projection {
+    fn join(&mut self, envelope: &Envelope) {
+        let version = envelope.version;
+        let Some(repository) = envelope.event.repository() else {
+            return;
+        };
+        let place = (envelope.registry, repository.clone());
+        match &envelope.event {
+            Event::ManifestPut {
+                manifest,
+                media_type,
+                tags,
+                children,
+                ..
+            } => {
+                let cell = self.cell(&place, manifest.digest);
+                if cell.put.as_ref().is_none_or(|(put, _)| *put < version) {
+                    cell.put = Some((version, media_type.clone()));
+                }
+                for leaf in children.iter().chain([manifest]) {
+                    let cell = self.cell(&place, leaf.digest);
+                    cell.add = cell.add.max(Some(version));
+                }
+                for tag in tags {
+                    self.point(&place, tag, version, Some(manifest.digest));
+                }
+            }
+            Event::ManifestDeleted { digest, .. } => {
+                let cell = self.cell(&place, *digest);
+                cell.del = cell.del.max(Some(version));
+            }
+            Event::TagDeleted { tag, .. } => self.point(&place, tag, version, None),
+            Event::RegistryCreated { .. } | Event::BlobPut { .. } | Event::BlobDeleted { .. } => {}
+        }
+    }
+
+    fn cell(&mut self, place: &Place, digest: Digest) -> &mut Cell {
+        self.manifests.entry((place.clone(), digest)).or_default()
+    }
+
+    fn point(&mut self, place: &Place, tag: &TagName, version: Version, digest: Option<Digest>) {
+        let tagged = (place.clone(), tag.clone());
+        let new = (version, digest);
+        let cell = self.cells.entry(tagged).or_insert(new);
+        if cell.0 < version {
+            *cell = new;
+        }
+    }
+
+    /// Present is what is put, and what that needs; and all of it is here in the end.
+    fn expose(&mut self, content: &Content) {
+        let cells = self.manifests.iter();
+        let added = cells.filter(|(_, cell)| cell.add > cell.del);
+        let mut found: Vec<Named> = added.map(|(named, _)| named.clone()).collect();
+        let mut present = BTreeSet::new();
+        while let Some((place, digest)) = found.pop() {
+            if present.insert((place.clone(), digest)) {
+                let children = content.children(digest);
+                found.extend(children.map(|child| (place.clone(), child)));
+            }
+        }
+        for (place, digest) in present {
+            let cell = self.cell(&place, digest);
+            cell.is_exposed = true;
+            let put = cell.put.clone();
+            if let Some((subject, (_, media_type))) = content.subject(digest).zip(put) {
+                let referrer = ((place, subject), digest);
+                let descriptor = describe(digest, &media_type);
+                self.referrers.insert(referrer, descriptor);
+            }
+        }
+        for ((place, tag), (version, digest)) in &self.cells {
+            let Some(digest) = digest else { continue };
+            if Some(*version) > self.manifests[&(place.clone(), *digest)].del {
+                let tagged = (place.clone(), tag.clone());
+                self.tags.insert(tagged, (*version, *digest));
+            }
+        }
+    }
+
+    /// Where they first differ.
+    pub(super) fn difference(&self, other: &Self) -> Option<String> {
+        differ("manifest", &self.manifests, &other.manifests)
+            .or_else(|| differ("tag cell", &self.cells, &other.cells))
+            .or_else(|| differ("tag", &self.tags, &other.tags))
+            .or_else(|| differ("referrer", &self.referrers, &other.referrers))
+            .or_else(|| differ("registry", &self.registries, &other.registries))
+    }
+}
+
+fn differ<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+    what: &str,
+    one: &BTreeMap<K, V>,
+    other: &BTreeMap<K, V>,
+) -> Option<String> {
+    let mut keys = one.keys().chain(other.keys());
+    let key = keys.find(|key| one.get(key) != other.get(key))?;
+    Some(format!(
+        "{what} {key:?}: {:?} and {:?}",
+        one.get(key),
+        other.get(key)
+    ))
+}

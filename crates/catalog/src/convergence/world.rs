@@ -1,0 +1,268 @@
+//! Regions that push, tag and delete the same things, and hear of each other late, twice, in parts
+//! and in any order; with agents that fetch what is wanted from whoever has it, collectors, crashes,
+//! and clocks that differ.
+//!
+//! Owns what happens next, and what must have come of it in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use meridian_clock::Region as RegionName;
+use meridian_event::{Envelope, RegistryId, SHARDS};
+use meridian_oci::RegistryName;
+use rand::seq::SliceRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::content::Content;
+use super::reference::{Projection, fold, project};
+use super::region::Region;
+use crate::row::{Manifest, Row, Tag};
+use crate::{Command, Found, RemoteEvents, Reply, Settings, Write as _, key, query};
+
+const DAWN: u64 = 1_760_000_000_000;
+pub(super) const DEFAULT: &str = "default";
+
+pub(super) struct World {
+    pub(super) content: Content,
+    pub(super) random: ChaCha8Rng,
+    pub(super) now: u64,
+    pub(super) regions: Vec<Region>,
+    /// A region that hardly ever hears of another one.
+    pub(super) slow: (usize, usize),
+    /// Registries that were created, and their names.
+    pub(super) created: BTreeMap<RegistryId, RegistryName>,
+    /// What came about.
+    pub(super) seen: BTreeSet<&'static str>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, names: &[&str]) -> Result<Self, String> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut any = || random.random_range(0..names.len());
+        let slow = (any(), any());
+        let mut world = Self {
+            content: Content::new(),
+            random,
+            slow,
+            now: DAWN,
+            regions: names.iter().map(|name| Region::new(name)).collect(),
+            created: BTreeMap::new(),
+            seen: BTreeSet::new(),
+        };
+        for at in 0..world.regions.len() {
+            world.begin(at)?;
+        }
+        Ok(world)
+    }
+
+    fn begin(&mut self, at: usize) -> Result<(), String> {
+        let settings = Settings {
+            lease_millis: 600,
+            grace_millis: 300,
+            request_millis: 0,
+            request_count: 0,
+        };
+        let initialize = Command::Initialize {
+            region: self.regions[at].name,
+            epoch: 1,
+            settings,
+        };
+        self.say(at, initialize)?;
+        self.say(at, found_default())?;
+        self.say(at, Command::ReserveGenerations { count: 1 << 20 })?;
+        Ok(())
+    }
+
+    /// Lets something happen somewhere.
+    pub(super) fn step(&mut self) -> Result<(), String> {
+        self.now += self.random.random_range(0..40);
+        let at = self.random.random_range(0..self.regions.len());
+        match self.random.random_range(0..100) {
+            0..22 => self.push(at)?,
+            22..36 => self.command(at)?,
+            36..64 => self.deliver(at)?,
+            64..78 => self.fetch_manifest(at)?,
+            78..88 => self.fetch_blob(at)?,
+            88..93 => self.find(at)?,
+            93..96 => self.collect(at)?,
+            96 | 97 => self.regions[at].crash()?,
+            98 => drop(self.say(at, Command::Sweep)?),
+            _ => self.regions[at].skew = self.random.random_range(-4_000..4_000),
+        }
+        self.look();
+        Ok(())
+    }
+
+    /// Delivers and fetches until there is nothing more to do.
+    pub(super) fn settle(&mut self) -> Result<(), String> {
+        loop {
+            let mut is_busy = false;
+            for at in 0..self.regions.len() {
+                is_busy |= self.deliver_all(at)?;
+                is_busy |= self.fetch_all(at)?;
+                while matches!(self.say(at, Command::Sweep)?, Reply::Collected { .. }) {
+                    is_busy = true;
+                }
+            }
+            if !is_busy {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether all regions came to what the events make.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let events = self.events();
+        let expected = fold(events.iter(), (RegistryId::first(), DEFAULT), &self.content);
+        for region in &self.regions {
+            agree(region, &expected)?;
+        }
+        Ok(())
+    }
+
+    /// Every event that anybody committed.
+    pub(super) fn events(&self) -> Vec<Envelope> {
+        let logs = self.regions.iter().flat_map(|region| {
+            let shards = 0..SHARDS;
+            shards.flat_map(|shard| region.log(shard))
+        });
+        logs.collect()
+    }
+
+    /// Another region hears of events, each by itself, in this order, whatever the cursor is.
+    pub(super) fn overhear(&mut self, at: usize, envelope: &Envelope) -> Result<(), String> {
+        let id = envelope.id;
+        let cursor = key::cursor(id.region, id.shard);
+        self.regions[at].store.remove(&cursor).unwrap();
+        let mut event = self.remote(envelope, 0.5);
+        event.seq = 1;
+        let events = RemoteEvents {
+            origin: id.region,
+            epoch: id.epoch,
+            shard: id.shard,
+            events: vec![event],
+        };
+        self.say(at, Command::ApplyRemote(Box::new(events)))?;
+        self.fetch_manifest(at)?;
+        self.fetch_blob(at)
+    }
+
+    /// A further region begins with a copy of another one's state, and goes on with the events after
+    /// it.
+    pub(super) fn join(&mut self, name: &str, from: usize) -> Result<(), String> {
+        let at = self.regions.len();
+        self.regions.push(Region::new(name));
+        self.begin(at)?;
+        let store = self.regions[from].store.clone();
+        let mut found = query::copied_registries(&store).unwrap();
+        found.extend(all(|after| {
+            query::copied_manifests(&store, after, 3).unwrap()
+        }));
+        found.extend(all(|after| query::copied_tags(&store, after, 3).unwrap()));
+        found.shuffle(&mut self.random);
+        for page in found.chunks(4) {
+            self.say(at, Command::MergeFound(page.to_vec()))?;
+        }
+        for (origin, shard, cursor) in query::cursors(&store).unwrap() {
+            self.set_cursor(at, origin, shard, cursor.seq)?;
+        }
+        let origin = self.regions[from].name;
+        for (shard, stream) in (0..SHARDS).zip(query::streams(&store).unwrap()) {
+            self.set_cursor(at, origin, shard, stream.next - 1)?;
+        }
+        Ok(())
+    }
+
+    fn set_cursor(
+        &mut self,
+        at: usize,
+        origin: RegionName,
+        shard: u16,
+        seq: u64,
+    ) -> Result<(), String> {
+        let epoch = 1;
+        let set = Command::SetCursor {
+            origin,
+            shard,
+            epoch,
+            seq,
+        };
+        self.say(at, set).map(drop)
+    }
+
+    pub(super) fn say(&mut self, at: usize, command: Command) -> Result<Reply, String> {
+        self.regions[at].say(self.now, command)
+    }
+
+    /// Notes what came about.
+    fn look(&mut self) {
+        for region in &self.regions {
+            for (key, value) in region.store.pairs() {
+                let what = match key[0] {
+                    b'M' => of_manifest(&Manifest::decode::<()>(value).unwrap()),
+                    b't' if Tag::decode::<()>(value).unwrap().is_behind => Some("a tag is behind"),
+                    b'e' => Some("a tag waits"),
+                    b'r' => Some("registries are twins"),
+                    b'V' => Some("an index waits"),
+                    b'W' => Some("an image waits"),
+                    b'u' => Some("a child is still to be looked at"),
+                    b'v' => Some("waiting tags are still to be judged"),
+                    b'w' => Some("tags are still to be hidden"),
+                    b'y' => Some("parents are still to be told"),
+                    b'Y' => Some("waiters for a blob are still to be told"),
+                    _ => None,
+                };
+                self.seen.extend(what);
+            }
+        }
+    }
+}
+
+fn of_manifest(row: &Manifest) -> Option<&'static str> {
+    if row.is_misdescribed {
+        return Some("a manifest is misdescribed");
+    }
+    if !row.is_absent() && !row.is_added() {
+        return Some("a deleted manifest is needed");
+    }
+    if row.put.is_none() && row.has_body() {
+        return Some("bytes come before their event");
+    }
+    (row.add.is_none() && row.del.is_some()).then_some("a deletion comes before its put")
+}
+
+/// Reads a copy, a page at a time.
+fn all(page: impl Fn(Option<&Found>) -> Vec<Found>) -> Vec<Found> {
+    let mut found = Vec::new();
+    loop {
+        let next = page(found.last());
+        if next.is_empty() {
+            return found;
+        }
+        found.extend(next);
+    }
+}
+
+fn found_default() -> Command {
+    Command::FoundRegistry {
+        id: RegistryId::first(),
+        name: DEFAULT.parse().unwrap(),
+    }
+}
+
+/// Whether a region has everything, and nothing else.
+fn agree(region: &Region, expected: &Projection) -> Result<(), String> {
+    let name = region.name;
+    let wanted = query::wanted_manifests(&region.store, None, 10).unwrap();
+    if let Some(wanted) = wanted.first() {
+        return Err(format!("{name} wants what nobody has: {wanted:?}"));
+    }
+    let wanted = query::wanted_blobs(&region.store, None, 10).unwrap();
+    if let Some(wanted) = wanted.first() {
+        return Err(format!("{name} wants what nobody has: {wanted:?}"));
+    }
+    match project(&region.store).difference(expected) {
+        None => Ok(()),
+        Some(difference) => Err(format!("{name} and the events differ in {difference}")),
+    }
+}

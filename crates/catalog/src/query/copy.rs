@@ -1,0 +1,111 @@
+//! A copy of what is the same in all regions, for one that joins.
+//!
+//! Whoever reads it sees one state all the while: its cells, and in the same state its cursors and the
+//! ends of its own streams, which tell the joining region from where on it needs events. Bytes are not
+//! part of it; the joining region wants them when it has merged the cells.
+
+use meridian_event::RegistryId;
+use meridian_oci::{RegistryName, RepositoryName};
+
+use super::Result;
+use super::replication::manifest_cell;
+use crate::access::{exists, read, suffixes};
+use crate::key;
+use crate::row::{Claim, TagCell};
+use crate::{CatalogError, Found, FoundTag, Read};
+
+/// Every registry of which is known with what name it was created.
+pub fn copied_registries<S: Read>(store: &S) -> Result<Vec<Found>, S> {
+    let damaged = || CatalogError::Damaged("name of a registry");
+    let mut found = Vec::new();
+    for suffix in suffixes(store, key::REGISTRY_NAMES, &[], usize::MAX)? {
+        let name: RegistryName = key::parse(&suffix).ok_or_else(damaged)?;
+        let id = read::<RegistryId, S>(store, &key::registry_name(name.as_str()))?;
+        let id = id.ok_or_else(damaged)?;
+        // Who bears a name that it was not created with is among the claims.
+        if !exists(store, &key::claim(id))? {
+            found.push(Found::Registry { id, name });
+        }
+    }
+    for suffix in suffixes(store, key::CLAIMS, &[], usize::MAX)? {
+        let (id, _) = key::take_registry(&suffix).ok_or_else(damaged)?;
+        let Claim { name } = read(store, &key::claim(id))?.ok_or_else(damaged)?;
+        found.push(Found::Registry { id, name });
+    }
+    Ok(found)
+}
+
+/// Cells of manifests, tombstones too: at most `limit`, from after one of them on.
+pub fn copied_manifests<S: Read>(
+    store: &S,
+    after: Option<&Found>,
+    limit: usize,
+) -> Result<Vec<Found>, S> {
+    let damaged = || CatalogError::Damaged("manifest");
+    let begin = match after {
+        Some(Found::Manifest {
+            registry,
+            repository,
+            cell,
+        }) => suffix_of(&key::manifests(*registry, repository).digest(cell.manifest.digest)),
+        _ => Vec::new(),
+    };
+    let mut found = Vec::new();
+    for suffix in suffixes(store, key::MANIFESTS, &begin, limit)? {
+        let (registry, repository, rest) = place(&suffix).ok_or_else(damaged)?;
+        let (digest, _) = key::take_digest(rest).ok_or_else(damaged)?;
+        let cell = manifest_cell(store, registry, &repository, digest)?;
+        found.push(Found::Manifest {
+            registry,
+            repository,
+            cell: Box::new(cell.ok_or_else(damaged)?),
+        });
+    }
+    Ok(found)
+}
+
+/// Winners of tags, tombstones too: at most `limit`, from after one of them on.
+pub fn copied_tags<S: Read>(
+    store: &S,
+    after: Option<&Found>,
+    limit: usize,
+) -> Result<Vec<Found>, S> {
+    let damaged = || CatalogError::Damaged("tag cell");
+    let begin = match after {
+        Some(Found::Tag {
+            registry,
+            repository,
+            tag,
+        }) => suffix_of(&key::tag_cell(*registry, repository, &tag.name)),
+        _ => Vec::new(),
+    };
+    let mut found = Vec::new();
+    for suffix in suffixes(store, key::TAG_CELLS, &begin, limit)? {
+        let (registry, repository, rest) = place(&suffix).ok_or_else(damaged)?;
+        let name = key::parse(rest).ok_or_else(damaged)?;
+        let cell = read(store, &key::tag_cell(registry, &repository, &name))?;
+        let TagCell { version, digest } = cell.ok_or_else(damaged)?;
+        let tag = FoundTag {
+            name,
+            version,
+            digest,
+        };
+        found.push(Found::Tag {
+            registry,
+            repository,
+            tag,
+        });
+    }
+    Ok(found)
+}
+
+/// What stands behind the byte for the kind of a row.
+fn suffix_of(key: &[u8]) -> Vec<u8> {
+    key[1..].to_vec()
+}
+
+fn place(suffix: &[u8]) -> Option<(RegistryId, RepositoryName, &[u8])> {
+    let (registry, rest) = key::take_registry(suffix)?;
+    let (repository, rest) = key::take_repository(rest)?;
+    Some((registry, repository, rest))
+}

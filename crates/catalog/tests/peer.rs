@@ -1,0 +1,167 @@
+//! Another region, as this one hears of it: it stamps events and counts them, and keeps no state.
+
+use std::collections::BTreeMap;
+
+use meridian_catalog::{
+    ArrivedBlob, ArrivedManifest, BlobPlace, Command, Encoding, ManifestBody, NewManifest,
+    RemoteEvent, RemoteEvents, query,
+};
+use meridian_clock::{Region, Version};
+use meridian_event::{Event, Leaf, RegistryId, shard_of};
+use meridian_oci::Digest;
+
+use crate::stage::{DAWN, Manifested, Stage, object, repository, tag};
+
+pub(crate) struct Peer {
+    pub(crate) region: Region,
+    pub(crate) registry: RegistryId,
+    pub(crate) now: u64,
+    last: Option<Version>,
+    /// The last `seq` of each shard.
+    seqs: BTreeMap<u16, u64>,
+}
+
+impl Peer {
+    /// A region that shares the registry of the stage.
+    pub(crate) fn of(stage: &Stage, name: &str) -> Self {
+        Self {
+            region: name.parse().unwrap(),
+            registry: stage.id(),
+            now: DAWN + 10,
+            last: None,
+            seqs: BTreeMap::new(),
+        }
+    }
+
+    /// The version of the last event.
+    pub(crate) fn last(&self) -> Version {
+        self.last.unwrap()
+    }
+
+    /// Commits something.
+    pub(crate) fn says(&mut self, event: Event) -> RemoteEvents {
+        let version = Version::next(self.last, self.now, self.region);
+        self.last = Some(version);
+        let shard = shard_of(self.registry, event.repository());
+        let seq = self.seqs.entry(shard).or_default();
+        *seq += 1;
+        let event = RemoteEvent {
+            seq: *seq,
+            version,
+            registry: self.registry,
+            event,
+            body: None,
+        };
+        RemoteEvents {
+            origin: self.region,
+            epoch: 1,
+            shard,
+            events: vec![event],
+        }
+    }
+
+    pub(crate) fn puts(&mut self, new: &NewManifest) -> RemoteEvents {
+        self.says(Event::ManifestPut {
+            repository: new.repository.clone(),
+            manifest: new.leaf(),
+            media_type: new.media_type.clone(),
+            tags: new.tags.clone(),
+            blobs: new.blobs.clone(),
+            children: new.children.clone(),
+            subject: new.subject,
+        })
+    }
+
+    pub(crate) fn deletes(&mut self, name: &str, digest: Digest) -> RemoteEvents {
+        self.says(Event::ManifestDeleted {
+            repository: repository(name),
+            digest,
+        })
+    }
+
+    pub(crate) fn untags(&mut self, name: &str, which: &str, digest: Digest) -> RemoteEvents {
+        self.says(Event::TagDeleted {
+            repository: repository(name),
+            tag: tag(which),
+            digest,
+        })
+    }
+
+    pub(crate) fn deletes_blob(&mut self, name: &str, digest: Digest) -> RemoteEvents {
+        self.says(Event::BlobDeleted {
+            repository: repository(name),
+            digest,
+        })
+    }
+
+    /// The bytes of a manifest.
+    pub(crate) fn bytes(&self, new: &NewManifest) -> Command {
+        Command::StoreManifest(Box::new(ArrivedManifest {
+            registry: self.registry,
+            repository: new.repository.clone(),
+            digest: new.digest,
+            body: body(new),
+        }))
+    }
+
+    /// A blob's bytes, placed under the generation of its number.
+    pub(crate) fn blob(&self, blob: Leaf) -> Command {
+        Command::StoreBlob(Box::new(ArrivedBlob {
+            registry: self.registry,
+            blob,
+            encoding: Encoding::Plain,
+            place: BlobPlace::Stored(object(blob.size)),
+            owner: Some(self.registry),
+            instead_of: None,
+        }))
+    }
+}
+
+pub(crate) fn body(new: &NewManifest) -> ManifestBody {
+    ManifestBody {
+        media_type: new.media_type.clone(),
+        bytes: new.bytes.clone(),
+        blobs: new.blobs.clone(),
+        foreign: new.foreign.clone(),
+        children: new.children.clone(),
+        subject: new.subject,
+        referrer: new.referrer.clone(),
+    }
+}
+
+/// Events of one shard as one batch.
+pub(crate) fn batch(all: Vec<RemoteEvents>) -> RemoteEvents {
+    let mut all = all.into_iter();
+    let mut batch = all.next().unwrap();
+    for more in all {
+        assert_eq!(more.shard, batch.shard);
+        batch.events.extend(more.events);
+    }
+    batch
+}
+
+pub(crate) fn merge(events: RemoteEvents) -> Command {
+    Command::ApplyRemote(Box::new(events))
+}
+
+/// What of a repository this region wants.
+pub(crate) fn wanted(stage: &Stage, name: &str) -> Vec<Digest> {
+    let wanted = query::wanted_manifests(&stage.store, None, 10_000).unwrap();
+    let name = repository(name);
+    let wanted = wanted.into_iter().filter(|it| it.repository == name);
+    wanted.map(|it| it.manifest.digest).collect()
+}
+
+/// Which blobs this region wants.
+pub(crate) fn wanted_blobs(stage: &Stage) -> Vec<Leaf> {
+    let mut found: Vec<Leaf> = Vec::new();
+    let mut last = None;
+    loop {
+        let page = query::wanted_blobs(&stage.store, last.as_ref(), 2).unwrap();
+        found.extend(page.iter().map(|wanted| wanted.blob));
+        match page.last() {
+            Some(wanted) => last = Some(*wanted),
+            None => return found,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! E1: from a push to its event, beside a record that goes through Kafka alone.
+//!
+//! One operation of ours is the PUT of a manifest under a tag of its own, through a frontend of a
+//! region whose events go to Kafka; its latency counts from the answer to the client until a reader
+//! of the topic has the event, and is 0 where the reader was faster. The peer is the floor: a record
+//! as large as such an event is appended by the client library that ours uses, and its latency
+//! counts from the call. Both are read by a reader of ours for each shard, and the brokers of a run
+//! are the same, in turn.
+
+mod ledger;
+mod record;
+mod tail;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use meridian_event::SHARDS;
+use meridian_eventlog::{EventLog, KafkaEventLog};
+
+use super::stock::{push_blobs, small_manifest};
+use super::{About, Case, Fresh, LoadError, Manner, Measures, Scale, Site, Verified, Workload};
+use crate::bench::Sides;
+use crate::client::CallError;
+use crate::drive::{Block, Worker, drive};
+use crate::kafka::Stream;
+use crate::metric::{Metric, Target};
+use crate::registry::Session;
+use crate::sample::Sample;
+use crate::server::Product;
+use ledger::Ledger;
+use tail::Tail;
+
+const MAKERS: &[u32] = &[1, 64];
+const POLL: Duration = Duration::from_millis(1);
+
+const TARGETS: &[Target] = &[Target::excess("c=1", Metric::P99, 2.0)];
+
+pub(super) struct Events;
+
+struct Lag {
+    site: Site,
+    count: u32,
+    counter: Arc<AtomicU64>,
+    ledger: Arc<Ledger>,
+    tail: Option<Tail>,
+    makers: Vec<Maker>,
+}
+
+/// One client after whose operations a record stands in the topic.
+struct Maker {
+    way: Way,
+    repository: String,
+    counter: Arc<AtomicU64>,
+    ledger: Arc<Ledger>,
+}
+
+enum Way {
+    Push(Box<Session>),
+    Append {
+        log: Arc<KafkaEventLog>,
+        stream: Stream,
+        shard: u16,
+    },
+}
+
+// === impl Events ===
+
+impl Workload for Events {
+    fn about(&self) -> About {
+        About {
+            id: "E1",
+            title: "from a push to its event in Kafka, beside a record of the same size",
+            operation: "event",
+            products: Sides {
+                ours: Product::RegionWithKafka,
+                peer: Product::Kafka,
+            },
+            fresh: Fresh::Case,
+            targets: TARGETS,
+        }
+    }
+
+    fn cases(&self, site: &Site, _scale: &Scale) -> Vec<Box<dyn Case>> {
+        let case = |count: &u32| -> Box<dyn Case> {
+            Box::new(Lag {
+                site: site.clone(),
+                count: *count,
+                counter: Arc::default(),
+                ledger: Arc::default(),
+                tail: None,
+                makers: Vec::new(),
+            })
+        };
+        MAKERS.iter().map(case).collect()
+    }
+}
+
+// === impl Lag ===
+
+#[async_trait]
+impl Case for Lag {
+    fn name(&self) -> String {
+        format!("c={}", self.count)
+    }
+
+    fn manner(&self) -> Manner {
+        Manner::of(Measures::Own)
+    }
+
+    async fn prepare(&mut self) -> Result<(), LoadError> {
+        let stream = self.site.stream.clone().ok_or(LoadError::NoBrokers)?;
+        let log = stream.open().await.map_err(CallError::of("Kafka"))?;
+        let log = Arc::new(log);
+        let created = log.create_topic(&stream.topic(), SHARDS).await;
+        created.map_err(CallError::of("a topic"))?;
+        for number in 0..self.count {
+            let maker = self.maker(number, &log, &stream).await?;
+            self.makers.push(maker);
+        }
+        let topic = stream.topic();
+        self.tail = Some(Tail::begin(&log, &topic, &self.ledger).await?);
+        Ok(())
+    }
+
+    async fn arm(&mut self) -> Result<(), LoadError> {
+        for maker in &mut self.makers {
+            if let Way::Push(session) = &mut maker.way {
+                session.ping().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn fire(&mut self, block: &Block) -> Result<Sample, LoadError> {
+        let start = Instant::now();
+        let mut sample = drive(&mut self.makers, block).await?;
+        self.all_seen().await?;
+        let seen = self.ledger.close();
+        if let Some(last) = seen.last {
+            sample.elapsed = sample.elapsed.max(last - start);
+        }
+        sample.figures = seen.figures(sample.elapsed);
+        Ok(sample)
+    }
+
+    /// Each block has waited for all of its events; what they say was read with them.
+    async fn verify(&mut self) -> Result<Verified, LoadError> {
+        Ok(Verified {
+            checked: self.ledger.all_seen(),
+            of: self.counter.load(Ordering::Relaxed),
+        })
+    }
+}
+
+impl Lag {
+    async fn maker(
+        &self,
+        number: u32,
+        log: &Arc<KafkaEventLog>,
+        stream: &Stream,
+    ) -> Result<Maker, CallError> {
+        let repository = format!("load/events-{number}");
+        let way = if self.site.product == Product::Kafka {
+            let shard = number % u32::from(SHARDS);
+            Way::Append {
+                log: Arc::clone(log),
+                stream: stream.clone(),
+                shard: u16::try_from(shard).unwrap_or_default(),
+            }
+        } else {
+            let mut session = Session::open(&self.site.registry).await?;
+            push_blobs(&mut session, &repository).await?;
+            Way::Push(Box::new(session))
+        };
+        Ok(Maker {
+            way,
+            repository,
+            counter: Arc::clone(&self.counter),
+            ledger: Arc::clone(&self.ledger),
+        })
+    }
+
+    /// Waits until every record of the block was read. The caller has a deadline.
+    async fn all_seen(&mut self) -> Result<(), CallError> {
+        while self.ledger.has_waiting() {
+            if let Some(tail) = &mut self.tail {
+                tail.still_reads()?;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+}
+
+// === impl Maker ===
+
+impl Worker for Maker {
+    async fn step(&mut self) -> Result<u64, CallError> {
+        let number = self.counter.fetch_add(1, Ordering::Relaxed);
+        match &mut self.way {
+            Way::Push(session) => {
+                let manifest = small_manifest(number);
+                let tag = record::tag(number);
+                session
+                    .put_manifest(&self.repository, &tag, &manifest)
+                    .await?;
+                self.ledger.sent(number, Instant::now());
+                Ok(manifest.body.len() as u64)
+            }
+            Way::Append { log, stream, shard } => {
+                let record = record::like_ours(number, &self.repository, *shard, stream)?;
+                let size = record.size() as u64;
+                self.ledger.sent(number, Instant::now());
+                let appended = log.append(&stream.topic(), *shard, vec![record]).await;
+                appended.map_err(CallError::of("an append"))?;
+                Ok(size)
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `cargo xtask faults`: the rows of the fault matrix against a region of several processes.
+//!
+//! They are the test program `faults` of `/tests`. They need Kafka and Redis, which are started for them, and
+//! networks and clocks of their own; a plain `cargo test` leaves them out. `cargo xtask test` runs
+//! some of them: one for each kind of fault, and a proof that the checkers notice.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::left_out::{LeftOut, Options};
+use crate::parts::Part;
+use crate::prerequisites::{self, Need};
+use crate::workspace::Workspace;
+
+const LIMIT: Duration = Duration::from_mins(60);
+
+/// What `cargo xtask test` runs.
+const SOME: &[&str] = &[
+    "a3_all",
+    "b1_notices",
+    "b2_the",
+    "e1_kafka",
+    "f5_the",
+    "g1_",
+];
+
+pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
+    prerequisites::ensure(
+        &[Need::Root, Need::Iproute, Need::Iptables, Need::Faketime],
+        workspace,
+    )?;
+    // The tests start the program themselves.
+    workspace.build()?;
+    let tests = LeftOut {
+        programs: &["faults"],
+        parts: &[Part::Kafka { brokers: 1 }, Part::Redis],
+        arguments: &["--include-ignored", "--test-threads=1"],
+        limit: LIMIT,
+    };
+    tests.run(options, workspace)
+}
+
+/// One row of each kind.
+pub(crate) fn run_some(workspace: &Workspace) -> Result<()> {
+    let arguments = SOME.iter().map(ToString::to_string).collect();
+    run(&Options { arguments }, workspace)
+}

@@ -1,0 +1,217 @@
+//! Apache Kafka: brokers that are controllers as well, each with one listener for everybody and one
+//! for those who have a certificate and a password.
+//!
+//! They are fast to start and to notice that one of them has gone, and keep little memory; what a
+//! topic promises is left to those who create it.
+
+mod readiness;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+
+use super::certificates::Certificates;
+use super::file::Kafka;
+use super::store;
+use crate::process::{Program, Service, free_addresses};
+use crate::scratch::Scratch;
+use crate::workspace::Workspace;
+
+/// Any 16 bytes in base64; brokers with another one are another cluster.
+const CLUSTER: &str = "bWVyaWRpYW4tdGVzdC1rYQ";
+const USER: &str = "meridian";
+const PASSWORD: &str = "a password for tests";
+const FETCH_LIMIT: Duration = Duration::from_mins(10);
+const START_LIMIT: Duration = Duration::from_mins(2);
+/// Pinned like what it fetches.
+const FETCH: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
+
+/// One broker, and where it listens.
+struct Broker {
+    number: usize,
+    dir: PathBuf,
+    plain: String,
+    secure: String,
+    controller: String,
+}
+
+/// The class path that `tests/parts/kafka/pom.xml` pins.
+pub(super) fn libraries(workspace: &Workspace) -> Result<PathBuf> {
+    let pom = workspace.root().join("tests/parts/kafka/pom.xml");
+    let pins = fs::read_to_string(&pom)?;
+    store::ensure("kafka", &[&pins, FETCH], workspace, |dir| {
+        Program::new("mvn")
+            .args(["--batch-mode", "--quiet", "--strict-checksums", "--file"])
+            .arg(&pom)
+            .args([FETCH, "-DincludeScope=runtime"])
+            .arg(format!("-DoutputDirectory={}", dir.display()))
+            .limit(FETCH_LIMIT)
+            .output()?;
+        Ok(())
+    })
+}
+
+pub(super) fn start(
+    count: u16,
+    services: &mut Vec<Service>,
+    scratch: &Scratch,
+    workspace: &Workspace,
+) -> Result<Kafka> {
+    let dir = scratch.dir("kafka")?;
+    let certificates = Certificates::issue(&dir)?;
+    let brokers = (1..=usize::from(count)).map(|number| Broker::place(number, &dir));
+    let brokers: Vec<Broker> = brokers.collect::<Result<_>>()?;
+    for broker in &brokers {
+        fs::write(
+            broker.settings(),
+            settings(broker, &brokers, &certificates)?,
+        )?;
+    }
+    format_all(&brokers, workspace)?;
+    let mut processes = Vec::new();
+    for broker in &brokers {
+        let log = scratch.path().join(format!("kafka-{}.log", broker.number));
+        let java = java(workspace)?.arg("kafka.Kafka").arg(broker.settings());
+        let service = java.dir(&broker.dir).start(&log)?;
+        scratch.note(&service)?;
+        processes.push(service.id());
+        services.push(service);
+    }
+    let first = services.len() - brokers.len();
+    for (service, broker) in services[first..].iter_mut().zip(&brokers) {
+        service.wait_until(START_LIMIT, || {
+            readiness::brokers(&broker.plain).is_ok_and(|known| known == brokers.len())
+        })?;
+    }
+    let password_file = dir.join("password");
+    fs::write(&password_file, PASSWORD)?;
+    Ok(Kafka {
+        brokers: brokers.iter().map(|it| it.plain.clone()).collect(),
+        processes,
+        secure_brokers: brokers.iter().map(|it| it.secure.clone()).collect(),
+        ca_file: certificates.authority,
+        certificate_file: certificates.client,
+        key_file: certificates.client_key,
+        user: USER.to_owned(),
+        password_file,
+    })
+}
+
+/// Makes the folders of all brokers, at the same time: a machine of Java's takes seconds to start.
+fn format_all(brokers: &[Broker], workspace: &Workspace) -> Result<()> {
+    let format = |broker: &Broker| {
+        let users = ["SCRAM-SHA-256", "SCRAM-SHA-512"]
+            .map(|mechanism| format!("--add-scram={mechanism}=[name={USER},password={PASSWORD}]"));
+        java(workspace)?
+            .args(["kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER])
+            .arg("--config")
+            .arg(broker.settings())
+            .args(users)
+            .output()
+    };
+    thread::scope(|scope| {
+        let formatting: Vec<_> = brokers
+            .iter()
+            .map(|broker| scope.spawn(move || format(broker)))
+            .collect();
+        for formatted in formatting {
+            let formatted = formatted.join().map_err(|_| anyhow!("a thread panicked"))?;
+            formatted.context("a broker's folder cannot be made")?;
+        }
+        Ok(())
+    })
+}
+
+fn java(workspace: &Workspace) -> Result<Program> {
+    let logging = workspace.root().join("tests/parts/kafka/log4j2.properties");
+    let libraries = libraries(workspace)?;
+    Ok(Program::new("java")
+        .args(["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        .arg(format!("-Dlog4j2.configurationFile={}", logging.display()))
+        .arg("-cp")
+        .arg(libraries.join("*")))
+}
+
+fn settings(broker: &Broker, all: &[Broker], certificates: &Certificates) -> Result<String> {
+    let voters: Vec<String> = all
+        .iter()
+        .map(|it| format!("{}@{}", it.number, it.controller))
+        .collect();
+    let Broker {
+        number,
+        dir,
+        plain,
+        secure,
+        controller,
+    } = broker;
+    let mut text = format!(
+        "process.roles=broker,controller\n\
+         node.id={number}\n\
+         controller.quorum.voters={voters}\n\
+         listeners=PLAIN://{plain},SECURE://{secure},CONTROLLER://{controller}\n\
+         advertised.listeners=PLAIN://{plain},SECURE://{secure}\n\
+         controller.listener.names=CONTROLLER\n\
+         inter.broker.listener.name=PLAIN\n\
+         listener.security.protocol.map=PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL\n\
+         log.dirs={dir}/data\n",
+        voters = voters.join(","),
+        dir = dir.display(),
+    );
+    writeln!(
+        text,
+        "ssl.keystore.type=PEM\n\
+         ssl.keystore.location={}\n\
+         ssl.truststore.type=PEM\n\
+         ssl.truststore.location={}\n\
+         listener.name.secure.ssl.client.auth=required\n\
+         sasl.enabled.mechanisms=SCRAM-SHA-256,SCRAM-SHA-512",
+        certificates.broker.display(),
+        certificates.authority.display(),
+    )?;
+    for mechanism in ["scram-sha-256", "scram-sha-512"] {
+        writeln!(
+            text,
+            "listener.name.secure.{mechanism}.sasl.jaas.config=\
+             org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        )?;
+    }
+    let copies = all.len().min(3);
+    writeln!(
+        text,
+        "offsets.topic.num.partitions=1\n\
+         offsets.topic.replication.factor={copies}\n\
+         transaction.state.log.replication.factor={copies}\n\
+         transaction.state.log.min.isr=1\n\
+         share.coordinator.state.topic.replication.factor={copies}\n\
+         share.coordinator.state.topic.min.isr=1\n\
+         group.initial.rebalance.delay.ms=0\n\
+         broker.heartbeat.interval.ms=500\n\
+         broker.session.timeout.ms=3000"
+    )?;
+    Ok(text)
+}
+
+// === impl Broker ===
+
+impl Broker {
+    fn place(number: usize, all: &Path) -> Result<Self> {
+        let dir = all.join(number.to_string());
+        fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        let [plain, secure, controller] = free_addresses()?;
+        Ok(Self {
+            number,
+            dir,
+            plain,
+            secure,
+            controller,
+        })
+    }
+
+    fn settings(&self) -> PathBuf {
+        self.dir.join("server.properties")
+    }
+}

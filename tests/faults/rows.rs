@@ -1,0 +1,9 @@
+//! The rows of the fault matrix, by the letter of their group, and for each a test.
+
+mod cache;
+mod events;
+mod group;
+mod network;
+mod processes;
+mod store;
+mod time;

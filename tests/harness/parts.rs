@@ -1,0 +1,56 @@
+//! Where the real services are that tests stand on.
+
+use std::path::PathBuf;
+
+use rustix::process::Pid;
+use serde::Deserialize;
+
+/// What `cargo xtask parts` has started.
+#[derive(Debug, Deserialize)]
+pub struct Parts {
+    /// Apache Kafka.
+    pub kafka: Option<Kafka>,
+    /// Redis.
+    pub redis: Option<Redis>,
+}
+
+/// The brokers.
+#[derive(Debug, Deserialize)]
+pub struct Kafka {
+    /// `host:port`, without encryption or password.
+    pub brokers: Vec<String>,
+    processes: Vec<i32>,
+}
+
+/// The server that is open to everybody.
+#[derive(Debug, Deserialize)]
+pub struct Redis {
+    /// `host:port`, without encryption or password.
+    pub address: String,
+}
+
+// === impl Parts ===
+
+impl Parts {
+    /// Those that run.
+    ///
+    /// # Panics
+    ///
+    /// When nobody has said where they are.
+    pub fn find() -> Self {
+        let path = std::env::var_os("XTASK_PARTS").map(PathBuf::from);
+        let path = path.expect("XTASK_PARTS names what `cargo xtask parts up` has written");
+        let text = std::fs::read_to_string(path).unwrap();
+        toml::from_str(&text).unwrap()
+    }
+}
+
+// === impl Kafka ===
+
+impl Kafka {
+    /// The processes of the brokers, in the same order.
+    pub fn processes(&self) -> Vec<Pid> {
+        let pids = self.processes.iter();
+        pids.map(|pid| Pid::from_raw(*pid).unwrap()).collect()
+    }
+}

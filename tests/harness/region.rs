@@ -1,0 +1,346 @@
+//! The processes of a region: three members, two frontends, and a blob service, or several.
+//!
+//! All speak mutual TLS over TCP, each at an address of its own that stays the same over restarts.
+//! Members may have a network of their own, which can be cut; events may go to Kafka, blobs to a bucket,
+//! and what may be lost to Redis.
+
+use std::path::PathBuf;
+use std::process::Output;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    Authority, Dev, DevBuilder, IdentityFiles, Network, Parts, S3Server, Starting, cluster,
+    eventually, leader_of,
+};
+
+/// Members of the group.
+pub const MEMBERS: usize = 3;
+/// Frontends.
+pub const FRONTS: usize = 2;
+
+/// How long anything may take that is waited for.
+const SOON: Duration = Duration::from_secs(60);
+
+/// Regions that this process has started.
+static STARTED: AtomicU32 = AtomicU32::new(0);
+
+/// How a region is made.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Whether members have a network of their own.
+    pub has_network: bool,
+    /// The brokers of Kafka, if events go there.
+    pub brokers: Vec<String>,
+    /// Settings of members.
+    pub member: Vec<(String, String)>,
+    /// Where the clock of each member is set, if it is.
+    pub clocks: Option<PathBuf>,
+    /// Blob services besides the first, which share a bucket and Redis with it.
+    pub more_blobs: usize,
+    /// Settings of blob services.
+    pub blob: Vec<(String, String)>,
+    /// Settings of frontends.
+    pub front: Vec<(String, String)>,
+}
+
+/// A region at work.
+pub struct Region {
+    /// How it was made.
+    pub plan: Plan,
+    folder: TempDir,
+    authority: Authority,
+    /// No other region of this machine has it, nor had it lately.
+    number: u32,
+    network: Option<Network>,
+    members: Vec<Option<Dev>>,
+    blobs: Vec<Option<Dev>>,
+    fronts: Vec<Option<Dev>>,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// One whose events go to the brokers that run.
+    pub fn with_kafka() -> Self {
+        let kafka = Parts::find().kafka.expect("Kafka is among the parts");
+        Self {
+            brokers: kafka.brokers,
+            ..Self::default()
+        }
+    }
+
+    /// With its blobs in a bucket.
+    #[must_use]
+    pub fn with_bucket(mut self, bucket: &S3Server) -> Self {
+        self.blob.extend(bucket.settings());
+        self
+    }
+
+    /// With two blob services, either of which goes on with what the other began.
+    #[must_use]
+    pub fn with_redis(mut self, address: &str) -> Self {
+        self.more_blobs = 1;
+        // Redis outlives a region.
+        let prefix = format!("{}-{:016x}:", std::process::id(), rand::random::<u64>());
+        let settings = [
+            ("MERIDIAN_CACHE__KIND", "redis"),
+            ("MERIDIAN_CACHE__REDIS__ADDRESS", address),
+            ("MERIDIAN_CACHE__REDIS__PREFIX", &prefix),
+            (
+                "MERIDIAN_BLOB__UPLOADS__KEY",
+                "the same for all blob services of a region",
+            ),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.blob.extend(settings);
+        self
+    }
+
+    /// Sets a setting of the members.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.member.push((name.to_owned(), value.to_owned()));
+    }
+}
+
+// === impl Region ===
+
+impl Region {
+    /// Starts all its processes, and waits until they serve.
+    pub fn start(plan: Plan) -> Self {
+        let number = std::process::id() * 100 + STARTED.fetch_add(1, Ordering::Relaxed);
+        let blobs = 1 + plan.more_blobs;
+        let mut region = Self {
+            network: plan.has_network.then(|| Network::new(MEMBERS)),
+            plan,
+            folder: tempfile::tempdir().unwrap(),
+            authority: Authority::default(),
+            number,
+            members: (0..MEMBERS).map(|_| None).collect(),
+            blobs: (0..blobs).map(|_| None).collect(),
+            fronts: (0..FRONTS).map(|_| None).collect(),
+        };
+        let founders: Vec<_> = (0..MEMBERS).map(|it| region.endpoint(it)).collect();
+        let founders = format!("{founders:?}");
+        let starting: Vec<_> = (0..MEMBERS)
+            .map(|member| {
+                let founder = region.member(member);
+                let founder = founder.env("MERIDIAN_METADATA__GROUP__FOUNDERS", &founders);
+                founder.launch()
+            })
+            .collect();
+        for (member, starting) in starting.into_iter().enumerate() {
+            region.members[member] = Some(starting.ready().unwrap());
+        }
+        for blob in 0..blobs {
+            region.start_blob(blob);
+        }
+        for front in 0..FRONTS {
+            region.start_front(front);
+        }
+        region
+    }
+
+    // --- processes ---
+
+    /// A process of a role, with an identity.
+    fn builder(&self, role: &str, number: usize) -> DevBuilder {
+        let name = format!("{role}-{number}");
+        let home = self.folder.path().join(format!("{name}-identity"));
+        let files = IdentityFiles(&home);
+        files.trust(&[&self.authority]);
+        let region = self.name();
+        let uri = format!("spiffe://meridian.test/region/{region}/role/{role}/{name}");
+        files.certify(&self.authority.issue(&[&uri]));
+        let builder = DevBuilder::run(&[role], self.folder.path().join(&name));
+        let environment = files.environment().into_iter();
+        environment
+            .fold(builder, |builder, (name, value)| builder.env(&name, value))
+            .env("MERIDIAN_REGION", self.name().to_string())
+    }
+
+    /// A member, as it is started again.
+    pub fn member(&self, member: usize) -> DevBuilder {
+        let address = self.address(member);
+        let mut builder = self
+            .builder("metadata", member)
+            .listen(address)
+            .env("MERIDIAN_METADATA__GROUP__ADVERTISE", self.endpoint(member));
+        if let Some(network) = &self.network {
+            builder = builder.within(&["ip", "netns", "exec", &network.name(member)]);
+        }
+        if self.plan.brokers.is_empty() {
+            builder = builder.env("MERIDIAN_EVENTS__KIND", "disk");
+        } else {
+            builder = builder
+                .env("MERIDIAN_EVENTS__KIND", "kafka")
+                .env("MERIDIAN_EVENTS__KAFKA__SINGLE_BROKER", "true")
+                .env(
+                    "MERIDIAN_EVENTS__KAFKA__BROKERS",
+                    format!("{:?}", self.plan.brokers),
+                );
+        }
+        if let Some(clocks) = &self.plan.clocks {
+            let clock = clocks.join(member.to_string());
+            let clock = clock.to_str().unwrap();
+            builder = builder.env("FAKETIME_TIMESTAMP_FILE", clock);
+        }
+        let settings = self.plan.member.iter();
+        settings.fold(builder, |builder, (name, value)| builder.env(name, value))
+    }
+
+    /// Starts a member again, and waits until it serves.
+    pub fn start_member(&mut self, member: usize) {
+        self.members[member] = Some(self.member(member).start());
+    }
+
+    /// Starts a member again; it may be long until it serves.
+    pub fn launch_member(&self, member: usize) -> Starting {
+        self.member(member).launch()
+    }
+
+    /// Takes a member over.
+    pub fn has_member(&mut self, member: usize, process: Dev) {
+        self.members[member] = Some(process);
+    }
+
+    /// Starts a blob service, also again.
+    pub fn start_blob(&mut self, blob: usize) {
+        let builder = self
+            .builder("blob", blob)
+            .listen(self.blob_address(blob))
+            .env("MERIDIAN_SERVICES__METADATA", self.endpoints());
+        let settings = self.plan.blob.iter();
+        let builder = settings.fold(builder, |builder, (name, value)| builder.env(name, value));
+        self.blobs[blob] = Some(builder.start());
+    }
+
+    /// A frontend, as it is started again.
+    pub fn front(&self, front: usize) -> DevBuilder {
+        let builder = self.builder("frontend", front);
+        let blobs: Vec<_> = (0..self.blobs.len())
+            .map(|blob| format!("https://{}", self.blob_address(blob)))
+            .collect();
+        let settings = self.plan.front.iter();
+        let builder = settings.fold(builder, |builder, (name, value)| builder.env(name, value));
+        builder
+            .listen(self.front_address(front))
+            .env("MERIDIAN_SERVICES__METADATA", self.endpoints())
+            .env("MERIDIAN_SERVICES__BLOB", format!("{blobs:?}"))
+    }
+
+    /// Starts a frontend, also again.
+    pub fn start_front(&mut self, front: usize) {
+        self.fronts[front] = Some(self.front(front).start());
+    }
+
+    /// Hands a member over.
+    pub fn take_member(&mut self, member: usize) -> Dev {
+        self.members[member].take().unwrap()
+    }
+
+    /// Hands a blob service over.
+    pub fn take_blob(&mut self, blob: usize) -> Dev {
+        self.blobs[blob].take().unwrap()
+    }
+
+    /// Hands a frontend over.
+    pub fn take_front(&mut self, front: usize) -> Dev {
+        self.fronts[front].take().unwrap()
+    }
+
+    /// A member that runs.
+    pub fn process(&self, member: usize) -> &Dev {
+        self.members[member].as_ref().unwrap()
+    }
+
+    /// Its name: of its own, and so is its topic in Kafka.
+    pub fn name(&self) -> meridian_clock::Region {
+        format!("test-{}", self.number).parse().unwrap()
+    }
+
+    // --- addresses ---
+
+    fn address(&self, member: usize) -> String {
+        match &self.network {
+            Some(network) => format!("{}:7401", network.address(member)),
+            None => format!("127.77.{}.{}:7401", self.subnet(), member + 1),
+        }
+    }
+
+    /// Where a member is found.
+    pub fn endpoint(&self, member: usize) -> String {
+        format!("https://{}", self.address(member))
+    }
+
+    fn endpoints(&self) -> String {
+        let all: Vec<_> = (0..MEMBERS).map(|it| self.endpoint(it)).collect();
+        format!("{all:?}")
+    }
+
+    const fn subnet(&self) -> u32 {
+        self.number % 250
+    }
+
+    fn blob_address(&self, blob: usize) -> String {
+        format!("127.77.{}.{}:7402", self.subnet(), 100 + blob)
+    }
+
+    fn front_address(&self, front: usize) -> String {
+        format!("127.77.{}.{}:5000", self.subnet(), 200 + front)
+    }
+
+    /// Where clients find the frontends, whether these run or not.
+    pub fn bases(&self) -> Vec<String> {
+        (0..FRONTS)
+            .map(|front| format!("http://{}", self.front_address(front)))
+            .collect()
+    }
+
+    /// Where a member keeps its data.
+    pub fn data_dir(&self, member: usize) -> PathBuf {
+        self.folder.path().join(format!("metadata-{member}"))
+    }
+
+    // --- the group ---
+
+    /// `meridian cluster …`, asked of a member.
+    pub fn cluster(&self, member: usize, arguments: &[&str]) -> Output {
+        cluster(&self.data_dir(member), arguments)
+    }
+
+    /// What a member says of the group, if it answers.
+    pub fn status(&self, member: usize) -> Option<Value> {
+        let output = self.cluster(member, &["status"]);
+        let is_good = output.status.success();
+        is_good.then(|| serde_json::from_slice(&output.stdout).unwrap())
+    }
+
+    /// The id of a member that runs.
+    pub fn node(&self, member: usize) -> String {
+        self.status(member).unwrap()["node"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// The network of the members.
+    pub fn network(&self) -> &Network {
+        self.network.as_ref().expect("the plan has a network")
+    }
+
+    /// Which member leads, in the eyes of `of`, when that knows.
+    pub async fn leader(&self, of: usize) -> usize {
+        eventually("a leader is known", SOON, || async { self.led_by(of) }).await
+    }
+
+    /// The same, if it knows at once.
+    pub fn led_by(&self, of: usize) -> Option<usize> {
+        let status = self.status(of)?;
+        let leader = leader_of(&status)?;
+        (0..MEMBERS).find(|it| leader == self.endpoint(*it))
+    }
+}
