@@ -13,6 +13,7 @@ const FILES: &[&str] = &[
     "meridian/event/v1/event.proto",
     "meridian/metadata/v1/metadata.proto",
     "meridian/raft/v1/raft.proto",
+    "meridian/replication/v1/replication.proto",
 ];
 
 #[expect(

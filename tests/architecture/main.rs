@@ -84,6 +84,7 @@ const LAYERS: &[Layer] = &[
             "meridian-blob-service",
             "meridian-frontend",
             "meridian-metadata-service",
+            "meridian-replication-agent",
         ],
         knows: &["kernel", "contract", "engine", "port", "chassis"],
         never: &["aws-sdk-s3", "rdkafka", "redis"],

@@ -6,14 +6,19 @@ mod blob;
 pub mod conformance;
 pub mod content;
 pub mod grpc;
+mod ingest;
 pub mod link;
 mod metadata;
+pub mod peer;
+pub mod regions;
+pub mod replica;
 mod repository;
 
 pub use blob::{
     BlobApi, BlobRead, BlobStat, ByteStream, DeleteBlobError, Delivered, Delivery, Handover,
     MountOutcome, ReadBlobError, Transfer, UploadError, UploadStatus,
 };
+pub use ingest::IngestApi;
 pub use metadata::{
     BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, Condition, DeleteManifest, Deleted,
     Doomed, Due, Encoding, Generations, ManifestPut, ManifestStat, MetadataApi, PutBlob,

@@ -59,6 +59,12 @@ pub mod meridian {
             v1 = "meridian.raft.v1";
         }
     }
+    pub mod replication {
+        generated! {
+            /// `meridian.replication.v1`
+            v1 = "meridian.replication.v1";
+        }
+    }
 }
 
 /// All packages as they were compiled: an encoded `google.protobuf.FileDescriptorSet`.

@@ -18,7 +18,7 @@ use meridian_event::{Envelope, RegistryId};
 
 use crate::backfill::Backfill;
 use crate::dice::Dice;
-use crate::fetch::{Body, Class, Fetch};
+use crate::fetch::{Body, Class, Fetch, Want};
 use crate::named::{frees, named};
 use crate::stream::{Condition, Cursor, Stream, StreamId};
 use crate::{Config, Now};
@@ -148,6 +148,14 @@ impl Agent {
                 self.fetch.unnamed(want.body);
             }
         }
+    }
+
+    /// A body that is wanted, with what has to be known to ask the state or a peer for it. Of what
+    /// is not wanted any more, nothing is known.
+    #[must_use]
+    pub fn wanted(&self, body: &Body) -> Option<Want> {
+        let entry = self.fetch.entry(body)?;
+        Some(entry.want(*body))
     }
 
     /// How much it remembers. Bounded by its settings, whatever it is told.

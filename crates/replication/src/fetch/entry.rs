@@ -126,6 +126,17 @@ impl Entry {
         }
     }
 
+    /// What is wanted, again.
+    pub(crate) fn want(&self, body: Body) -> Want {
+        Want {
+            body,
+            kind: self.kind,
+            size: self.size,
+            repository: self.repository.clone(),
+            holders: self.holders().collect(),
+        }
+    }
+
     pub(super) const fn place(&self, body: Body) -> Place {
         (self.kind, self.order, body)
     }
