@@ -36,8 +36,9 @@ pub trait PeerApi: Send + Sync + 'static {
     /// [`ReplicaApi::events`](crate::replica::ReplicaApi::events).
     async fn events(&self, range: &EventRange) -> Result<Events, PeerError>;
 
-    /// Which of these the region has, in the repository that is named with each.
-    async fn holds(&self, contents: &[Content]) -> Result<Vec<bool>, PeerError>;
+    /// The lengths of those of these that the region has, in the repository that is named with
+    /// each; the lengths that are asked with are ignored.
+    async fn holds(&self, contents: &[Content]) -> Result<Vec<Option<u64>>, PeerError>;
 
     /// What is known of a tag or a manifest. See
     /// [`ReplicaApi::find`](crate::replica::ReplicaApi::find).
