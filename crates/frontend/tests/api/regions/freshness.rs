@@ -139,6 +139,24 @@ async fn consistency_says_whether_others_are_asked_for_a_tag_that_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_is_shared_by_those_alone_for_whom_it_is_young_enough() {
+    let (world, _) = moved(Consistency::Bounded).await;
+    world.abroad.hold();
+    let get = || Box::pin(world.eu.get("/v2/a/manifests/v1"));
+    let mut clients = [get(), get(), get()];
+    for (client, asked) in clients.iter_mut().zip([1, 1, 2]) {
+        assert!(futures::poll!(client).is_pending());
+        assert_eq!(world.abroad.asked("resolve"), asked);
+        tokio::time::advance(Duration::from_millis(1_500)).await;
+    }
+    world.abroad.release();
+    for client in clients {
+        assert_eq!(client.await.status, 200);
+    }
+    assert_eq!(world.abroad.asked("resolve"), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn lists_name_each_region_that_is_behind() {
     let digest = sha256(b"x");
     let lists = [
