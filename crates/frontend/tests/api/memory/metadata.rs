@@ -138,10 +138,11 @@ impl MetadataApi for Memory {
         let version = contents.version();
         contents.manifest(&request.repository, &request.reference)?;
         let name = request.repository.name;
-        let repository = contents.repositories.entry(name).or_default();
+        let repository = contents.repositories.entry(name.clone()).or_default();
         if let Some(condition) = request.condition {
             repository.meets(condition, &request.reference)?;
         }
+        let grave = (name, request.reference.clone());
         match request.reference {
             Reference::Tag(tag) => {
                 repository.tags.remove(&tag);
@@ -152,6 +153,7 @@ impl MetadataApi for Memory {
                 repository.tags.retain(|_, target| *target != digest);
             }
         }
+        contents.tombstones.insert(grave, version);
         Ok(Deleted { version })
     }
 
