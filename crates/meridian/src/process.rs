@@ -217,6 +217,7 @@ async fn start(
             blobs: services.blobs(others, supervisor),
             links: maker,
             counters: caches.counters(),
+            regions: None,
         };
         let started =
             meridian_frontend::start_on(doors.frontend, config.frontend, backends, supervisor);
