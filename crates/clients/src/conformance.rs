@@ -10,6 +10,7 @@
 )]
 
 pub mod blob;
+pub mod ingest;
 pub mod metadata;
 
 use bytes::Bytes;

@@ -19,6 +19,7 @@ mod channel;
 pub mod convert;
 pub mod deadline;
 pub mod failure;
+mod ingest;
 mod line;
 mod metadata;
 mod upload;
@@ -26,6 +27,7 @@ mod ways;
 
 pub use blob::GrpcBlobs;
 pub use channel::{EndpointError, GrpcConfig, GrpcConfigError, channel, configure, secured};
+pub use ingest::GrpcIngest;
 pub use line::Channel;
 pub use metadata::GrpcMetadata;
 pub use ways::Ways;

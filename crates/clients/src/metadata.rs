@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use meridian_clock::{Region, Version};
 use meridian_error::{Classify, Code, Retry};
-use meridian_event::RegistryId;
+use meridian_event::{Leaf, RegistryId};
 use meridian_oci::{Digest, Manifest, MediaType, Reference, RegistryName, RepositoryName, Tag};
 
 use crate::{Page, PageRequest, RepositoryPath, RequestId};
@@ -86,6 +86,15 @@ pub trait MetadataApi: Send + Sync + 'static {
     /// [`ReadError::BlobUnknown`] when the object may be gone, because it was named or doomed before:
     /// the bytes must be placed anew, under another generation, and recorded by another request.
     async fn put_blob(&self, request: PutBlob) -> Result<BlobPut, WriteError>;
+
+    /// Records a blob whose bytes are durable and came from another region. It is present in the
+    /// repositories that need it, and leased to none; whoever waits for it sees it from then on. A
+    /// blob that is recorded already keeps its place, and the new object is doomed.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`put_blob`](Self::put_blob); but the registry need not be known here yet.
+    async fn store_blob(&self, request: StoreBlob) -> Result<BlobPut, WriteError>;
 
     /// Makes a blob of one repository present in another, if it is there; `from` absent means any
     /// repository of the registry. `None` when there is nothing to mount.
@@ -283,6 +292,23 @@ pub struct PutBlob {
     pub location: BlobLocation,
     /// The object whose bytes the writer found to be lost. If the record still names it, it names
     /// `location` from now on, and the former object is doomed.
+    pub instead_of: Option<StorageKey>,
+    /// Which request this is.
+    pub request: RequestId,
+}
+
+/// A blob of another region to record.
+#[derive(Debug, Clone)]
+pub struct StoreBlob {
+    /// In which registry.
+    pub registry: RegistryId,
+    /// What.
+    pub blob: Leaf,
+    /// How it is stored.
+    pub encoding: Encoding,
+    /// Where its bytes are.
+    pub location: BlobLocation,
+    /// As in [`PutBlob`].
     pub instead_of: Option<StorageKey>,
     /// Which request this is.
     pub request: RequestId,

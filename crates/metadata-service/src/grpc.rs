@@ -67,6 +67,7 @@ calls! {
     put_manifest: PutManifestRequest -> PutManifestResponse = write;
     delete_manifest: DeleteManifestRequest -> DeleteManifestResponse = write;
     put_blob: PutBlobRequest -> PutBlobResponse = write;
+    store_blob: StoreBlobRequest -> StoreBlobResponse = write;
     mount_blob: MountBlobRequest -> MountBlobResponse = write;
     touch_blob: TouchBlobRequest -> TouchBlobResponse = write;
     delete_blob: DeleteBlobRequest -> DeleteBlobResponse = write;

@@ -7,7 +7,8 @@ use meridian_catalog::Command;
 use meridian_clients::{
     BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed, Due,
     Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest,
-    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoredManifest, Usage, WriteError,
+    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoreBlob, StoredManifest, Usage,
+    WriteError,
 };
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
@@ -164,6 +165,12 @@ impl MetadataApi for MetadataService {
     async fn put_blob(&self, request: PutBlob) -> Result<BlobPut, WriteError> {
         let id = write::request(request.request);
         let command = write::put_blob(request);
+        write::recorded(self.group.propose(Some(id), command).await?)
+    }
+
+    async fn store_blob(&self, request: StoreBlob) -> Result<BlobPut, WriteError> {
+        let id = write::request(request.request);
+        let command = write::store_blob(request);
         write::recorded(self.group.propose(Some(id), command).await?)
     }
 

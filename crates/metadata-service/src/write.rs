@@ -1,12 +1,14 @@
 //! Writes: a request becomes a command, its reply an outcome.
 
-use meridian_catalog::{self as catalog, Command, NewBlob, NewManifest, Refusal, Reply};
+use meridian_catalog::{
+    self as catalog, ArrivedBlob, Command, NewBlob, NewManifest, Refusal, Reply,
+};
 use meridian_clients::{
     BlobLocation, BlobPut, Collect, CollectOutcome, Condition, DeleteManifest, Encoding,
-    Generations, PutBlob, PutManifest, ReadError, RequestId, StorageKey, WriteError,
+    Generations, PutBlob, PutManifest, ReadError, RequestId, StorageKey, StoreBlob, WriteError,
 };
 use meridian_clock::Version;
-use meridian_event::Leaf;
+use meridian_event::{Leaf, RegistryId};
 use meridian_oci::{Descriptor, Reference};
 
 type Result<T> = std::result::Result<T, WriteError>;
@@ -83,13 +85,7 @@ pub(crate) fn delete_manifest(request: DeleteManifest) -> Command {
 }
 
 pub(crate) fn put_blob(request: PutBlob) -> Command {
-    let (place, owner) = match request.location {
-        BlobLocation::Inline(bytes) => (catalog::BlobPlace::Inline(bytes.to_vec()), None),
-        BlobLocation::Stored(key) => {
-            let place = catalog::BlobPlace::Stored(object(&key));
-            (place, Some(key.registry))
-        }
-    };
+    let (place, owner) = place(request.location);
     Command::RecordBlob(Box::new(NewBlob {
         registry: request.repository.registry,
         repository: request.repository.name,
@@ -97,13 +93,40 @@ pub(crate) fn put_blob(request: PutBlob) -> Command {
             digest: request.digest,
             size: request.size,
         },
-        encoding: match request.encoding {
-            Encoding::Plain => catalog::Encoding::Plain,
-        },
+        encoding: encoding(request.encoding),
         place,
         owner,
         instead_of: request.instead_of.as_ref().map(object),
     }))
+}
+
+pub(crate) fn store_blob(request: StoreBlob) -> Command {
+    let (place, owner) = place(request.location);
+    Command::StoreBlob(Box::new(ArrivedBlob {
+        registry: request.registry,
+        blob: request.blob,
+        encoding: encoding(request.encoding),
+        place,
+        owner,
+        instead_of: request.instead_of.as_ref().map(object),
+    }))
+}
+
+/// Where bytes are, and among whose objects.
+fn place(location: BlobLocation) -> (catalog::BlobPlace, Option<RegistryId>) {
+    match location {
+        BlobLocation::Inline(bytes) => (catalog::BlobPlace::Inline(bytes.to_vec()), None),
+        BlobLocation::Stored(key) => {
+            let place = catalog::BlobPlace::Stored(object(&key));
+            (place, Some(key.registry))
+        }
+    }
+}
+
+const fn encoding(encoding: Encoding) -> catalog::Encoding {
+    match encoding {
+        Encoding::Plain => catalog::Encoding::Plain,
+    }
 }
 
 pub(crate) fn collect(step: Collect) -> Command {

@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use meridian_event::Leaf;
 use meridian_oci::{Digest, Manifest, Tag};
 
 use super::{fresh, repository, sha256};
 use crate::{
     BlobLocation, BlobPut, Condition, DeleteManifest, Encoding, ManifestPut, MetadataApi, PutBlob,
-    PutManifest, RepositoryPath, StorageKey, WriteError,
+    PutManifest, RepositoryPath, StorageKey, StoreBlob, WriteError,
 };
 
 /// How long an uploaded blob is kept before a manifest needs it.
@@ -64,6 +65,9 @@ pub async fn run(fixture: &impl Fixture) {
     blobs::a_push_renews_an_old_lease(&stage, fixture).await;
     blobs::an_object_that_was_lost_is_replaced(&Stage(fixture.open().await)).await;
     blobs::an_object_that_was_not_made_for_the_registry_is_refused(&stage).await;
+
+    blobs::a_blob_that_arrived_is_kept_once_and_leased_to_nobody(&Stage(fixture.open().await))
+        .await;
 
     lists::tags_come_in_pages(&Stage(fixture.open().await)).await;
     lists::repositories_come_in_pages(&Stage(fixture.open().await)).await;
@@ -122,6 +126,28 @@ impl Stage {
             request: fresh(),
         };
         self.0.put_blob(put).await
+    }
+
+    /// Records what came from another region.
+    async fn store_instead(
+        &self,
+        bytes: &[u8],
+        location: BlobLocation,
+        instead_of: Option<StorageKey>,
+    ) -> Result<BlobPut, WriteError> {
+        let registry = "default".parse().unwrap();
+        let store = StoreBlob {
+            registry: self.registry(&registry).await.unwrap(),
+            blob: Leaf {
+                digest: sha256(bytes),
+                size: bytes.len() as u64,
+            },
+            encoding: Encoding::Plain,
+            location,
+            instead_of,
+            request: fresh(),
+        };
+        self.0.store_blob(store).await
     }
 
     /// A name for an object that nobody has.

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use meridian_clients::{
     BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed, Due,
     Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest,
-    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoredManifest, Usage, WriteError,
+    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoreBlob, StoredManifest, Usage,
+    WriteError,
 };
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 
@@ -166,6 +167,10 @@ impl MetadataApi for Memory {
     }
 
     async fn put_blob(&self, _request: PutBlob) -> Result<BlobPut, WriteError> {
+        unreachable!("the frontend asks the blob service")
+    }
+
+    async fn store_blob(&self, _request: StoreBlob) -> Result<BlobPut, WriteError> {
         unreachable!("the frontend asks the blob service")
     }
 
