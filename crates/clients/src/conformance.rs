@@ -11,6 +11,7 @@
 
 pub mod blob;
 pub mod metadata;
+pub mod replica;
 
 use bytes::Bytes;
 use meridian_oci::{Algorithm, Digest};

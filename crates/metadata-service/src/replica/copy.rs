@@ -16,11 +16,7 @@ use crate::read::failed;
 type Result<T> = std::result::Result<T, ReadError>;
 
 /// A part of the copy. The registries come all at once: they are few.
-pub(super) async fn copy(
-    group: &Group,
-    after: Option<CopyMark>,
-    limit: usize,
-) -> Result<CopyPage> {
+pub(super) async fn copy(group: &Group, after: Option<CopyMark>, limit: usize) -> Result<CopyPage> {
     let view = group.read().await?;
     let limit = limit.max(1);
     match after {

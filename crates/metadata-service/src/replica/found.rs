@@ -114,10 +114,7 @@ pub(super) fn tell(found: catalog::Found) -> Found {
 }
 
 /// Merges what another region found.
-pub(super) async fn merge(
-    group: &Group,
-    all: Vec<Found>,
-) -> std::result::Result<(), WriteError> {
+pub(super) async fn merge(group: &Group, all: Vec<Found>) -> std::result::Result<(), WriteError> {
     let mut arrivals = Arrivals::new();
     let mut all = all.into_iter().peekable();
     while all.peek().is_some() {

@@ -72,7 +72,10 @@ async fn merge_events(
     while !rest.is_empty() {
         let part;
         (part, rest) = bodies.part(stream, rest);
-        match group.propose(None, Command::ApplyRemote(Box::new(part))).await {
+        match group
+            .propose(None, Command::ApplyRemote(Box::new(part)))
+            .await
+        {
             Ok(Reply::Merged { seq, is_stopped }) => {
                 merged = Some(seq);
                 if is_stopped {
@@ -133,7 +136,9 @@ fn weight(event: &Event) -> usize {
 impl Stream {
     /// The stream whose events these are, one after the other.
     fn of(events: &[Arc<Envelope>]) -> Result<Self> {
-        let first = events.first().ok_or_else(|| malformed("there is nothing"))?;
+        let first = events
+            .first()
+            .ok_or_else(|| malformed("there is nothing"))?;
         let EventId {
             region: origin,
             epoch,
