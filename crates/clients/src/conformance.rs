@@ -12,6 +12,7 @@
 pub mod blob;
 pub mod ingest;
 pub mod metadata;
+pub mod replica;
 
 use bytes::Bytes;
 use meridian_oci::{Algorithm, Digest};

@@ -477,6 +477,13 @@ pub enum WriteError {
     /// The disk of the metadata has no room for more. Nothing was written; what deletes goes on.
     #[error("the disk of the metadata is full")]
     NoRoom,
+    /// What another region is said to have done cannot be: it contradicts itself, or is not another
+    /// region's. Trying again does not help.
+    #[error("what is to be merged cannot have happened: {reason}")]
+    Malformed {
+        /// Why, for the log.
+        reason: String,
+    },
 }
 
 // === impl ReadError ===
@@ -502,7 +509,9 @@ impl Classify for WriteError {
         match self {
             Self::Read(error) => error.code(),
             Self::ConditionFailed { .. } | Self::InUse(_) => Code::Conflict,
-            Self::LeavesUnknown(_) | Self::SizesDiffer(_) => Code::InvalidArgument,
+            Self::LeavesUnknown(_) | Self::SizesDiffer(_) | Self::Malformed { .. } => {
+                Code::InvalidArgument
+            }
             Self::Exhausted { .. } | Self::NoRoom => Code::ResourceExhausted,
         }
     }

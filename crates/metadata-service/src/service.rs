@@ -34,6 +34,10 @@ impl MetadataService {
         Self { group }
     }
 
+    pub(crate) fn of_group(&self) -> &Group {
+        &self.group
+    }
+
     /// The member that this service is, for the other members of its group.
     #[must_use]
     pub fn raft_server(&self) -> RaftServer<RaftAdapter> {

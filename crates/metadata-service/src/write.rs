@@ -1,7 +1,7 @@
 //! Writes: a request becomes a command, its reply an outcome.
 
 use meridian_catalog::{
-    self as catalog, ArrivedBlob, Command, NewBlob, NewManifest, Refusal, Reply,
+    self as catalog, ArrivedBlob, Command, ManifestBody, NewBlob, NewManifest, Refusal, Reply,
 };
 use meridian_clients::{
     BlobLocation, BlobPut, Collect, CollectOutcome, Condition, DeleteManifest, Encoding,
@@ -9,7 +9,7 @@ use meridian_clients::{
 };
 use meridian_clock::Version;
 use meridian_event::{Leaf, RegistryId};
-use meridian_oci::{Descriptor, Reference};
+use meridian_oci::{Descriptor, Digest, Manifest, Reference};
 
 type Result<T> = std::result::Result<T, WriteError>;
 
@@ -26,13 +26,29 @@ pub(crate) fn put_manifest(request: PutManifest) -> Command {
         condition,
         request: _,
     } = request;
-    let subject = manifest.subject().map(|subject| subject.digest);
-    let referrer = subject.and_then(|_| manifest.referrer_descriptor(&digest));
-    let artifact_type = manifest.artifact_type().map(ToOwned::to_owned);
+    let body = body(&manifest, &digest);
     Command::PutManifest(Box::new(NewManifest {
         registry: repository.registry,
         repository: repository.name,
         digest,
+        media_type: body.media_type,
+        bytes: body.bytes,
+        blobs: body.blobs,
+        foreign: body.foreign,
+        children: body.children,
+        subject: body.subject,
+        referrer: body.referrer,
+        tags,
+        condition: condition.map(to_condition),
+    }))
+}
+
+/// What the state has to know of what a manifest says.
+pub(crate) fn body(manifest: &Manifest, digest: &Digest) -> ManifestBody {
+    let subject = manifest.subject().map(|subject| subject.digest);
+    let referrer = subject.and_then(|_| manifest.referrer_descriptor(digest));
+    let artifact_type = manifest.artifact_type().map(ToOwned::to_owned);
+    ManifestBody {
         media_type: manifest.media_type().clone(),
         bytes: manifest.bytes().to_vec(),
         blobs: manifest.blobs().map(leaf).collect(),
@@ -40,9 +56,7 @@ pub(crate) fn put_manifest(request: PutManifest) -> Command {
         children: manifest.children().map(leaf).collect(),
         subject,
         referrer: referrer.map(|descriptor| (artifact_type, descriptor)),
-        tags,
-        condition: condition.map(to_condition),
-    }))
+    }
 }
 
 fn leaf(descriptor: &Descriptor) -> Leaf {
@@ -212,7 +226,8 @@ pub(crate) fn collected(reply: Reply) -> Result<CollectOutcome> {
     }
 }
 
-fn refused(reply: Reply) -> WriteError {
+/// What a refusal, or an answer to something else, means to whoever asked.
+pub(crate) fn refused(reply: Reply) -> WriteError {
     let Reply::Refused(refusal) = reply else {
         return ReadError::Internal {
             reason: format!("the state machine answered `{reply}`"),
@@ -228,18 +243,28 @@ fn refused(reply: Reply) -> WriteError {
         Refusal::LeavesUnknown(digests) => WriteError::LeavesUnknown(digests),
         Refusal::SizesDiffer(digests) => WriteError::SizesDiffer(digests),
         Refusal::InUse(digests) => WriteError::InUse(digests),
+        Refusal::Echo => malformed("it happened in this region"),
+        Refusal::Malformed => malformed("it is not of its shard, or not in order"),
+        // Time will bring it near.
+        Refusal::Ahead(version) => ReadError::Unavailable {
+            reason: format!("version {version} is too far ahead of the clock of this region"),
+        }
+        .into(),
         Refusal::NotInitialized
         | Refusal::OtherRegion(_)
         | Refusal::RegistryExists
         | Refusal::ObjectForeign
         | Refusal::GenerationsExhausted
-        | Refusal::Echo
         | Refusal::Gap { .. }
-        | Refusal::EpochUnknown { .. }
-        | Refusal::Ahead(_)
-        | Refusal::Malformed => ReadError::Internal {
+        | Refusal::EpochUnknown { .. } => ReadError::Internal {
             reason: format!("the state machine refused: {refusal:?}"),
         }
         .into(),
+    }
+}
+
+pub(crate) fn malformed(reason: impl ToString) -> WriteError {
+    WriteError::Malformed {
+        reason: reason.to_string(),
     }
 }

@@ -83,7 +83,7 @@ pub async fn run(fixture: &impl Fixture) {
 }
 
 /// A service, and what pushes to it look like.
-struct Stage(Arc<dyn MetadataApi>);
+pub(super) struct Stage(pub(super) Arc<dyn MetadataApi>);
 
 impl std::ops::Deref for Stage {
     type Target = dyn MetadataApi;
@@ -94,7 +94,7 @@ impl std::ops::Deref for Stage {
 }
 
 impl Stage {
-    async fn put_blob(&self, at: &RepositoryPath, bytes: &[u8]) -> Digest {
+    pub(super) async fn put_blob(&self, at: &RepositoryPath, bytes: &[u8]) -> Digest {
         let location = BlobLocation::Inline(Bytes::copy_from_slice(bytes));
         self.put_located(at, bytes, location).await.unwrap();
         sha256(bytes)
@@ -161,7 +161,7 @@ impl Stage {
         }
     }
 
-    async fn put_manifest(
+    pub(super) async fn put_manifest(
         &self,
         at: &RepositoryPath,
         manifest: &Manifest,
@@ -185,7 +185,7 @@ impl Stage {
     }
 
     /// An image with one layer, which is `name`, and this tag.
-    async fn push_image(&self, at: &RepositoryPath, name: &str, tag: &str) -> Manifest {
+    pub(super) async fn push_image(&self, at: &RepositoryPath, name: &str, tag: &str) -> Manifest {
         let layer = self.put_blob(at, name.as_bytes()).await;
         let config = self.put_blob(at, b"{}").await;
         let manifest = image(&[(config, 2), (layer, name.len() as u64)]);
@@ -193,7 +193,7 @@ impl Stage {
         manifest
     }
 
-    async fn delete(
+    pub(super) async fn delete(
         &self,
         at: &RepositoryPath,
         reference: &str,
@@ -220,7 +220,7 @@ fn put(at: &RepositoryPath, manifest: &Manifest, tags: &[&str]) -> PutManifest {
     }
 }
 
-fn digest_of(manifest: &Manifest) -> Digest {
+pub(super) fn digest_of(manifest: &Manifest) -> Digest {
     sha256(manifest.bytes())
 }
 
@@ -232,12 +232,12 @@ fn descriptor(media_type: &str, digest: Digest, size: u64) -> String {
 }
 
 /// An image: a configuration, then layers.
-fn image(leaves: &[(Digest, u64)]) -> Manifest {
+pub(super) fn image(leaves: &[(Digest, u64)]) -> Manifest {
     image_with(leaves, "")
 }
 
 /// An image with further members, each after a comma.
-fn image_with(leaves: &[(Digest, u64)], more: &str) -> Manifest {
+pub(super) fn image_with(leaves: &[(Digest, u64)], more: &str) -> Manifest {
     let mut descriptors = leaves.iter().map(|(digest, size)| {
         let layer = "application/vnd.oci.image.layer.v1.tar";
         descriptor(layer, *digest, *size)
@@ -253,7 +253,7 @@ fn image_with(leaves: &[(Digest, u64)], more: &str) -> Manifest {
 }
 
 /// An index of images.
-fn index(children: &[(Digest, u64)]) -> Manifest {
+pub(super) fn index(children: &[(Digest, u64)]) -> Manifest {
     let children = children
         .iter()
         .map(|(digest, size)| descriptor(IMAGE, *digest, *size));
