@@ -50,6 +50,11 @@ pub(crate) async fn breaches(ops: &[Op], end: &End<'_>) -> Vec<Breach> {
     found
 }
 
+/// What is wrong of the order alone. It shows in any part of a history.
+pub(crate) fn out_of_order(ops: &[Op]) -> Vec<Breach> {
+    linear::breaches(ops)
+}
+
 fn breach(invariant: &'static str) -> impl Fn(String) -> Breach {
     move |what| Breach { invariant, what }
 }

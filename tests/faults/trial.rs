@@ -64,6 +64,11 @@ impl Trial {
         assert!(works, "{what}: not within {HEAL:?}\n{}", self.situation());
     }
 
+    /// Whether somebody has read what nobody may read, until now.
+    pub(crate) fn is_out_of_order(&self) -> bool {
+        !check::out_of_order(&self.work.history.ops()).is_empty()
+    }
+
     /// What the members say, and what became of the last calls.
     fn situation(&self) -> String {
         let members = (0..harness::MEMBERS).map(|member| {

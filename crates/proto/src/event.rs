@@ -9,18 +9,7 @@ use crate::meridian::event::v1 as wire;
 /// The payload of an event's record.
 #[must_use]
 pub fn encode_envelope(envelope: &Envelope) -> Vec<u8> {
-    let message = wire::Envelope {
-        id: Some(wire::EventId {
-            region: envelope.id.region.to_string(),
-            epoch: envelope.id.epoch,
-            shard: u32::from(envelope.id.shard),
-            seq: envelope.id.seq,
-        }),
-        version: Some(envelope.version.into()),
-        registry: Some(envelope.registry.into()),
-        event: Some(encode(&envelope.event)),
-    };
-    message.encode_to_vec()
+    wire::Envelope::from(envelope).encode_to_vec()
 }
 
 /// An event from the payload of its record.
@@ -29,20 +18,43 @@ pub fn encode_envelope(envelope: &Envelope) -> Vec<u8> {
 ///
 /// When the payload is no envelope, or one of a kind that this build does not know.
 pub fn decode_envelope(payload: &[u8]) -> Result<Envelope, DecodeError> {
-    let message = wire::Envelope::decode(payload)?;
-    let id = required(message.id, "id")?;
-    let shard = u16::try_from(id.shard).map_err(|_| DecodeError::Invalid("id.shard"))?;
-    Ok(Envelope {
-        id: EventId {
-            region: text(&id.region, "id.region")?,
-            epoch: id.epoch,
-            shard,
-            seq: id.seq,
-        },
-        version: version(message.version, "version")?,
-        registry: registry(message.registry, "registry")?,
-        event: decode(message.event.ok_or(DecodeError::UnknownEvent)?)?,
-    })
+    wire::Envelope::decode(payload)?.try_into()
+}
+
+impl From<&Envelope> for wire::Envelope {
+    fn from(envelope: &Envelope) -> Self {
+        Self {
+            id: Some(wire::EventId {
+                region: envelope.id.region.to_string(),
+                epoch: envelope.id.epoch,
+                shard: u32::from(envelope.id.shard),
+                seq: envelope.id.seq,
+            }),
+            version: Some(envelope.version.into()),
+            registry: Some(envelope.registry.into()),
+            event: Some(encode(&envelope.event)),
+        }
+    }
+}
+
+impl TryFrom<wire::Envelope> for Envelope {
+    type Error = DecodeError;
+
+    fn try_from(message: wire::Envelope) -> Result<Self, DecodeError> {
+        let id = required(message.id, "id")?;
+        let shard = u16::try_from(id.shard).map_err(|_| DecodeError::Invalid("id.shard"))?;
+        Ok(Self {
+            id: EventId {
+                region: text(&id.region, "id.region")?,
+                epoch: id.epoch,
+                shard,
+                seq: id.seq,
+            },
+            version: version(message.version, "version")?,
+            registry: registry(message.registry, "registry")?,
+            event: decode(message.event.ok_or(DecodeError::UnknownEvent)?)?,
+        })
+    }
 }
 
 fn encode(event: &Event) -> wire::envelope::Event {

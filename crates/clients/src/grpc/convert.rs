@@ -11,11 +11,16 @@ mod list;
 mod manifest;
 mod outcome;
 mod record;
+mod replication;
 mod upload;
 
 pub use collection::{doomed, due, storage_keys, take_doomed, take_due};
 pub use meridian_proto::DecodeError;
 pub use outcome::{mounted, take_mounted};
+pub use replication::{
+    copy_limit, copy_request, event_bytes, find_request, found, take_copy_request,
+    take_find_request, take_found,
+};
 pub use upload::transfer_head;
 
 use meridian_oci::{Reference, RegistryName, RepositoryName};
