@@ -233,8 +233,10 @@ mod tests {
 
     #[test]
     fn each_region_has_ports_and_a_directory_of_its_own() {
-        let mut common = Config::default();
-        common.data_dir = Some("/data".into());
+        let mut common = Config {
+            data_dir: Some("/data".into()),
+            ..Config::default()
+        };
         common.admin.listen = vec!["127.0.0.1:0".parse().unwrap()];
         let second = of(&common, "us".parse().unwrap(), 1).unwrap();
         assert_eq!(second.data_dir, Some("/data/us".into()));
