@@ -8,7 +8,7 @@ use meridian_chassis::tls::TlsConfig;
 use meridian_oci::RegistryName;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlobsConfig, RatesConfig};
+use crate::{BlobsConfig, Consistency, RatesConfig};
 
 /// The settings of a frontend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,14 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// Whether the trace that a client names in its request is gone on with. Anybody can name one.
     pub trust_traces: bool,
+    /// How old an answer may be that other regions may have changed.
+    pub consistency: Consistency,
+    /// What may be older than this is old.
+    #[serde(with = "config::duration")]
+    pub max_staleness: Duration,
+    /// How long a read waits for the version that its client names.
+    #[serde(with = "config::duration")]
+    pub version_wait: Duration,
     /// How blobs reach clients.
     pub blobs: BlobsConfig,
     /// How many requests a client may make.
@@ -48,6 +56,9 @@ pub struct LimitsConfig {
     /// A call of another service that moves no blob takes at most so long.
     #[serde(with = "config::duration")]
     pub deadline: Duration,
+    /// Bringing what a manifest names from other regions, when it is put, takes at most so long.
+    #[serde(with = "config::duration")]
+    pub bring: Duration,
 }
 
 // === impl Config ===
@@ -60,6 +71,9 @@ impl Default for Config {
             registry: "default".parse().expect("it follows the grammar"),
             tls: None,
             trust_traces: false,
+            consistency: Consistency::default(),
+            max_staleness: Duration::from_secs(2),
+            version_wait: Duration::from_secs(5),
             blobs: BlobsConfig::default(),
             rates: RatesConfig::default(),
             http: HttpConfig::default(),
@@ -84,7 +98,11 @@ impl Config {
         );
         bounds.size("limits.manifests_parsed", limits.manifests_parsed, sizes);
         let spans = Duration::from_millis(100)..=Duration::from_secs(3_600);
-        bounds.span("limits.deadline", limits.deadline, spans);
+        bounds.span("limits.deadline", limits.deadline, spans.clone());
+        bounds.span("limits.bring", limits.bring, spans.clone());
+        bounds.span("max_staleness", self.max_staleness, spans);
+        let waits = Duration::ZERO..=Duration::from_mins(1);
+        bounds.span("version_wait", self.version_wait, waits);
         self.rates.judge(&mut bounds);
         for fault in self.http.faults() {
             bounds.fault(format!("http.{fault}"));
@@ -105,6 +123,7 @@ impl Default for LimitsConfig {
             manifests_buffered: ByteSize::mib(256),
             manifests_parsed: ByteSize::mib(32),
             deadline: Duration::from_secs(30),
+            bring: Duration::from_mins(5),
         }
     }
 }

@@ -11,8 +11,9 @@ mod table;
 use http::StatusCode;
 use meridian_clients::content::conditional::ConditionError;
 use meridian_clients::{
-    DeleteBlobError, ReadBlobError, ReadError, RequestId, UploadError, WriteError,
+    DeleteBlobError, ReadBlobError, ReadError, RequestId, Stale, UploadError, WriteError,
 };
+use meridian_clock::Region;
 use meridian_oci::{ParseManifestError, RepositoryName};
 
 use crate::extract::ExtractError;
@@ -73,15 +74,47 @@ pub(crate) enum Failure {
     /// A blob was not deleted.
     #[error(transparent)]
     DeleteBlob(#[from] DeleteBlobError),
+    /// Something is unknown here, and regions that may know it do not answer.
+    #[error("other regions may know better")]
+    Unsure {
+        /// What is unknown.
+        #[source]
+        error: ReadError,
+        /// Where it may be known.
+        behind: Vec<Stale>,
+    },
+    /// Other regions do not answer, without which there is no answer.
+    #[error("other regions cannot be asked, and nothing older may be answered")]
+    Behind,
+    /// The version that the client named is not visible yet.
+    #[error("the version that was named is not visible yet")]
+    NotYet,
     /// An upload did not go on.
     #[error("the upload did not go on")]
     Upload {
-        /// Where its session is.
+        /// In which region its session is, if not here.
+        region: Option<Region>,
+        /// In which repository.
         repository: RepositoryName,
         /// Why.
         #[source]
         error: UploadError,
     },
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// A read that failed, where these regions may know better.
+    pub(crate) fn unsure(error: ReadError, behind: &[Stale]) -> Self {
+        match behind {
+            [] => Self::Read(error),
+            _ => Self::Unsure {
+                error,
+                behind: behind.to_vec(),
+            },
+        }
+    }
 }
 
 /// What the client of the request `id` is told.

@@ -5,9 +5,11 @@
 
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue};
+use meridian_clock::Version;
 use meridian_oci::{Algorithm, ContentRange, Digest, MediaType, ParseContentRangeError, Tag};
 
 use crate::query::Query;
+use crate::respond;
 
 /// How many tags one push may set, and how many types one listing may ask for. The specification
 /// wants at least ten tags.
@@ -46,6 +48,9 @@ pub(crate) enum ExtractError {
     /// A `tag` is malformed.
     #[error("tag is malformed")]
     Tag,
+    /// `Meridian-Min-Version` is not one version.
+    #[error("Meridian-Min-Version is malformed")]
+    Version,
     /// More artifact types than one listing may ask for.
     #[error("more than {MAX_REPEATS} artifact types")]
     TooManyTypes,
@@ -144,6 +149,31 @@ pub(crate) fn content_type(headers: &HeaderMap) -> Result<Option<&str>, ExtractE
     }
 }
 
+/// `Meridian-Min-Version`: the least version that an answer may have.
+pub(crate) fn min_version(headers: &HeaderMap) -> Result<Option<Version>, ExtractError> {
+    let mut values = headers.get_all(respond::MIN_VERSION).into_iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => text(value)
+            .and_then(version)
+            .map(Some)
+            .ok_or(ExtractError::Version),
+        (Some(_), Some(_)) => Err(ExtractError::Version),
+    }
+}
+
+/// A version as it was shown, and in no other form.
+fn version(text: &str) -> Option<Version> {
+    let (moment, region) = text.split_once('@')?;
+    let (millis, counter) = moment.split_once('.')?;
+    let version = Version {
+        millis: millis.parse().ok()?,
+        counter: counter.parse().ok()?,
+        region: region.parse().ok()?,
+    };
+    Some(version).filter(|version| version.to_string() == text)
+}
+
 /// Refuses a chunk that is announced as something else than bytes.
 pub(crate) fn octets(headers: &HeaderMap) -> Result<(), ExtractError> {
     match content_type(headers) {
@@ -228,6 +258,39 @@ mod tests {
             assert_eq!(octets(&headers).is_ok(), lawful, "{value}");
         }
         assert!(octets(&HeaderMap::new()).is_ok());
+    }
+
+    #[test]
+    fn a_version_is_named_as_it_was_shown() {
+        let read = |values: &[&str]| {
+            let named = |value: &&str| (respond::MIN_VERSION, value.parse().unwrap());
+            let mut headers = HeaderMap::new();
+            for (name, value) in values.iter().map(named) {
+                headers.append(name, value);
+            }
+            min_version(&headers)
+        };
+        let version = Version {
+            millis: u64::MAX,
+            counter: 7,
+            region: "us-east".parse().unwrap(),
+        };
+        assert_eq!(read(&[&version.to_string()]), Ok(Some(version)));
+        assert_eq!(read(&[]), Ok(None));
+        for values in [
+            &[""][..],
+            &["5.0"],
+            &["5@eu"],
+            &["+5.0@eu"],
+            &["05.0@eu"],
+            &["5.-1@eu"],
+            &["5.4294967296@eu"],
+            &["5.0@EU"],
+            &["5.0@eu, 6.0@eu"],
+            &["5.0@eu", "5.0@eu"],
+        ] {
+            assert_eq!(read(values), Err(ExtractError::Version), "{values:?}");
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(crate) struct Accepted<'a> {
 /// A share of the budgets, given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Share<'a> {
-    _buffered: Option<SemaphorePermit<'a>>,
+    buffered: Option<SemaphorePermit<'a>>,
     _parsing: SemaphorePermit<'a>,
 }
 
@@ -137,10 +137,19 @@ impl Intake {
             manifest,
             digest,
             share: Share {
-                _buffered: share,
+                buffered: share,
                 _parsing: parsing,
             },
         })
+    }
+}
+
+// === impl Share ===
+
+impl<'a> Share<'a> {
+    /// Keeps what stands for bytes that are held, and lets others be parsed and written meanwhile.
+    pub(crate) fn wait(self) -> Option<SemaphorePermit<'a>> {
+        self.buffered
     }
 }
 

@@ -4,7 +4,9 @@
 //! `X-Forwarded-*` header of a request can then poison an answer. What they are made of passed a
 //! grammar without characters that would need an escape.
 
-use meridian_oci::{Digest, RepositoryName, UploadId};
+use meridian_oci::{Digest, RepositoryName};
+
+use crate::session::Session;
 
 /// `/v2/<name>/blobs/<digest>`
 pub(crate) fn blob(repository: &RepositoryName, digest: &Digest) -> String {
@@ -17,8 +19,8 @@ pub(crate) fn manifest(repository: &RepositoryName, digest: &Digest) -> String {
 }
 
 /// `/v2/<name>/blobs/uploads/<id>`
-pub(crate) fn upload(repository: &RepositoryName, id: &UploadId) -> String {
-    format!("/v2/{repository}/blobs/uploads/{id}")
+pub(crate) fn upload(repository: &RepositoryName, session: &Session) -> String {
+    format!("/v2/{repository}/blobs/uploads/{session}")
 }
 
 /// `/v2/<name>/tags/list`

@@ -116,6 +116,11 @@ pub(crate) const fn place(route: &Route) -> usize {
     }
 }
 
+/// Whether manifests or blobs are there, which some region answers.
+pub(crate) const fn is_content(place: usize) -> bool {
+    matches!(place, 3 | 4)
+}
+
 /// What a place is called.
 pub(crate) const fn name(place: usize) -> &'static str {
     ROUTES[place]

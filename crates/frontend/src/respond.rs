@@ -10,6 +10,7 @@ use http::header::{
 };
 use http::{Response, StatusCode};
 use meridian_clients::{RequestId, Stale};
+use meridian_clock::Region;
 use meridian_oci::{Digest, MediaType};
 
 pub(crate) use meridian_clients::content::{DIGEST, identify};
@@ -27,6 +28,10 @@ pub(crate) const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filt
 /// The version of a mutation.
 pub(crate) const VERSION: HeaderName = HeaderName::from_static("meridian-version");
 
+/// The least version that an answer may have.
+pub(crate) const MIN_VERSION: HeaderName = HeaderName::from_static("meridian-min-version");
+/// The region that answered.
+const REGION: HeaderName = HeaderName::from_static("meridian-region");
 /// Whose state the answer is from, and how old that may be.
 const STALE: HeaderName = HeaderName::from_static("meridian-stale");
 
@@ -82,17 +87,26 @@ pub(crate) fn point_at(headers: &mut HeaderMap, path: String) {
     headers.insert(LOCATION, value(path));
 }
 
-/// `Meridian-Stale: <region>;age=<seconds>`: no quorum answers, so that nobody knows whether what is
-/// served is still there (design §6.8). Without an age nobody knows since when.
-pub(crate) fn confess(headers: &mut HeaderMap, stale: Option<Stale>) {
-    let Some(Stale { region, age }) = stale else {
-        return;
-    };
-    let text = match age {
-        Some(age) => format!("{region};age={}", age.as_secs()),
-        None => region.to_string(),
-    };
-    headers.insert(STALE, value(text));
+/// `Meridian-Stale: <region>;age=<seconds>`, for each region whose state may be missing (design §6.8): of
+/// this one, no quorum answers, so that nobody knows whether what is served is still there; of another
+/// one, what it did since is not known here. Without an age nobody knows since when.
+pub(crate) fn confess(headers: &mut HeaderMap, stale: impl IntoIterator<Item = Stale>) {
+    for Stale { region, age } in stale {
+        let text = match age {
+            Some(age) => format!("{region};age={}", age.as_secs()),
+            None => region.to_string(),
+        };
+        headers.append(STALE, value(text));
+    }
+}
+
+/// `Meridian-Region`, unless another region is named already.
+pub(crate) fn answered_by(headers: &mut HeaderMap, region: Option<Region>) {
+    if let Some(region) = region
+        && !headers.contains_key(REGION)
+    {
+        headers.insert(REGION, value(region.to_string()));
+    }
 }
 
 /// `Link`, if a page follows.

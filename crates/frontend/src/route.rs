@@ -8,7 +8,9 @@
 
 use std::borrow::Cow;
 
-use meridian_oci::{Digest, ParseReferenceError, Reference, RepositoryName, UploadId};
+use meridian_oci::{Digest, ParseReferenceError, Reference, RepositoryName};
+
+use crate::session::Session;
 
 /// An endpoint, and what its path says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub(crate) enum Route {
     /// `/v2/<name>/blobs/uploads/`
     Uploads(RepositoryName),
     /// `/v2/<name>/blobs/uploads/<id>`
-    Upload(RepositoryName, UploadId),
+    Upload(RepositoryName, Session),
     /// `/v2/<name>/tags/list`
     Tags(RepositoryName),
     /// `/v2/<name>/referrers/<digest>`

@@ -16,6 +16,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
+use meridian_chassis::Supervisor;
 use meridian_chassis::health::Readiness;
 use meridian_chassis::http::Origin;
 use meridian_chassis::metrics::Metrics;
@@ -92,6 +93,22 @@ impl Frontend {
         self.metrics = Arc::new(RequestMetrics::new(metrics));
         self.state.delivering.register(metrics);
         self.state.rates.register(metrics);
+        if let Some(elsewhere) = &self.state.regions {
+            elsewhere.register(metrics);
+        }
+        self
+    }
+
+    /// The same, which hears how old the state of its region is until the supervisor stops.
+    #[must_use]
+    pub fn watching(self, supervisor: &Supervisor) -> Self {
+        if let Some(elsewhere) = self.state.regions.clone() {
+            let stop = supervisor.token();
+            supervisor.spawn("frontend-freshness", async move {
+                stop.run_until_cancelled(elsewhere.watch()).await;
+                Ok(())
+            });
+        }
         self
     }
 }
@@ -137,6 +154,9 @@ async fn answer(state: &State, metrics: &RequestMetrics, head: &Parts, body: Inb
     if let Some(standing) = standing {
         standing.tell(answer.headers_mut());
     }
+    if metrics::is_content(route) {
+        respond::answered_by(answer.headers_mut(), state.here());
+    }
     respond::stamp(answer.headers_mut(), id);
     metrics.answered(route, answer.status(), began.elapsed());
     span.record("http.route", metrics::name(route));
@@ -181,8 +201,8 @@ async fn respond_to(
 async fn dispatch(call: Call<'_>, method: &Method, route: Route) -> Result<Answer, Failure> {
     let allowed = match route {
         Route::Manifest(name, reference) => match *method {
-            Method::GET => return manifests::get(call, name, reference).await,
-            Method::HEAD => return manifests::head(call, name, reference).await,
+            Method::GET => return Box::pin(manifests::get(call, name, reference)).await,
+            Method::HEAD => return Box::pin(manifests::head(call, name, reference)).await,
             Method::PUT => return Box::pin(manifests::put(call, name, reference)).await,
             Method::DELETE => return manifests::delete(call, name, reference).await,
             _ => "GET, HEAD, PUT, DELETE",

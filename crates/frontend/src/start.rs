@@ -65,6 +65,7 @@ pub fn start_on(
     let metrics = supervisor.metrics();
     let readiness = supervisor.readiness().clone();
     let frontend = Frontend::new(&config, backends, readiness).counted(metrics);
+    let frontend = frontend.watching(supervisor);
     let connections = Gauge::default();
     let help = "Connections that are open.";
     metrics.register("frontend_http_connections", help, connections.clone());

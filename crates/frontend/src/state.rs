@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_chassis::health::Readiness;
-use meridian_clients::{BlobApi, MetadataApi, RepositoryPath};
+use meridian_clients::{BlobApi, MetadataApi, ReadBlobError, ReadError, RepositoryPath, Stale};
+use meridian_clock::Region;
 use meridian_oci::{RegistryName, RepositoryName};
 
 use crate::Config;
@@ -12,6 +13,7 @@ use crate::delivery::{Delivering, LinkMaker};
 use crate::error::Failure;
 use crate::limits::Intake;
 use crate::rates::{Counters, Rates};
+use crate::regions::{Elsewhere, Regions};
 
 /// The services behind the frontend.
 #[derive(Clone)]
@@ -24,6 +26,8 @@ pub struct Backends {
     pub links: Option<LinkMaker>,
     /// Where the requests of clients are counted.
     pub counters: Counters,
+    /// The other regions, if there are any.
+    pub regions: Option<Regions>,
 }
 
 /// What all requests share.
@@ -34,8 +38,13 @@ pub(crate) struct State {
     pub(crate) intake: Intake,
     pub(crate) delivering: Delivering,
     pub(crate) rates: Rates,
+    pub(crate) regions: Option<Arc<Elsewhere>>,
     /// The greatest page of a list.
     pub(crate) page: usize,
+    /// How long to wait until a version is visible.
+    pub(crate) version_wait: Duration,
+    /// How long to wait until what a manifest names is brought here.
+    pub(crate) bring: Duration,
     registry: RegistryName,
     deadline: Duration,
 }
@@ -45,6 +54,8 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(backends: Backends, config: &Config, readiness: Readiness) -> Self {
         let limits = &config.limits;
+        let regions = backends.regions;
+        let regions = regions.map(|it| Elsewhere::new(it, config, &backends.counters));
         Self {
             metadata: backends.metadata,
             blobs: backends.blobs,
@@ -55,7 +66,10 @@ impl State {
             ),
             delivering: Delivering::new(config.blobs.clone(), backends.links),
             rates: Rates::new(config.rates.clone(), backends.counters),
+            regions: regions.map(Arc::new),
             page: limits.page.clamp(1, 10_000),
+            version_wait: config.version_wait,
+            bring: limits.bring,
             registry: config.registry.clone(),
             deadline: limits.deadline,
         }
@@ -78,6 +92,39 @@ impl State {
     pub(crate) async fn within<T>(&self, call: impl Future<Output = T>) -> Result<T, Failure> {
         tokio::time::timeout(self.deadline, call)
             .await
-            .map_err(|_elapsed| Failure::Read(meridian_clients::ReadError::DeadlineExceeded))
+            .map_err(|_elapsed| Failure::Read(ReadError::DeadlineExceeded))
+    }
+
+    /// The same for a read, for whom its failure is not the end.
+    pub(crate) async fn read<T>(
+        &self,
+        call: impl Future<Output = Result<T, ReadError>>,
+    ) -> Result<T, ReadError> {
+        tokio::time::timeout(self.deadline, call)
+            .await
+            .unwrap_or(Err(ReadError::DeadlineExceeded))
+    }
+
+    /// The same for a blob.
+    pub(crate) async fn read_blob<T>(
+        &self,
+        call: impl Future<Output = Result<T, ReadBlobError>>,
+    ) -> Result<T, ReadBlobError> {
+        tokio::time::timeout(self.deadline, call)
+            .await
+            .unwrap_or(Err(ReadBlobError::Metadata(ReadError::DeadlineExceeded)))
+    }
+
+    /// The regions that may have changed a list that is read from now on.
+    pub(crate) async fn judge_list(&self) -> Result<Vec<Stale>, Failure> {
+        match &self.regions {
+            Some(elsewhere) => elsewhere.judge_list().await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// This region, where there are others.
+    pub(crate) fn here(&self) -> Option<Region> {
+        self.regions.as_ref().map(|elsewhere| elsewhere.here())
     }
 }

@@ -17,12 +17,14 @@ pub(crate) async fn list(call: Call<'_>) -> Result<Answer, Failure> {
     if limit == 0 {
         return Ok(respond::json(document(&[])));
     }
+    let behind = state.judge_list().await?;
     let listing = state.metadata.repositories(state.registry(), page);
     let page = state.within(listing).await??;
     let next = page.items.last().filter(|_| page.more);
     let next = next.map(|last| pages::next(location::CATALOG, limit, last));
     let mut answer = respond::json(document(&page.items));
     respond::link(answer.headers_mut(), next);
+    respond::confess(answer.headers_mut(), behind);
     Ok(answer)
 }
 

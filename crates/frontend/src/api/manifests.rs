@@ -9,14 +9,17 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, WARNING};
 use meridian_clients::content::conditional::{self, ConditionError};
 use meridian_clients::{
-    Condition, DeleteManifest, ManifestStat, PutManifest, RepositoryPath, StoredManifest,
+    Condition, DeleteManifest, ManifestPut, PutManifest, ReadError, RepositoryPath, RequestId,
+    WriteError,
 };
 use meridian_oci::{Algorithm, Digest, Manifest, MediaType, Reference, RepositoryName, Tag};
 
 use crate::error::Failure;
-use crate::limits::Accepted;
+use crate::find::{self, Sighted, Sought};
+use crate::limits::{Accepted, Share};
 use crate::respond::{self, Answer};
 use crate::router::Call;
+use crate::state::State;
 use crate::{extract, location};
 
 /// `HEAD /v2/<name>/manifests/<reference>`
@@ -25,14 +28,14 @@ pub(crate) async fn head(
     name: RepositoryName,
     reference: Reference,
 ) -> Result<Answer, Failure> {
-    let stat = look_up(&call, &call.state.path(name), &reference).await?;
-    if conditional::is_current(call.headers, &stat.digest)? {
-        return Ok(not_modified(&stat));
+    let repository = call.state.path(name);
+    let found = look_up(&call, &repository, &reference, false).await?;
+    if conditional::is_current(call.headers, &found.stat.digest)? {
+        return Ok(not_modified(found));
     }
-    let mut answer = content(&stat, Body::empty());
-    answer
-        .headers_mut()
-        .insert(CONTENT_LENGTH, stat.size.into());
+    let size = found.stat.size;
+    let mut answer = content(found, Body::empty());
+    answer.headers_mut().insert(CONTENT_LENGTH, size.into());
     Ok(answer)
 }
 
@@ -44,19 +47,19 @@ pub(crate) async fn get(
 ) -> Result<Answer, Failure> {
     let repository = call.state.path(name);
     let conditional = conditional::is_conditional(call.headers);
-    if conditional {
-        let stat = look_up(&call, &repository, &reference).await?;
-        if conditional::is_current(call.headers, &stat.digest)? {
-            return Ok(not_modified(&stat));
+    let mut found = look_up(&call, &repository, &reference, !conditional).await?;
+    if conditional && conditional::is_current(call.headers, &found.stat.digest)? {
+        return Ok(not_modified(found));
+    }
+    if found.bytes.is_none() {
+        found = look_up(&call, &repository, &reference, true).await?;
+        // A tag may have moved in between.
+        if conditional::is_current(call.headers, &found.stat.digest)? {
+            return Ok(not_modified(found));
         }
     }
-    let manifest = call.state.metadata.manifest(&repository, &reference);
-    let StoredManifest { stat, bytes } = call.state.within(manifest).await??;
-    // A tag may have moved in between.
-    if conditional && conditional::is_current(call.headers, &stat.digest)? {
-        return Ok(not_modified(&stat));
-    }
-    Ok(content(&stat, Body::from(bytes)))
+    let bytes = found.bytes.take().unwrap_or_default();
+    Ok(content(found, Body::from(bytes)))
 }
 
 /// `PUT /v2/<name>/manifests/<reference>`
@@ -80,7 +83,7 @@ pub(crate) async fn put(
     let Accepted {
         manifest,
         digest,
-        share: _held,
+        share: held,
     } = accepted;
     if reference.as_digest().is_some_and(|named| *named != digest) {
         return Err(Failure::ManifestDigest);
@@ -105,8 +108,7 @@ pub(crate) async fn put(
         request: call.id,
     };
     fail::fail_point!("fe.manifest.after_validate_before_propose");
-    let put = call.state.metadata.put_manifest(request);
-    let put = call.state.within(put).await??;
+    let put = propose(call.state, request, held).await?;
     fail::fail_point!("fe.manifest.after_commit_before_reply");
     let version = respond::value(put.version.to_string());
     answer.headers_mut().insert(respond::VERSION, version);
@@ -139,9 +141,42 @@ async fn look_up(
     call: &Call<'_>,
     repository: &RepositoryPath,
     reference: &Reference,
-) -> Result<ManifestStat, Failure> {
-    let stat = call.state.metadata.manifest_stat(repository, reference);
-    Ok(call.state.within(stat).await??)
+    whole: bool,
+) -> Result<Sighted, Failure> {
+    let sought = Sought {
+        repository,
+        reference,
+        at_least: extract::min_version(call.headers)?,
+        whole,
+    };
+    find::manifest(call.state, sought).await
+}
+
+/// Puts a manifest. What it names and other regions have is brought here first, because a push may have
+/// been spread over regions.
+async fn propose(
+    state: &State,
+    request: PutManifest,
+    share: Share<'_>,
+) -> Result<ManifestPut, Failure> {
+    let again = state.regions.as_ref().map(|it| (it, request.clone()));
+    let put = state.within(state.metadata.put_manifest(request)).await?;
+    let (Err(WriteError::LeavesUnknown(leaves)), Some((elsewhere, mut request))) = (&put, again)
+    else {
+        return Ok(put?);
+    };
+    // Others need not wait for what comes from far.
+    let _buffered = share.wait();
+    let bring = elsewhere.bring(&request.repository, leaves);
+    let brought = tokio::time::timeout(state.bring, bring).await;
+    let nowhere = brought.unwrap_or(Err(ReadError::DeadlineExceeded))?;
+    if !nowhere.is_empty() {
+        return Err(WriteError::LeavesUnknown(nowhere).into());
+    }
+    // It is another request: the first one has its answer.
+    request.request = RequestId(rand::random());
+    let put = state.metadata.put_manifest(request);
+    Ok(state.within(put).await??)
 }
 
 /// `If-Match` speaks of what a tag points at; under a digest there is nothing to compare.
@@ -169,24 +204,27 @@ fn delete_condition(
     }
 }
 
-fn content(stat: &ManifestStat, body: Body) -> Answer {
+fn content(found: Sighted, body: Body) -> Answer {
     let mut answer = respond::with_body(StatusCode::OK, body);
     let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, respond::media_type(&stat.media_type));
-    headers.insert(CACHE_CONTROL, respond::NO_CACHE);
-    respond::identify(headers, &stat.digest);
-    respond::confess(headers, stat.stale);
+    headers.insert(CONTENT_TYPE, respond::media_type(&found.stat.media_type));
+    describe(headers, found);
     answer
 }
 
-fn not_modified(stat: &ManifestStat) -> Answer {
+fn not_modified(found: Sighted) -> Answer {
     let mut answer = respond::empty(StatusCode::NOT_MODIFIED);
+    describe(answer.headers_mut(), found);
     answer
-        .headers_mut()
-        .insert(CACHE_CONTROL, respond::NO_CACHE);
-    respond::identify(answer.headers_mut(), &stat.digest);
-    respond::confess(answer.headers_mut(), stat.stale);
-    answer
+}
+
+/// What an answer about a manifest says, with its bytes and without.
+fn describe(headers: &mut HeaderMap, found: Sighted) {
+    headers.insert(CACHE_CONTROL, respond::NO_CACHE);
+    respond::identify(headers, &found.stat.digest);
+    respond::confess(headers, found.stat.stale);
+    respond::confess(headers, found.behind);
+    respond::answered_by(headers, found.region);
 }
 
 fn created(name: &RepositoryName, manifest: &Manifest, digest: &Digest) -> Answer {

@@ -28,6 +28,7 @@ pub(crate) async fn list(
     let types = extract::artifact_types(call.query)?;
     let after: Option<Digest> = pages::after(call.query, ErrorCode::DigestInvalid)?;
     let repository = state.path(name);
+    let behind = state.judge_list().await?;
     let listing = state
         .metadata
         .referrers(&repository, subject, &types, after, PAGE_BYTES);
@@ -45,6 +46,7 @@ pub(crate) async fn list(
         headers.insert(respond::FILTERS_APPLIED, filter);
     }
     respond::link(headers, next);
+    respond::confess(headers, behind);
     Ok(answer)
 }
 

@@ -19,9 +19,11 @@ pub(crate) async fn list(call: Call<'_>, name: RepositoryName) -> Result<Answer,
         after,
         limit: limit.max(1),
     };
+    let behind = state.judge_list().await?;
     let page = state
         .within(state.metadata.tags(&repository, wanted))
-        .await??;
+        .await?
+        .map_err(|error| Failure::unsure(error, &behind))?;
     let tags = if limit == 0 { &[] } else { &page.items[..] };
     let next = tags.last().filter(|_| page.more).map(|last| {
         let path = location::tags(&repository.name);
@@ -29,6 +31,7 @@ pub(crate) async fn list(call: Call<'_>, name: RepositoryName) -> Result<Answer,
     });
     let mut answer = respond::json(document(&repository.name, tags));
     respond::link(answer.headers_mut(), next);
+    respond::confess(answer.headers_mut(), behind);
     Ok(answer)
 }
 

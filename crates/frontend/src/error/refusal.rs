@@ -13,7 +13,8 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
     RETRY_AFTER,
 };
-use meridian_clients::{RequestId, UploadStatus};
+use meridian_clients::{RequestId, Stale, UploadStatus};
+use meridian_clock::Region;
 use meridian_error::Retry;
 use meridian_oci::{Digest, ErrorCode, RepositoryName};
 
@@ -124,8 +125,19 @@ impl Refusal {
     }
 
     /// Says where the session is and how far it has come, so that the client can resume.
-    pub(super) fn positioned(mut self, repository: &RepositoryName, status: &UploadStatus) -> Self {
-        uploads::position(&mut self.headers, repository, status);
+    pub(super) fn positioned(
+        mut self,
+        region: Option<Region>,
+        repository: &RepositoryName,
+        status: &UploadStatus,
+    ) -> Self {
+        uploads::position(&mut self.headers, region, repository, status);
+        self
+    }
+
+    /// Says which regions may know better.
+    pub(super) fn confessing(mut self, behind: &[Stale]) -> Self {
+        respond::confess(&mut self.headers, behind.iter().copied());
         self
     }
 

@@ -12,6 +12,7 @@
 use http::StatusCode;
 use meridian_clients::content::conditional::ConditionError;
 use meridian_clients::{DeleteBlobError, ReadBlobError, ReadError, UploadError, WriteError};
+use meridian_clock::Region;
 use meridian_error::{Classify, Code, Retry};
 use meridian_oci::{ErrorCode, MAX_MANIFEST_BYTES, ParseManifestError, RepositoryName};
 
@@ -58,7 +59,18 @@ pub(super) fn refuse(failure: &Failure) -> Refusal {
         )
         .of_size(*size),
         Failure::DeleteBlob(DeleteBlobError(error)) => of_write(error),
-        Failure::Upload { repository, error } => of_upload(repository, error),
+        Failure::Unsure { error, behind } => of_read(error).confessing(behind),
+        Failure::Behind => Refusal::unavailable(
+            "another region cannot be asked, and this registry answers nothing that may be old",
+        ),
+        Failure::NotYet => Refusal::unavailable(
+            "the version that Meridian-Min-Version names is not visible here yet",
+        ),
+        Failure::Upload {
+            region,
+            repository,
+            error,
+        } => of_upload(*region, repository, error),
     }
 }
 
@@ -125,6 +137,11 @@ fn of_extract(error: ExtractError) -> Refusal {
             "too many tags",
         )
         .with(Detail::Limit(MAX_REPEATS as u64)),
+        ExtractError::Version => Refusal::bad(
+            ErrorCode::Unsupported,
+            "Meridian-Min-Version is malformed: it is one version as Meridian-Version gave it, \
+             <milliseconds>.<counter>@<region>",
+        ),
         ExtractError::TooManyTypes => {
             Refusal::bad(ErrorCode::Unsupported, "too many artifact types")
                 .with(Detail::Limit(MAX_REPEATS as u64))
@@ -249,7 +266,7 @@ fn of_read_blob(error: &ReadBlobError) -> Refusal {
     }
 }
 
-fn of_upload(repository: &RepositoryName, error: &UploadError) -> Refusal {
+fn of_upload(region: Option<Region>, repository: &RepositoryName, error: &UploadError) -> Refusal {
     match error {
         UploadError::Unknown => upload_unknown(),
         UploadError::OutOfOrder(status) => Refusal::new(
@@ -257,7 +274,7 @@ fn of_upload(repository: &RepositoryName, error: &UploadError) -> Refusal {
             ErrorCode::RangeInvalid,
             "the chunk does not start where the session ends",
         )
-        .positioned(repository, status),
+        .positioned(region, repository, status),
         UploadError::Busy => Refusal::new(
             StatusCode::CONFLICT,
             ErrorCode::BlobUploadInvalid,

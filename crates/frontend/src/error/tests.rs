@@ -21,7 +21,11 @@ fn digest(text: &str) -> Digest {
 
 fn upload(error: UploadError) -> Failure {
     let repository = "a/b".parse().unwrap();
-    Failure::Upload { repository, error }
+    Failure::Upload {
+        region: None,
+        repository,
+        error,
+    }
 }
 
 fn position() -> UploadStatus {
@@ -94,6 +98,17 @@ fn table() -> Vec<(Failure, u16, &'static str)> {
         (ExtractError::TooManyTags.into(), 414, "MANIFEST_INVALID"),
         (ExtractError::Tag.into(), 400, "MANIFEST_INVALID"),
         (ExtractError::TooManyTypes.into(), 400, "UNSUPPORTED"),
+        (ExtractError::Version.into(), 400, "UNSUPPORTED"),
+        (Failure::Behind, 503, "UNAVAILABLE"),
+        (Failure::NotYet, 503, "UNAVAILABLE"),
+        (
+            Failure::Unsure {
+                error: ReadError::ManifestUnknown,
+                behind: Vec::new(),
+            },
+            404,
+            "MANIFEST_UNKNOWN",
+        ),
         (PageError::Number.into(), 400, "PAGINATION_NUMBER_INVALID"),
         (
             PageError::Marker(ErrorCode::TagInvalid).into(),

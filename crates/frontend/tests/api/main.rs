@@ -12,6 +12,7 @@ mod manifests;
 mod memory;
 mod rates;
 mod redirects;
+mod regions;
 mod uploads;
 
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use meridian_cache::{Cache, MemoryCache, MemoryCacheConfig};
 use meridian_chassis::Supervisor;
 use meridian_chassis::http::{Origin, Peer};
 use meridian_clock::SystemClock;
-use meridian_frontend::{Backends, Config, Counters, Frontend};
+use meridian_frontend::{Backends, Config, Counters, Frontend, Regions};
 use meridian_oci::{Algorithm, Digest};
 use serde_json::Value;
 use tower::ServiceExt;
@@ -76,12 +77,21 @@ impl Registry {
     }
 
     fn counting(config: Config, counters: Counters) -> Self {
-        let memory = Arc::new(Memory::default());
+        Self::over(config, counters, Arc::default(), None)
+    }
+
+    fn over(
+        config: Config,
+        counters: Counters,
+        memory: Arc<Memory>,
+        regions: Option<Regions>,
+    ) -> Self {
         let backends = Backends {
             metadata: Arc::clone(&memory) as _,
             blobs: Arc::clone(&memory) as _,
             links: None,
             counters,
+            regions,
         };
         let supervisor = Supervisor::new();
         let readiness = supervisor.readiness().clone();
@@ -209,6 +219,7 @@ async fn the_base_says_whether_requests_should_come() {
         blobs: Arc::clone(&registry.memory) as _,
         links: None,
         counters: counters(None),
+        regions: None,
     };
     let frontend = Frontend::new(&Config::default(), backends, readiness.clone());
     let registry = Registry {

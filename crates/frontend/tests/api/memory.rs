@@ -1,6 +1,7 @@
 //! A registry in memory, behind both of the frontend's ports: what it answers, the frontend must
 //! pass on. It obeys the contracts of the traits as far as the frontend can see them.
 
+pub(crate) mod abroad;
 mod blobs;
 mod metadata;
 
@@ -10,7 +11,7 @@ use std::sync::{Mutex, MutexGuard};
 use bytes::Bytes;
 use meridian_clients::link::PresignedUrl;
 use meridian_clients::{Condition, ReadError, RepositoryPath, Stale, WriteError};
-use meridian_clock::Version;
+use meridian_clock::{Region, Version};
 use meridian_oci::{Digest, Manifest, Reference, RepositoryName, Tag, UploadId};
 
 /// A registry in memory.
@@ -26,6 +27,10 @@ pub(crate) struct Memory {
 struct Contents {
     repositories: BTreeMap<RepositoryName, Repository>,
     sessions: BTreeMap<UploadId, Session>,
+    /// Of the last put of a tag or a manifest.
+    versions: BTreeMap<(RepositoryName, Reference), Version>,
+    /// Where it is, and what its clock says; `eu` in November 2023 if it is nowhere else.
+    origin: Option<(Region, u64)>,
     mutations: u32,
 }
 
@@ -46,6 +51,19 @@ struct Session {
 // === impl Memory ===
 
 impl Memory {
+    /// The registry of another region.
+    pub(crate) fn of(region: &str, millis: u64) -> Self {
+        let memory = Self::default();
+        memory.set_clock(region, millis);
+        memory
+    }
+
+    /// From now on, its clock says so.
+    pub(crate) fn set_clock(&self, region: &str, millis: u64) {
+        let origin = (region.parse().unwrap(), millis);
+        self.state.lock().unwrap().origin = Some(origin);
+    }
+
     /// From now on, every call fails like this.
     pub(crate) fn fail(&self, fault: ReadError) {
         *self.fault.lock().unwrap() = Some(fault);
@@ -108,10 +126,12 @@ impl Contents {
 
     fn version(&mut self) -> Version {
         self.mutations += 1;
+        let first = || ("eu".parse().unwrap(), 1_700_000_000_000);
+        let (region, millis) = self.origin.unwrap_or_else(first);
         Version {
-            millis: 1_700_000_000_000,
+            millis,
             counter: self.mutations,
-            region: "eu".parse().unwrap(),
+            region,
         }
     }
 }

@@ -35,6 +35,7 @@ fn registry(blobs: BlobsConfig) -> Registry {
         blobs: Arc::clone(&memory) as _,
         links: Some(maker),
         counters: counters(None),
+        regions: None,
     };
     let readiness = Supervisor::new().readiness().clone();
     let frontend = Frontend::new(&config, backends, readiness);

@@ -20,6 +20,7 @@ use meridian_clients::grpc::{
     Channel, EndpointError, GrpcBlobs, GrpcConfig, GrpcMetadata, Ways, channel, secured,
 };
 use meridian_clients::peer::PeerApi;
+use meridian_clients::regions::RegionsApi;
 use meridian_clients::replica::ReplicaApi;
 use meridian_clients::{BlobApi, IngestApi, MetadataApi};
 use meridian_clock::Region;
@@ -134,6 +135,12 @@ impl Others {
     /// The agents of another region.
     pub(super) fn peer(&self, _region: Region) -> Arc<dyn PeerApi> {
         Arc::new(Pending)
+    }
+
+    /// What the agents of this region know of others, if there are any.
+    pub(super) fn regions(&self) -> Option<Arc<dyn RegionsApi>> {
+        let agents = self.replication.as_ref();
+        agents.map(|_ways| Arc::new(Pending) as Arc<dyn RegionsApi>)
     }
 
     /// The blob services of other regions, for uploads that were begun there.

@@ -2,11 +2,15 @@
 
 use async_trait::async_trait;
 use meridian_clients::peer::{FetchPart, PeerApi, PeerError, Pieces};
+use meridian_clients::regions::{Freshness, RegionsApi, RemoteBlob, Resolved};
 use meridian_clients::replica::{
     Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, ManifestBytes, Merged,
     Presence, Progress, RemoteBatch, ReplicaApi, Stored,
 };
-use meridian_clients::{ByteStream, IngestApi, ReadError, UploadError, WriteError};
+use meridian_clients::{
+    ByteStream, IngestApi, ReadBlobError, ReadError, RepositoryPath, UploadError, WriteError,
+};
+use meridian_clock::Version;
 use meridian_event::{Leaf, RegistryId};
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName};
 
@@ -79,6 +83,32 @@ impl ReplicaApi for Pending {
 impl IngestApi for Pending {
     async fn ingest(&self, _: RegistryId, _: Leaf, _: ByteStream) -> Result<(), UploadError> {
         write().map_err(UploadError::Metadata)
+    }
+}
+
+#[async_trait]
+impl RegionsApi for Pending {
+    async fn freshness(&self) -> Result<Freshness, ReadError> {
+        read()
+    }
+    async fn resolve(
+        &self,
+        _: &RepositoryPath,
+        _: &Reference,
+        _: Option<Version>,
+    ) -> Result<Resolved, ReadError> {
+        read()
+    }
+    async fn read_blob(
+        &self,
+        _: &RepositoryPath,
+        _: Digest,
+        _: Option<&str>,
+    ) -> Result<RemoteBlob, ReadBlobError> {
+        Ok(read()?)
+    }
+    async fn bring(&self, _: &RepositoryPath, _: &[Digest]) -> Result<Vec<Digest>, ReadError> {
+        read()
     }
 }
 

@@ -1,16 +1,20 @@
 //! What a process starts, in which order, and on which doors.
 
+use std::sync::Arc;
+
 use meridian_chassis::Supervisor;
 use meridian_chassis::grpc;
 use meridian_chassis::http::{ListenAddress, Listener};
 use meridian_chassis::identity::Reach;
-use meridian_frontend::{Backends, LinkMaker};
+use meridian_clients::regions::RegionsApi;
+use meridian_frontend::{Backends, LinkMaker, Regions};
 use meridian_replication_agent::ReplicationAgent;
 use tonic::service::Routes;
 
 use super::caches::Caches;
 use super::directory::Directory;
 use super::doors::Doors;
+use super::pending::Pending;
 use super::services::Services;
 use super::{Abroad, Peers, agents, data, metrics};
 use crate::config::Config;
@@ -135,6 +139,20 @@ impl Stage<'_> {
         grpc::serve(port, service, |routes| routes, supervisor).await;
     }
 
+    /// What frontends have of other regions, if there are any.
+    fn regions(self, agent: Option<&ReplicationAgent>, config: &Config) -> Option<Regions> {
+        let others = &self.peers.others;
+        let api: Option<Arc<dyn RegionsApi>> = match agent {
+            Some(_here) => Some(Arc::new(Pending)),
+            None => others.regions(),
+        };
+        api.map(|api| Regions {
+            here: config.region,
+            api,
+            peers: others.blobs_abroad(),
+        })
+    }
+
     /// Lets clients and operators in.
     fn open(
         self,
@@ -154,6 +172,7 @@ impl Stage<'_> {
                 blobs: services.blobs(others, supervisor),
                 links: started.maker,
                 counters: caches.counters(),
+                regions: self.regions(started.agent.as_ref(), &config),
             };
             let listeners = std::mem::take(&mut doors.frontend);
             let started =

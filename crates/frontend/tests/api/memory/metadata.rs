@@ -29,9 +29,9 @@ impl MetadataApi for Memory {
         repository: &RepositoryPath,
         reference: &Reference,
     ) -> Result<ManifestStat, ReadError> {
-        let mut contents = self.contents()?;
-        let version = contents.version();
+        let contents = self.contents()?;
         let (digest, manifest) = contents.manifest(repository, reference)?;
+        let version = contents.versions[&(repository.name.clone(), reference.clone())];
         Ok(ManifestStat {
             digest,
             media_type: manifest.media_type().clone(),
@@ -110,7 +110,7 @@ impl MetadataApi for Memory {
         let mut contents = self.contents()?;
         let version = contents.version();
         let name = request.repository.name;
-        let repository = contents.repositories.entry(name).or_default();
+        let repository = contents.repositories.entry(name.clone()).or_default();
         if let Some(condition) = request.condition {
             let reference = match request.tags.as_slice() {
                 [tag] => tag.clone().into(),
@@ -122,8 +122,13 @@ impl MetadataApi for Memory {
         repository
             .manifests
             .insert(request.digest, request.manifest);
+        let mut put = vec![Reference::from(request.digest)];
         for tag in request.tags {
-            repository.tags.insert(tag, request.digest);
+            repository.tags.insert(tag.clone(), request.digest);
+            put.push(tag.into());
+        }
+        for reference in put {
+            contents.versions.insert((name.clone(), reference), version);
         }
         Ok(ManifestPut { version })
     }

@@ -1,0 +1,172 @@
+//! How old answers may be that other regions change.
+
+use meridian_frontend::Consistency;
+
+use super::*;
+
+const CONSISTENCIES: [Consistency; 3] = [
+    Consistency::Eventual,
+    Consistency::Bounded,
+    Consistency::Strong,
+];
+
+/// A tag that `us` moved, of which `eu` has not heard.
+async fn moved(consistency: Consistency) -> (World, [Digest; 2]) {
+    let config = Config {
+        consistency,
+        ..Config::default()
+    };
+    let world = World::with(config);
+    let old = world.eu.tag("a", "v1", "old").await;
+    let new = world.us.tag("a", "v1", "new").await;
+    (world, [old, new])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_is_answered_from_here_while_here_is_young_enough() {
+    let (mut world, [old, new]) = moved(Consistency::Bounded).await;
+    world.abroad.age(&[("us", Some(1_000)), ("asia", Some(0))]);
+    let _supervisor = world.watch().await;
+    let reply = world.eu.get("/v2/a/manifests/v1").await;
+    assert_eq!(reply.header("docker-content-digest"), old.to_string());
+    assert_eq!(reply.header("meridian-region"), "eu");
+    assert!(reply.stale().is_empty());
+    assert_eq!(world.abroad.asked("resolve"), 0);
+
+    world.abroad.age(&[("us", Some(2_500)), ("asia", Some(0))]);
+    world.hear().await;
+    for method in ["GET", "HEAD"] {
+        let line = format!("{method} /v2/a/manifests/v1");
+        let reply = world.eu.call(&line, &[], "").await;
+        assert_eq!(reply.header("docker-content-digest"), new.to_string());
+        assert_eq!(reply.header("meridian-region"), "us");
+    }
+    assert_eq!(world.abroad.asked("resolve"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_heard_of_any_more_grows_old() {
+    let (mut world, [_, new]) = moved(Consistency::Bounded).await;
+    world.abroad.age(&[("us", Some(0))]);
+    let _supervisor = world.watch().await;
+    world.abroad.forget_ages();
+    assert_eq!(world.eu.get("/v2/a/manifests/v1").await.status, 200);
+    assert_eq!(world.abroad.asked("resolve"), 0);
+    tokio::time::advance(Duration::from_secs(3)).await;
+    let reply = world.eu.get("/v2/a/manifests/v1").await;
+    assert_eq!(reply.header("docker-content-digest"), new.to_string());
+    let list = world.eu.get("/v2/a/tags/list").await;
+    assert_eq!(list.stale(), ["us;age=3"]);
+}
+
+#[tokio::test]
+async fn a_newer_tag_here_stands_against_an_older_one_there() {
+    let (world, [old, _]) = moved(Consistency::Bounded).await;
+    world.eu.memory.set_clock("eu", LATER + 1);
+    world.eu.tag("a", "v1", "old").await;
+    let reply = world.eu.get("/v2/a/manifests/v1").await;
+    assert_eq!(reply.header("docker-content-digest"), old.to_string());
+    assert_eq!(reply.header("meridian-region"), "eu");
+}
+
+#[tokio::test]
+async fn a_tag_that_is_known_here_is_not_lost_by_an_answer_for_another_client() {
+    let world = World::new();
+    assert_eq!(world.eu.get("/v2/a/manifests/v1").await.status, 404);
+    world.us.tag("a", "v1", "x").await;
+    world.eu.tag("a", "v1", "x").await;
+    let reply = world.eu.get("/v2/a/manifests/v1").await;
+    assert_eq!(reply.status, 200, "it was nowhere less than a second ago");
+}
+
+#[tokio::test]
+async fn a_tag_that_was_deleted_everywhere_else_is_gone() {
+    let world = World::new();
+    world.eu.tag("a", "v1", "x").await;
+    let reply = world.eu.get("/v2/a/manifests/v1").await;
+    assert_eq!(reply.refusal(), (404, "MANIFEST_UNKNOWN".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_is_cut_off_answers_what_it_knows_or_refuses() {
+    for consistency in CONSISTENCIES {
+        let (mut world, [old, _]) = moved(consistency).await;
+        world.abroad.age(&[("us", Some(7_000)), ("asia", None)]);
+        world.abroad.cut(true);
+        let _supervisor = world.watch().await;
+        let reply = world.eu.get("/v2/a/manifests/v1").await;
+        let unknown = world.eu.get("/v2/a/manifests/v2").await;
+        if consistency == Consistency::Strong {
+            for reply in [reply, unknown] {
+                assert_eq!(reply.refusal(), (503, "UNAVAILABLE".to_owned()));
+                assert_eq!(reply.header("retry-after"), "1");
+            }
+            continue;
+        }
+        assert_eq!(reply.header("docker-content-digest"), old.to_string());
+        assert_eq!(reply.stale(), ["us;age=7", "asia"], "{consistency:?}");
+        assert_eq!(unknown.refusal(), (404, "MANIFEST_UNKNOWN".to_owned()));
+        assert_eq!(unknown.stale(), ["us;age=7", "asia"], "{consistency:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn consistency_says_whether_others_are_asked_for_a_tag_that_is_known() {
+    for (consistency, age, asked) in [
+        (Consistency::Eventual, 60_000, 0),
+        (Consistency::Bounded, 0, 0),
+        (Consistency::Bounded, 60_000, 1),
+        (Consistency::Strong, 0, 1),
+    ] {
+        let (mut world, digests) = moved(consistency).await;
+        world.abroad.age(&[("us", Some(age))]);
+        let _supervisor = world.watch().await;
+        let reply = world.eu.get("/v2/a/manifests/v1").await;
+        let expected = digests[usize::from(asked > 0)].to_string();
+        assert_eq!(reply.header("docker-content-digest"), expected);
+        assert_eq!(world.abroad.asked("resolve"), asked, "{consistency:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_name_each_region_that_is_behind() {
+    let digest = sha256(b"x");
+    let lists = [
+        "/v2/a/tags/list".to_owned(),
+        "/v2/_catalog".to_owned(),
+        format!("/v2/a/referrers/{digest}"),
+    ];
+    for consistency in CONSISTENCIES {
+        let (mut world, _) = moved(consistency).await;
+        let ages = [("us", Some(2_500)), ("asia", None), ("africa", Some(100))];
+        world.abroad.age(&ages);
+        let _supervisor = world.watch().await;
+        for list in &lists {
+            let reply = world.eu.get(list).await;
+            if consistency == Consistency::Strong {
+                assert_eq!(reply.refusal(), (503, "UNAVAILABLE".to_owned()), "{list}");
+                assert_eq!(reply.header("retry-after"), "1", "{list}");
+                continue;
+            }
+            assert_eq!(reply.status, 200, "{list}");
+            assert_eq!(reply.stale(), ["us;age=2", "asia"], "{list}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strong_list_waits_until_all_is_here_that_was_before_it() {
+    let (mut world, _) = moved(Consistency::Strong).await;
+    world.abroad.age(&[("us", Some(10))]);
+    let _supervisor = world.watch().await;
+    let before = world.abroad.asked("freshness");
+    let list = world.eu.get("/v2/a/tags/list").await;
+    assert_eq!(list.status, 200);
+    assert!(world.abroad.asked("freshness") > before);
+}
+
+#[tokio::test]
+async fn before_anything_was_heard_a_list_says_that_its_age_is_unknown() {
+    let (world, _) = moved(Consistency::Bounded).await;
+    assert_eq!(world.eu.get("/v2/a/tags/list").await.stale(), ["eu"]);
+}
