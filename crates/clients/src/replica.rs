@@ -51,6 +51,18 @@ pub trait ReplicaApi: Send + Sync + 'static {
     /// Keeps a manifest in every repository that wants it.
     async fn store_manifest(&self, manifest: ManifestBytes) -> Result<Stored, WriteError>;
 
+    /// Leases a blob to a repository for a push, if it is recorded in the registry, in whichever
+    /// repository: the caller knows that another region has it in this one. Says whether it is.
+    async fn lease_blob(
+        &self,
+        registry: RegistryId,
+        repository: &RepositoryName,
+        digest: Digest,
+    ) -> Result<bool, ReadError> {
+        let _ = (registry, repository, digest);
+        Ok(false)
+    }
+
     /// What is known here of a tag or a manifest, as another region merges it, tombstones too; with
     /// the bytes of the manifest that is found, if they are here. Nothing if nothing is known.
     async fn find(

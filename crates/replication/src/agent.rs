@@ -158,6 +158,11 @@ impl Agent {
         Some(entry.want(*body))
     }
 
+    /// Something was merged by other means than events: what it lacks is searched for soon.
+    pub fn search(&mut self, now: Now) {
+        self.backfill.overflow(now);
+    }
+
     /// How much it remembers. Bounded by its settings, whatever it is told.
     #[must_use]
     pub fn load(&self) -> Load {

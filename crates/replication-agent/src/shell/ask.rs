@@ -1,0 +1,99 @@
+//! Questions: what the state knows and misses, and what a peer has.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use meridian_clients::replica::{Content, ContentKind, Presence};
+use meridian_clock::Region;
+use meridian_replication::{Body, Kind, Known, Page, Want};
+
+use super::{Shell, content};
+
+impl Shell {
+    pub(super) async fn check(self: Arc<Self>, id: u64, wants: Vec<Want>) {
+        let contents: Vec<_> = wants.iter().map(content).collect();
+        let looked = self.in_time(self.ports.replica.look(&contents)).await;
+        let answers = match looked {
+            Some(Ok(presences)) => {
+                let known = presences.into_iter().map(known);
+                wants.iter().map(|want| want.body).zip(known).collect()
+            }
+            Some(Err(error)) => {
+                tracing::debug!(%error, "the state does not say what it has");
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        self.engine.tell(|agent, now| agent.known(now, id, answers));
+    }
+
+    pub(super) async fn scan(self: Arc<Self>, after: Option<Body>, limit: usize) {
+        let after = after.map(|body| (body.registry, body.digest));
+        let wanted = self.in_time(self.ports.replica.wanted(after, limit)).await;
+        let page = match wanted {
+            Some(Ok(found)) => {
+                let found: Vec<_> = found.into_iter().map(want).collect();
+                let last = found.last().map(|want| want.body);
+                Some(Page {
+                    through: last.filter(|_| found.len() >= limit),
+                    found,
+                })
+            }
+            Some(Err(error)) => {
+                tracing::debug!(%error, "the state does not say what it misses");
+                None
+            }
+            None => None,
+        };
+        self.engine
+            .tell(|agent, now| agent.scanned(now, page.as_ref()));
+    }
+
+    pub(super) async fn ask(self: Arc<Self>, region: Region, wants: Vec<Want>) {
+        let held = self.held(region, &wants).await;
+        self.engine
+            .tell(|agent, now| agent.answered(now, region, held.as_ref()));
+    }
+
+    async fn held(&self, region: Region, wants: &[Want]) -> Option<BTreeSet<Body>> {
+        let contents: Vec<_> = wants.iter().map(content).collect();
+        let asked = self.in_time(self.peer(region)?.holds(&contents)).await?;
+        let held = asked
+            .inspect_err(
+                |error| tracing::debug!(%region, %error, "a region does not say what it has"),
+            )
+            .ok()?;
+        let held = wants.iter().zip(held).filter(|(_, held)| held.is_some());
+        Some(held.map(|(want, _)| want.body).collect())
+    }
+}
+
+const fn known(presence: Presence) -> Known {
+    match presence {
+        Presence::Here => Known::Here,
+        Presence::Wanted => Known::Absent {
+            is_wanted: true,
+            parts: Vec::new(),
+        },
+        Presence::Absent => Known::Absent {
+            is_wanted: false,
+            parts: Vec::new(),
+        },
+    }
+}
+
+fn want(content: Content) -> Want {
+    Want {
+        body: Body {
+            registry: content.registry,
+            digest: content.leaf.digest,
+        },
+        kind: match content.kind {
+            ContentKind::Manifest => Kind::Manifest,
+            ContentKind::Blob => Kind::Blob,
+        },
+        size: content.leaf.size,
+        repository: content.repository,
+        holders: Vec::new(),
+    }
+}

@@ -1,0 +1,119 @@
+//! Where content lies while it comes, until all of it is here.
+//!
+//! Owns the bytes that were received and are not stored yet: in memory if there are few of them, in
+//! a file if there are many. Keeps these invariants: what a slot says to be here is here, from its
+//! first byte on; a slot that was thrown away tells everybody who reads from it, and is written to
+//! by nobody who began later. May be lost: what was in it is fetched again.
+
+mod slot;
+mod spans;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use meridian_replication::Body;
+
+pub(crate) use slot::{Fate, Hitch, Slot};
+
+/// Up to this size, content lies in memory. No manifest is larger.
+const MEMORY: u64 = 4 << 20;
+
+/// What is on its way here.
+pub(crate) struct Spool {
+    dir: PathBuf,
+    /// How many bytes its files may take.
+    most: u64,
+    taken: Arc<AtomicU64>,
+    names: AtomicU64,
+    slots: Mutex<HashMap<Body, Arc<Slot>>>,
+}
+
+// === impl Spool ===
+
+impl Spool {
+    /// An empty one, in a directory that is its own: whatever lies there is deleted.
+    pub(crate) fn open(dir: &Path, most: u64) -> io::Result<Self> {
+        match std::fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => std::fs::create_dir_all(dir)?,
+        }
+        Ok(Self {
+            dir: dir.to_owned(),
+            most,
+            taken: Arc::default(),
+            names: AtomicU64::new(0),
+            slots: Mutex::default(),
+        })
+    }
+
+    /// The slot of a body; a new one, unless there is one.
+    pub(crate) fn slot(&self, body: Body, size: u64) -> io::Result<Arc<Slot>> {
+        let mut slots = self.slots();
+        if let Some(slot) = slots.get(&body).filter(|slot| slot.size() == size) {
+            return Ok(Arc::clone(slot));
+        }
+        let slot = Arc::new(self.make(size)?);
+        if let Some(other) = slots.insert(body, Arc::clone(&slot)) {
+            other.close(Fate::Lost);
+        }
+        Ok(slot)
+    }
+
+    /// The slot of a body, if there is one.
+    pub(crate) fn get(&self, body: &Body) -> Option<Arc<Slot>> {
+        self.slots().get(body).cloned()
+    }
+
+    /// Forgets a body. Who reads it is told what became of it.
+    pub(crate) fn forget(&self, body: &Body, fate: Fate) {
+        if let Some(slot) = self.slots().remove(body) {
+            slot.close(fate);
+        }
+    }
+
+    fn make(&self, size: u64) -> io::Result<Slot> {
+        if size <= MEMORY {
+            return Ok(Slot::in_memory(size));
+        }
+        let lease = Lease::take(&self.taken, self.most, size)?;
+        let name = self.names.fetch_add(1, Ordering::Relaxed);
+        let path = self.dir.join(format!("{name:016x}"));
+        Slot::in_file(&path, size, lease)
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<Body, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Room for a file.
+pub(crate) struct Lease {
+    taken: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+// === impl Lease ===
+
+impl Lease {
+    fn take(taken: &Arc<AtomicU64>, most: u64, bytes: u64) -> io::Result<Self> {
+        let fits = |all: u64| all.checked_add(bytes).filter(|all| *all <= most);
+        let took = taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
+        took.map_err(|_| io::Error::from(io::ErrorKind::QuotaExceeded))?;
+        Ok(Self {
+            taken: Arc::clone(taken),
+            bytes,
+        })
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

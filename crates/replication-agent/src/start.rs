@@ -1,0 +1,188 @@
+//! How the service comes to life.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use meridian_chassis::Supervisor;
+use meridian_clients::peer::PeerApi;
+use meridian_clients::replica::{Progress, ReplicaApi};
+use meridian_clients::{BlobApi, IngestApi, MetadataApi};
+use meridian_clock::{Clock, Region};
+use meridian_error::{Classify, Code};
+use meridian_event::SHARDS;
+use meridian_eventlog::EventLog;
+use meridian_replication::{Agent, Cursor, Freshness, StreamId};
+use tokio_util::sync::CancellationToken;
+
+use crate::consume::Consumer;
+use crate::engine::Engine;
+use crate::heads::Heads;
+use crate::shell::{Shell, cursor};
+use crate::spool::Spool;
+use crate::{Config, ReplicationAgent};
+
+/// How long to wait before the state is asked again how far it is, when it did not say.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// What the service stands on.
+#[derive(Clone)]
+pub struct Ports {
+    /// The metadata of this region, as agents see it.
+    pub replica: Arc<dyn ReplicaApi>,
+    /// The same, as everybody sees it.
+    pub metadata: Arc<dyn MetadataApi>,
+    /// The blobs of this region, to be read.
+    pub blobs: Arc<dyn BlobApi>,
+    /// Where blobs go that come from other regions.
+    pub ingest: Arc<dyn IngestApi>,
+    /// The other regions.
+    pub peers: Vec<Peer>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Another region.
+#[derive(Clone)]
+pub struct Peer {
+    /// Which.
+    pub region: Region,
+    /// What its agents answer.
+    pub api: Arc<dyn PeerApi>,
+    /// The event log to which it publishes.
+    pub events: Arc<dyn EventLog>,
+}
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings are no good.
+    #[error("the settings of the replication agent are refused: {}", .0.join("; "))]
+    Config(Vec<String>),
+    /// There is no place for what comes.
+    #[error("the directory for what comes from other regions cannot be used")]
+    Spool(#[source] io::Error),
+}
+
+/// Starts the service. It waits for nothing: while the metadata, or another region, is not there yet,
+/// it tries again.
+///
+/// # Errors
+///
+/// When the configuration is refused; every fault is named. When the spool directory is no good.
+pub async fn start(
+    region: Region,
+    config: Config,
+    ports: Ports,
+    supervisor: &mut Supervisor,
+) -> Result<ReplicationAgent, StartError> {
+    let faults = config.faults();
+    if !faults.is_empty() {
+        return Err(StartError::Config(faults));
+    }
+    let spool = Spool::open(&config.spool_dir, config.spool_bytes.as_u64());
+    let spool = spool.map_err(StartError::Spool)?;
+    let mut freshness = Freshness::new(config.freshness);
+    let agent = Agent::new(region, config.engine(), seed());
+    let mut agent = agent.map_err(StartError::Config)?;
+    for peer in &ports.peers {
+        freshness.add_peer(peer.region);
+        agent.add_peer(peer.region);
+        if let Some(own) = config.peers.get(&peer.region) {
+            let budget = own.budget.map(|budget| budget.as_u64());
+            if budget.is_some() {
+                agent.set_budget(peer.region, budget);
+            }
+        }
+    }
+    let engine = Engine::new(agent, freshness, Arc::clone(&ports.clock));
+    let spawner = supervisor.spawner();
+    let shell = Shell::new(region, config, ports, engine, spool, spawner.clone());
+    let shell = Arc::new(shell);
+    let stop = supervisor.token();
+    supervisor.spawn("replication.agent", {
+        let (shell, stop) = (Arc::clone(&shell), stop.clone());
+        async move {
+            shell.run(stop).await;
+            Ok(())
+        }
+    });
+    let heads = Arc::new(Heads::default());
+    supervisor.spawn("replication.heads", {
+        let (heads, shell) = (Arc::clone(&heads), Arc::clone(&shell));
+        let stop = stop.clone();
+        async move {
+            heads.run(shell, spawner, stop).await;
+            Ok(())
+        }
+    });
+    supervisor.spawn("replication.follow", {
+        let shell = Arc::clone(&shell);
+        async move {
+            follow(shell, stop).await;
+            Ok(())
+        }
+    });
+    Ok(ReplicationAgent { shell })
+}
+
+/// Follows every stream of every other region, from where the state stands.
+async fn follow(shell: Arc<Shell>, stop: CancellationToken) {
+    let Some(progress) = stop.run_until_cancelled(progress(&shell)).await else {
+        return;
+    };
+    let mut consumers = Vec::new();
+    for peer in &shell.ports.peers {
+        for shard in 0..SHARDS {
+            let stream = StreamId {
+                origin: peer.region,
+                shard,
+            };
+            let cursor = stands(&progress, stream);
+            shell
+                .engine
+                .tell_freshness(|it, _| it.learn_cursor(stream, cursor));
+            shell
+                .engine
+                .tell(|agent, now| agent.follow(now, stream, cursor));
+            let log = Arc::clone(&peer.events);
+            consumers.push(Consumer::new(Arc::clone(&shell), log, stream).run(stop.clone()));
+        }
+    }
+    futures::future::join_all(consumers).await;
+}
+
+/// How far the state is, as soon as it says so.
+async fn progress(shell: &Shell) -> Progress {
+    loop {
+        match shell.in_time(shell.ports.replica.progress()).await {
+            Some(Ok(progress)) => return progress,
+            Some(Err(error)) => tracing::debug!(%error, "the state does not say how far it is"),
+            None => {}
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+fn stands(progress: &Progress, stream: StreamId) -> Cursor {
+    let mut cursors = progress.cursors.iter();
+    let mine = cursors.find(|at| (at.origin, at.shard) == (stream.origin, stream.shard));
+    let start = Cursor { epoch: 0, seq: 0 };
+    mine.map_or(start, |at| cursor(at.place))
+}
+
+/// Agents that run at once are to have different ones.
+fn seed() -> u64 {
+    rand::random()
+}
+
+// === impl StartError ===
+
+impl Classify for StartError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Config(_) => Code::InvalidArgument,
+            Self::Spool(_) => Code::Internal,
+        }
+    }
+}
