@@ -14,7 +14,6 @@ use tonic::service::Routes;
 use super::caches::Caches;
 use super::directory::Directory;
 use super::doors::Doors;
-use super::pending::Pending;
 use super::services::Services;
 use super::{Abroad, Peers, agents, data, metrics};
 use crate::config::Config;
@@ -143,7 +142,7 @@ impl Stage<'_> {
     fn regions(self, agent: Option<&ReplicationAgent>, config: &Config) -> Option<Regions> {
         let others = &self.peers.others;
         let api: Option<Arc<dyn RegionsApi>> = match agent {
-            Some(_here) => Some(Arc::new(Pending)),
+            Some(here) => Some(Arc::new(here.clone())),
             None => others.regions(),
         };
         api.map(|api| Regions {
