@@ -305,6 +305,11 @@ impl Dev {
         address(&log_line(&self.told.lock().unwrap(), word)).unwrap()
     }
 
+    /// The next line that it prints which contains `word`. Waits for it, on this thread.
+    pub fn told_line(&self, word: &str) -> String {
+        log_line(&self.told.lock().unwrap(), word)
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -260,6 +260,77 @@ fn each_wrong_setting_is_named() {
 }
 
 #[test]
+fn what_is_wrong_about_other_regions_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let agent = |listen| vec!["replication", "--listen", listen, "--data-dir", data];
+    let us = ("MERIDIAN_REGIONS__US__ENDPOINTS", "http://us:7405");
+    let anywhere = ("MERIDIAN_REPLICATION__PEER_LISTEN", "[\"127.0.0.1:0\"]");
+    let cases: &[Case<'_>] = &[
+        (
+            agent("127.0.0.1:0"),
+            &[],
+            &["regions: none", "[regions.<name>]", "endpoints"],
+        ),
+        (
+            agent("127.0.0.1:0"),
+            &[us, ("MERIDIAN_REGION", "us")],
+            &["regions.us", "itself", "the others only"],
+        ),
+        (
+            agent("127.0.0.1:0"),
+            &[us, ("MERIDIAN_REGIONS__ASIA__EVENTS__KIND", "disk")],
+            &["regions.asia.endpoints", "peer_listen"],
+        ),
+        (
+            agent("127.0.0.1:0"),
+            &[us, ("MERIDIAN_REGIONS__US__EVENTS__KIND", "kafka")],
+            &["regions.us.events.kafka.brokers", "host:port"],
+        ),
+        (
+            agent("127.0.0.1:0"),
+            &[us, ("MERIDIAN_REGIONS__US__ENDPOINT", "http://us:1")],
+            &[
+                "MERIDIAN_REGIONS__US__ENDPOINT",
+                "did you mean `endpoints`?",
+            ],
+        ),
+        (
+            agent("127.0.0.1:0"),
+            &[us, ("MERIDIAN_REPLICATION__PEER_LISTEN", "[]")],
+            &["replication.peer_listen", "empty"],
+        ),
+        (
+            agent("127.0.0.1:0"),
+            &[us, ("MERIDIAN_REPLICATION__PEERS__MARS__BUDGET", "1 MiB")],
+            &["replication.peers.mars", "[regions.mars]"],
+        ),
+        (
+            agent("0.0.0.0:0"),
+            &[us, anywhere],
+            &["0.0.0.0", "plain gRPC", "replication.allow_plain_grpc"],
+        ),
+        (
+            agent("127.0.0.1:0"),
+            &[
+                anywhere,
+                ("MERIDIAN_REGIONS__US__ENDPOINTS", "https://us:1"),
+            ],
+            &["regions.us.endpoints", "https://us:1", "[identity]"],
+        ),
+        (
+            vec!["frontend", "--listen", "127.0.0.1:0"],
+            &[us, ("MERIDIAN_SERVICES__REPLICATION", "agent:7404")],
+            &["services.replication", "agent:7404", "http://"],
+        ),
+    ];
+    for (arguments, environment, words) in cases {
+        expect_fault(&run(arguments, environment), words);
+    }
+}
+
+#[test]
 fn events_are_set_up_in_kafka_only() {
     for verb in ["init", "check"] {
         let mut command = Command::new(binary());

@@ -1,4 +1,4 @@
-//! How a process serves gRPC to the other services of its region.
+//! How a process serves gRPC to the other services of its region, and to other regions.
 //!
 //! Owns the limits of such a listener, the rule about who can reach it and who may call what there,
 //! and `grpc.health.v1`. Keeps three invariants: without a word from the operator nobody else's
@@ -27,7 +27,7 @@ use tower::Service;
 use crate::Supervisor;
 use crate::config::ByteSize;
 use crate::http::{HttpConfig, HttpServer, Listener};
-use crate::identity::{Identity, Role};
+use crate::identity::{Identity, Reach, Role};
 use crate::metrics::Gauge;
 use gate::{Gate, Rules};
 use metrics::CallMetrics;
@@ -49,6 +49,8 @@ pub struct PlainGrpcError {
 pub struct Port {
     /// What serves there. Its tasks are named after it.
     pub role: Role,
+    /// Who calls there.
+    pub reach: Reach,
     /// What it listens on.
     pub listeners: Vec<Listener>,
     /// How it and its callers know each other on TCP. Without it, every caller may do everything.
@@ -100,11 +102,14 @@ pub async fn serve<S>(
     let mirror = health::Mirror::new(reporter, S::NAME, supervisor.readiness().clone()).await;
     let Port {
         role,
+        reach,
         listeners,
         identity,
         methods,
         reflection,
     } = port;
+    let name = name(role, &reach);
+    let identity = identity.map(|identity| identity.reaching(reach));
     let mut routes = beside(Routes::new(service).add_service(health));
     if let Some(descriptors) = reflection {
         routes = routes.add_service(reflect(descriptors));
@@ -118,15 +123,23 @@ pub async fn serve<S>(
         identity: identity.clone(),
     };
     let metrics = supervisor.metrics();
-    let calls = CallMetrics::new(methods, role.name(), metrics);
+    let calls = CallMetrics::new(methods, &name, metrics);
     let gate = Gate::new(routes.prepare(), rules, calls);
     let connections = Gauge::default();
-    let name = format!("{role}_grpc_connections");
-    metrics.register(&name, "Connections that are open.", connections.clone());
+    let gauge = format!("{name}_grpc_connections");
+    metrics.register(&gauge, "Connections that are open.", connections.clone());
     let server = HttpServer::internal(listeners, limits, identity, gate).counting(connections);
-    supervisor.spawn(format!("{role}.grpc"), server.run(supervisor.spawner()));
+    supervisor.spawn(format!("{name}.grpc"), server.run(supervisor.spawner()));
     let stop = supervisor.token();
-    supervisor.spawn(format!("{role}.health"), mirror.run(stop));
+    supervisor.spawn(format!("{name}.health"), mirror.run(stop));
+}
+
+/// What tasks and metrics of a port are named after: a role may have one for each reach.
+fn name(role: Role, reach: &Reach) -> String {
+    match reach {
+        Reach::Home => role.to_string(),
+        Reach::Abroad(_) => format!("{role}_peers"),
+    }
 }
 
 /// The service that tells what services there are.

@@ -3,8 +3,9 @@
 //! Owns the certificate by which services know each other: its files and their renewal, the names in
 //! it, and the TLS on both ends. A name says of which installation, region and role a process is;
 //! host names and addresses say nothing. Keeps three invariants: nobody whom our authorities did not
-//! certify gets to say a word; who is not of this region is nobody's peer; and files that do not fit
-//! together are reported, while those in use stay. Leaves to [`grpc`](crate::grpc) who may call
+//! certify gets to say a word; who is not of this region is nobody's peer, but on a port that is for
+//! other regions, where nobody is who is of this one; and files that do not fit together are reported,
+//! while those in use stay. Leaves to [`grpc`](crate::grpc) who may call
 //! what, and to the operator's tools the issuing.
 //!
 //! ```text
@@ -17,6 +18,7 @@ mod connector;
 mod material;
 mod member;
 mod name;
+mod reach;
 mod role;
 mod verifier;
 
@@ -40,6 +42,7 @@ use material::Material;
 pub use connector::{ConnectError, Connector};
 pub use member::{Member, Stranger};
 pub use name::{Name, ParseNameError};
+pub use reach::Reach;
 pub use role::{ParseRoleError, Role};
 
 /// Where the identity of a process is.
@@ -67,6 +70,8 @@ pub struct IdentityConfig {
 #[derive(Debug, Clone)]
 pub struct Identity {
     shared: Arc<Shared>,
+    /// Of whom it takes calls.
+    reach: Reach,
 }
 
 /// What the other end of a connection has shown.
@@ -173,6 +178,7 @@ impl Identity {
         };
         Ok(Self {
             shared: Arc::new(shared),
+            reach: Reach::Home,
         })
     }
 
@@ -190,7 +196,22 @@ impl Identity {
     /// Connects to services of `role` in this region.
     #[must_use]
     pub fn connector(&self, role: Role) -> Connector {
-        Connector::new(self.clone(), role)
+        self.connector_to(self.shared.region, role)
+    }
+
+    /// Connects to services of `role` in `region`.
+    #[must_use]
+    pub fn connector_to(&self, region: Region, role: Role) -> Connector {
+        Connector::new(self.clone(), region, role)
+    }
+
+    /// The same, where it takes the calls of others.
+    pub(crate) fn reaching(self, reach: Reach) -> Self {
+        Self { reach, ..self }
+    }
+
+    pub(crate) const fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// How long a connection is used.
@@ -212,7 +233,7 @@ impl Identity {
 
     /// Who has shown these certificates.
     pub(crate) fn introduce(&self, shown: &[CertificateDer<'_>]) -> Introduction {
-        Arc::new(self.material().judge(shown))
+        Arc::new(self.material().judge(shown, &self.reach))
     }
 
     /// Says why a client got no further than the handshake, and what to change.

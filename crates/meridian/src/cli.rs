@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use meridian_chassis::http::ListenAddress;
+use meridian_clock::Region;
+use meridian_wan::Profile;
 
 use crate::role::Role;
 
@@ -24,11 +26,19 @@ const DEV_HELP: &str = "Examples:
   meridian dev                                  serve on 127.0.0.1:5000
   meridian dev --listen 127.0.0.1:5001 --data-dir /srv/registry
   meridian dev --config registry.toml           see `meridian dev --print-config`
+  meridian dev --regions eu,us,asia             three regions, on ports 5000, 5001 and 5002
+  meridian dev --regions eu,us --wan 80ms,20MB/s   as far from each other as Europe from America
   MERIDIAN_METADATA__RETENTION__GRACE=1h meridian dev
 
 Settings come from defaults, then the file, then MERIDIAN_* variables, then flags; the later wins.
 Plain HTTP is served on loopback addresses only, unless `frontend.allow_plain_http = true`; with a
 certificate in `frontend.tls` (cert_file, key_file) it is HTTPS.
+
+With --regions the process is several regions, each with all its services and with its data in a
+directory of its own, named after it, below the data directory. A port in the settings is that of the
+first one, and the others take those that follow. What is pushed to one is pulled from all. --wan says
+what lies between each two of them: a round trip, and if you like `20MB/s`, `jitter=5ms`, `loss=0.1%`
+and `window=4MB`; everything that they say to each other takes that way.
 
 `meridian status` and `meridian gc` ask the process that serves from the same data directory;
 `admin.listen` opens a port for /livez, /readyz, /startupz and /metrics.
@@ -49,13 +59,18 @@ The three together are a registry; start them in any order. Each finds the other
 metadata on 127.0.0.1:7401, blob on 127.0.0.1:7402. Services that share a process call each
 other directly.
 
+A region among others has an agent, too: `meridian run replication`. The settings name each other
+region in [regions.<name>], with the `endpoints` of its agents (`replication.peer_listen` there) and
+its `events`. Frontends find the agents of their own region where `services.replication` says, by
+default on 127.0.0.1:7404.
+
 A service that keeps data takes its directory for itself; a frontend needs none.
 
 With a certificate in `identity` (cert_file, key_file, ca_file) services know each other by mutual
 TLS: they may listen on any address, and are called as `https://<host>:<port>`. The certificate has
 the name spiffe://<trust domain>/region/<region>/role/<role>/<instance> as its URI; what lies in the
 files is renewed without a restart. Without one gRPC is plain, and served on loopback addresses and
-`unix:` sockets only, unless `metadata.allow_plain_grpc` and `blob.allow_plain_grpc` say otherwise.
+`unix:` sockets only, unless `allow_plain_grpc` in the section of the service says otherwise.
 Where a machine has other users prefer the sockets then: only their owner can open them.
 
 `admin.listen` opens a port for /livez, /readyz, /startupz and /metrics, `telemetry.otlp_endpoint`
@@ -215,6 +230,12 @@ pub(crate) struct Dev {
     /// Where all data lie [default: `meridian` in the user's data folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Be several regions that replicate each other
+    #[arg(long, value_name = "NAME,NAME,…", value_delimiter = ',')]
+    pub(crate) regions: Vec<Region>,
+    /// What lies between the regions [default: nothing]
+    #[arg(long, value_name = "ROUND-TRIP,BANDWIDTH", requires = "regions")]
+    pub(crate) wan: Option<Profile>,
     /// A TOML file with settings
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

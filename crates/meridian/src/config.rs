@@ -6,7 +6,9 @@
 
 mod cache;
 mod events;
+mod regions;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 #[cfg(feature = "s3")]
@@ -27,6 +29,7 @@ use crate::role::Cast;
 
 pub(crate) use cache::{Cache, CacheKind};
 pub(crate) use events::{Events, Kind};
+pub(crate) use regions::{RegionConfig, faults as regions_faults};
 
 /// The prefix of settings in the environment.
 const PREFIX: &str = "MERIDIAN_";
@@ -60,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) blob: meridian_blob_service::Config,
     /// The metadata service.
     pub(crate) metadata: meridian_metadata_service::Config,
+    /// The replication agent.
+    pub(crate) replication: meridian_replication_agent::Config,
     /// The event log.
     pub(crate) events: Events,
     /// Where the bytes of blobs rest.
@@ -68,6 +73,8 @@ pub(crate) struct Config {
     pub(crate) cache: Cache,
     /// The services that other processes run.
     pub(crate) services: Services,
+    /// The other regions.
+    pub(crate) regions: BTreeMap<Region, RegionConfig>,
 }
 
 /// Where the instances of a service are found: one endpoint, or a list of them.
@@ -120,6 +127,8 @@ pub(crate) struct Services {
     pub(crate) metadata: Endpoints,
     /// The blob service, likewise.
     pub(crate) blob: Endpoints,
+    /// The replication agents of this region, likewise. Called if there are other regions.
+    pub(crate) replication: Endpoints,
     /// How they are called.
     pub(crate) calls: GrpcConfig,
 }
@@ -199,10 +208,12 @@ impl Default for Config {
             frontend: meridian_frontend::Config::default(),
             blob: meridian_blob_service::Config::default(),
             metadata,
+            replication: meridian_replication_agent::Config::default(),
             events: Events::default(),
             blobs: Blobs::default(),
             cache: Cache::default(),
             services: Services::default(),
+            regions: BTreeMap::new(),
         }
     }
 }
@@ -217,6 +228,13 @@ impl Config {
 }
 
 // === impl Endpoints ===
+
+impl Default for Endpoints {
+    /// Nowhere.
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
 
 impl Endpoints {
     /// All of them.
@@ -236,6 +254,7 @@ impl Default for Services {
         Self {
             metadata: Endpoints::One("http://127.0.0.1:7401".to_owned()),
             blob: Endpoints::One("http://127.0.0.1:7402".to_owned()),
+            replication: Endpoints::One("http://127.0.0.1:7404".to_owned()),
             calls: GrpcConfig::default(),
         }
     }

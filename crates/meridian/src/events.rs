@@ -1,24 +1,27 @@
 //! The event log of a process: which it is, and how it is set up.
 //!
-//! Owns the choice between the log in the data directory and Kafka.
+//! Owns the choice between the log in the data directory and Kafka. The log of another region is read
+//! only, and not looked at before: that region keeps its promises.
 
 #[cfg(feature = "kafka")]
 mod kafka;
+mod unreached;
 
 use std::sync::Arc;
 
 use http::Method;
 use meridian_chassis::Supervisor;
 use meridian_chassis::telemetry::{self, TraceConfig};
-use meridian_clock::Clock;
+use meridian_clock::{Clock, Region};
 use meridian_eventlog::{EventLog, ReopeningEventLog};
 
 use crate::cli::{self, EventsOptions};
-use crate::config::{self, Config, Kind};
+use crate::config::{self, Config, Kind, RegionConfig};
 use crate::exit::Exit;
 use crate::management::Events;
 use crate::process::Directory;
 use crate::verbs;
+use unreached::Unreached;
 
 /// Opens the log that the settings choose; one on disk lies in `directory`.
 pub(crate) async fn open(
@@ -35,6 +38,22 @@ pub(crate) async fn open(
         }
         #[cfg(feature = "kafka")]
         Kind::Kafka => Ok(kafka::open(config, supervisor).await?),
+    }
+}
+
+/// Opens the log of another region.
+#[cfg_attr(
+    not(feature = "kafka"),
+    expect(clippy::unused_async, reason = "only Kafka is reached from elsewhere")
+)]
+pub(crate) async fn of_region(
+    region: Region,
+    settings: &RegionConfig,
+) -> Result<Arc<dyn EventLog>, Exit> {
+    match settings.events.kind() {
+        Kind::Disk => Ok(Arc::new(Unreached(region))),
+        #[cfg(feature = "kafka")]
+        Kind::Kafka => Ok(kafka::of_region(&settings.events.kafka).await?),
     }
 }
 

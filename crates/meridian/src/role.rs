@@ -15,6 +15,8 @@ pub(crate) enum Role {
     Blob,
     /// Owns names, manifests and the event log
     Metadata,
+    /// Keeps the region like others
+    Replication,
 }
 
 /// The services of one process. Among themselves they call each other directly.
@@ -33,6 +35,7 @@ impl Role {
             Self::Frontend => "frontend",
             Self::Blob => "blob",
             Self::Metadata => "metadata",
+            Self::Replication => "replication",
         }
     }
 
@@ -42,16 +45,23 @@ impl Role {
             Self::Frontend => identity::Role::Frontend,
             Self::Blob => identity::Role::Blob,
             Self::Metadata => identity::Role::Metadata,
+            Self::Replication => identity::Role::Replication,
         }
     }
 
-    /// The services that it calls.
+    /// The services that it calls. A region that has no others has no agent to call.
     const fn calls(self) -> &'static [Self] {
         match self {
-            Self::Frontend => &[Self::Metadata, Self::Blob],
+            Self::Frontend => &[Self::Metadata, Self::Blob, Self::Replication],
             Self::Blob => &[Self::Metadata],
             Self::Metadata => &[],
+            Self::Replication => &[Self::Metadata, Self::Blob],
         }
+    }
+
+    /// Whether it calls other regions.
+    const fn calls_abroad(self) -> bool {
+        matches!(self, Self::Frontend | Self::Replication)
     }
 
     const fn keeps_data(self) -> bool {
@@ -59,7 +69,7 @@ impl Role {
     }
 
     const fn uses_cache(self) -> bool {
-        !matches!(self, Self::Metadata)
+        matches!(self, Self::Frontend | Self::Blob)
     }
 }
 
@@ -72,12 +82,19 @@ impl fmt::Display for Role {
 // === impl Cast ===
 
 impl Cast {
-    /// All services, which serve each other and no other process.
+    /// All services of a region without others, which serve each other and no other process.
     pub(crate) fn whole() -> Self {
         Self {
             roles: BTreeSet::from([Role::Frontend, Role::Blob, Role::Metadata]),
             serves_others: false,
         }
+    }
+
+    /// All services of a region among others.
+    pub(crate) fn whole_among_others() -> Self {
+        let mut whole = Self::whole();
+        whole.roles.insert(Role::Replication);
+        whole
     }
 
     /// Some services, which other processes reach over gRPC.
@@ -106,7 +123,12 @@ impl Cast {
                 .any(|caller| caller.calls().contains(&role))
     }
 
-    /// Whether it speaks gRPC with anybody.
+    /// Whether it calls other regions, if there are any.
+    pub(crate) fn calls_abroad(&self) -> bool {
+        self.roles.iter().any(|role| role.calls_abroad())
+    }
+
+    /// Whether it speaks gRPC with anybody of its region.
     pub(crate) const fn has_peers(&self) -> bool {
         self.serves_others
     }
@@ -144,12 +166,23 @@ impl fmt::Display for Cast {
 mod tests {
     use super::*;
 
+    const ALL: [Role; 4] = [
+        Role::Frontend,
+        Role::Blob,
+        Role::Metadata,
+        Role::Replication,
+    ];
+
     #[test]
     fn a_whole_registry_needs_no_port_between_its_services() {
         let whole = Cast::whole();
         for role in [Role::Frontend, Role::Blob, Role::Metadata] {
             assert!(whole.has(role) && !whole.serves(role), "{role}");
         }
+        assert!(!whole.has(Role::Replication));
+        let among_others = Cast::whole_among_others();
+        assert!(among_others.has(Role::Replication) && !among_others.serves(Role::Replication));
+        assert!(!among_others.calls(Role::Replication));
     }
 
     #[test]
@@ -163,14 +196,24 @@ mod tests {
     #[test]
     fn a_process_calls_what_its_services_need_and_it_does_not_run() {
         for (roles, calls) in [
-            (&[Role::Frontend][..], &[Role::Blob, Role::Metadata][..]),
+            (
+                &[Role::Frontend][..],
+                &[Role::Blob, Role::Metadata, Role::Replication][..],
+            ),
             (&[Role::Blob], &[Role::Metadata]),
             (&[Role::Metadata], &[]),
-            (&[Role::Frontend, Role::Metadata], &[Role::Blob]),
-            (&[Role::Frontend, Role::Blob], &[Role::Metadata]),
+            (&[Role::Replication], &[Role::Blob, Role::Metadata]),
+            (
+                &[Role::Frontend, Role::Metadata],
+                &[Role::Blob, Role::Replication],
+            ),
+            (
+                &[Role::Frontend, Role::Blob],
+                &[Role::Metadata, Role::Replication],
+            ),
         ] {
             let cast = Cast::of(roles);
-            for role in [Role::Frontend, Role::Blob, Role::Metadata] {
+            for role in ALL {
                 assert_eq!(cast.calls(role), calls.contains(&role), "{roles:?} {role}");
             }
         }
@@ -178,7 +221,7 @@ mod tests {
 
     #[test]
     fn services_are_called_in_certificates_as_in_the_settings() {
-        for role in [Role::Frontend, Role::Blob, Role::Metadata] {
+        for role in ALL {
             assert_eq!(role.identity().name(), role.name());
         }
     }

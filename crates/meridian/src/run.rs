@@ -15,7 +15,7 @@ pub(crate) async fn run(options: Run) -> Result<(), Exit> {
     if options.print_config {
         return config.print();
     }
-    process::serve(config, &cast, tell).await
+    process::serve(config, cast, tell).await
 }
 
 /// One line for each service: what it is, and where it is found.
@@ -25,11 +25,18 @@ fn tell(places: &Places) {
     for (role, scheme, addresses) in [
         (Role::Metadata, internal, &places.metadata),
         (Role::Blob, internal, &places.blob),
+        (Role::Replication, internal, &places.replication),
         (Role::Frontend, frontend, &places.frontend),
     ] {
         if !addresses.is_empty() {
             println!("{}", line(role.name(), scheme, addresses));
         }
+    }
+    if !places.peers.is_empty() {
+        println!(
+            "{}",
+            line("replication, for other regions,", internal, &places.peers)
+        );
     }
     if !places.data.is_empty() {
         let scheme = scheme(places.is_data_tls);

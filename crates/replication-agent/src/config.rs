@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use meridian_chassis::http::ListenAddress;
 use meridian_clock::Region;
 use meridian_replication as engine;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where parts of blobs lie until all of them are here. May be lost.
+    /// Where the frontends of this region reach the agent, if it is a process of its own.
+    pub listen: Vec<ListenAddress>,
+    /// Where other regions reach it.
+    pub peer_listen: Vec<ListenAddress>,
+    /// Allows plain gRPC on addresses that other machines can reach.
+    pub allow_plain_grpc: bool,
+    /// Where parts of blobs lie until all of them are here, below the data directory of the process
+    /// unless it is an absolute path. May be lost.
     pub spool_dir: PathBuf,
     /// How many bytes may lie there.
     pub spool_bytes: ByteSize,
@@ -46,6 +54,9 @@ pub struct PeerConfig {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 7404).into())],
+            peer_listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 7405).into())],
+            allow_plain_grpc: false,
             spool_dir: PathBuf::from("replication"),
             spool_bytes: ByteSize::gib(8),
             call_deadline: Duration::from_secs(5),

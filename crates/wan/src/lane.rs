@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::flow::Condition;
-use crate::pacer::Pacer;
+use crate::pacer::{AHEAD, Pacer, turn};
 use crate::profile::Profile;
 
 /// One direction of a path: what it is like, whether it is cut, and what it has carried.
@@ -117,6 +117,21 @@ impl Lane {
         }
     }
 
+    /// Takes as long as a message of so many bytes does, for what crosses without a connection of
+    /// sockets: until the lane is whole, as its bandwidth allows in turns with all others, and a latency.
+    pub async fn carry(&self, bytes: usize) {
+        self.count_sent(bytes);
+        let mut left = bytes;
+        while left > 0 {
+            let turn = turn(self.profile().bandwidth()).min(left);
+            let gone = self.pacer().send(turn, Instant::now());
+            sleep_until(gone - AHEAD).await;
+            left -= turn;
+        }
+        self.cross().await;
+        self.count_delivered(bytes);
+    }
+
     pub(crate) fn condition(&self) -> Condition {
         *self.shared.condition.borrow()
     }
@@ -160,5 +175,40 @@ impl Lane {
                 _ = conditions.wait_for(|it| !it.whole) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn timed(lane: &Lane, bytes: usize) -> Duration {
+        let start = Instant::now();
+        lane.carry(bytes).await;
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_takes_a_latency_and_the_time_of_its_bytes() {
+        let lane = Lane::new("80ms,1MB/s".parse().unwrap());
+        let short = timed(&lane, 0).await;
+        assert!((40..=42).contains(&short.as_millis()), "{short:?}");
+        let long = timed(&lane, 500_000).await;
+        assert!((530..=560).contains(&long.as_millis()), "{long:?}");
+        assert_eq!(lane.traffic().delivered, 500_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_waits_for_a_lane_that_is_cut() {
+        let lane = Lane::new("80ms".parse().unwrap());
+        lane.cut();
+        let mended = async {
+            sleep(Duration::from_secs(1)).await;
+            lane.heal();
+        };
+        let (took, ()) = tokio::join!(timed(&lane, 10), mended);
+        assert!((1040..=1044).contains(&took.as_millis()), "{took:?}");
     }
 }

@@ -127,9 +127,9 @@ impl Rules {
         if headers.contains_key(AUTHORIZATION) || headers.contains_key(PROXY_AUTHORIZATION) {
             return Err(Refusal::Token);
         }
-        if self.identity.is_none() {
+        let Some(identity) = &self.identity else {
             return Ok(());
-        }
+        };
         let origin = request.extensions().get::<Origin>();
         let origin = origin.ok_or(Refusal::Nobody)?;
         if origin.peer == Peer::Unix {
@@ -141,7 +141,7 @@ impl Rules {
             .as_ref()
             .map_err(|stranger| Refusal::Stranger(stranger.clone()))?;
         let service = service(request.uri().path());
-        if may_call(caller.roles(), self.role, service) {
+        if may_call(caller.roles(), self.role, identity.reach(), service) {
             return Ok(());
         }
         Err(Refusal::Role {

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
+use meridian_clock::Region;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -19,12 +20,13 @@ use super::Identity;
 use super::complaint::Complaint;
 use super::role::Role;
 
-/// Connects to the services of one role. Cheap to clone.
+/// Connects to the services of one role in one region. Cheap to clone.
 ///
 /// To be given to a channel as its connector. Each connection uses the certificate of its time.
 #[derive(Debug, Clone)]
 pub struct Connector {
     identity: Identity,
+    region: Region,
     role: Role,
     tcp: HttpConnector,
 }
@@ -52,19 +54,20 @@ type Connecting =
 // === impl Connector ===
 
 impl Connector {
-    pub(super) fn new(identity: Identity, role: Role) -> Self {
+    pub(super) fn new(identity: Identity, region: Region, role: Role) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         Self {
             identity,
+            region,
             role,
             tcp,
         }
     }
 
     async fn connect(self, to: Uri) -> Result<TokioIo<TlsStream<TcpStream>>, ConnectError> {
-        let config = self.identity.material().client(self.role);
+        let config = self.identity.material().client(self.region, self.role);
         let tls = TlsConnector::from(Arc::new(config.map_err(ConnectError::Setup)?));
         let tcp = self.tcp.oneshot(to.clone()).await;
         let tcp = tcp.map_err(|error| ConnectError::Tcp(error.into()))?;

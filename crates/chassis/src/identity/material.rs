@@ -19,6 +19,7 @@ use rustls::version::TLS13;
 use rustls::{CertificateError, ClientConfig, Error, RootCertStore, ServerConfig};
 
 use super::member::{Member, Stranger};
+use super::reach::Reach;
 use super::role::Role;
 use super::verifier::RoleVerifier;
 use super::{IdentityConfig, IdentityError};
@@ -74,13 +75,13 @@ impl Material {
         Ok(material)
     }
 
-    /// What a connection to a service of `role` is made with.
-    pub(super) fn client(&self, role: Role) -> Result<ClientConfig, Error> {
+    /// What a connection to a service of `role` in `region` is made with.
+    pub(super) fn client(&self, region: Region, role: Role) -> Result<ClientConfig, Error> {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider));
         let mut config = builder
             .with_protocol_versions(&[&TLS13])?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(self.verifier(role)))
+            .with_custom_certificate_verifier(Arc::new(self.verifier(region, role)))
             .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&self.key))));
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.resumption = Resumption::disabled();
@@ -88,18 +89,24 @@ impl Material {
         Ok(config)
     }
 
-    /// Who has shown these certificates, of which TLS knows already that they are genuine.
-    pub(super) fn judge(&self, shown: &[CertificateDer<'_>]) -> Result<Member, Stranger> {
+    /// Who has shown these certificates, of which TLS knows already that they are genuine, at a port
+    /// of that reach.
+    pub(super) fn judge(
+        &self,
+        shown: &[CertificateDer<'_>],
+        reach: &Reach,
+    ) -> Result<Member, Stranger> {
         let member = Member::of(shown.first().ok_or(Stranger::Nameless)?)?;
-        self.own.meets(&member)?;
+        self.own.meets(&member, reach)?;
         Ok(member)
     }
 
-    fn verifier(&self, wanted: Role) -> RoleVerifier {
+    fn verifier(&self, region: Region, wanted: Role) -> RoleVerifier {
         RoleVerifier {
             roots: Arc::clone(&self.roots),
             algorithms: self.provider.signature_verification_algorithms,
             own: Arc::clone(&self.own),
+            region,
             wanted,
         }
     }
@@ -114,7 +121,8 @@ impl Material {
             .ok_or(Error::NoCertificatesPresented)?;
         let now = UnixTime::now();
         let nobody = ServerName::try_from("localhost").expect("it is a host's name");
-        let as_server = self.verifier(self.own.name().role);
+        let name = self.own.name();
+        let as_server = self.verifier(name.region, name.role);
         let as_server = as_server.verify_server_cert(own, others, &nobody, &[], now);
         let as_client = client_verifier(&self.roots, &self.provider)?;
         let as_client = as_client.verify_client_cert(own, others, now);

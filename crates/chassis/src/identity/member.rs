@@ -1,7 +1,7 @@
 //! Who stands at the other end of a connection.
 //!
 //! Owns what the names in a verified certificate mean. Keeps the invariant that nobody is a member
-//! who is not of this installation and of this region. Leaves to TLS whether a certificate is
+//! who is not of this installation, and of a region that is meant. Leaves to TLS whether a certificate is
 //! genuine, and to [`grpc`](crate::grpc) what a role may do.
 
 use meridian_clock::Region;
@@ -11,9 +11,10 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
 use super::name::Name;
+use super::reach::Reach;
 use super::role::Role;
 
-/// A process of this installation and region.
+/// A process of this installation, and of this region unless others are meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     name: Name,
@@ -68,6 +69,29 @@ pub enum Stranger {
         theirs: Region,
         /// Where we do.
         ours: Region,
+    },
+    /// It is of this region, where other regions call.
+    #[error(
+        "the certificate is of region `{0}`, as this process is, and calls where other regions do; \
+         look at the endpoints in `services` and in `regions`"
+    )]
+    Neighbour(Region),
+    /// It is of a region that we know nothing of.
+    #[error(
+        "the certificate is of region `{0}`, which the settings here do not name; name it in \
+         `regions`, if it is one of yours"
+    )]
+    Unknown(Region),
+    /// It is of another region than the one that was called.
+    #[error(
+        "the certificate is of region `{theirs}`, and region `{wanted}` was called; look at the \
+         endpoints in `regions`"
+    )]
+    Elsewhere {
+        /// Where it belongs.
+        theirs: Region,
+        /// What was called.
+        wanted: Region,
     },
     /// It is not of the service that was called.
     #[error(
@@ -129,8 +153,30 @@ impl Member {
         &self.roles
     }
 
-    /// Whether both are of one installation and region.
-    pub(super) fn meets(&self, other: &Self) -> Result<(), Stranger> {
+    /// Whether the other one may call us at a port of that reach.
+    pub(super) fn meets(&self, other: &Self, reach: &Reach) -> Result<(), Stranger> {
+        self.knows(other)?;
+        let (ours, theirs) = (self.name.region, other.name.region);
+        match reach {
+            Reach::Home => other.is_of(ours),
+            Reach::Abroad(_) if theirs == ours => Err(Stranger::Neighbour(ours)),
+            Reach::Abroad(regions) if regions.contains(&theirs) => Ok(()),
+            Reach::Abroad(_) => Err(Stranger::Unknown(theirs)),
+        }
+    }
+
+    /// Whether the other one is what we look for in that region.
+    pub(super) fn finds(&self, other: &Self, wanted: Region) -> Result<(), Stranger> {
+        self.knows(other)?;
+        let (ours, theirs) = (self.name.region, other.name.region);
+        if wanted != ours && theirs != wanted {
+            return Err(Stranger::Elsewhere { theirs, wanted });
+        }
+        other.is_of(wanted)
+    }
+
+    /// Whether both are of one installation.
+    fn knows(&self, other: &Self) -> Result<(), Stranger> {
         let (ours, theirs) = (&self.name, &other.name);
         if ours.trust_domain != theirs.trust_domain {
             return Err(Stranger::TrustDomain {
@@ -138,7 +184,7 @@ impl Member {
                 ours: ours.trust_domain.clone(),
             });
         }
-        other.is_of(ours.region)
+        Ok(())
     }
 
     pub(super) fn is_of(&self, region: Region) -> Result<(), Stranger> {

@@ -77,8 +77,16 @@ impl Files {
     }
 
     fn load(&self, role: Role) -> Result<Identity, IdentityError> {
-        Identity::load(self.config(), "eu".parse().unwrap(), &[role])
+        Identity::load(self.config(), eu(), &[role])
     }
+}
+
+fn eu() -> Region {
+    "eu".parse().unwrap()
+}
+
+fn us() -> Region {
+    "us".parse().unwrap()
 }
 
 fn long_ago(params: &mut CertificateParams) {
@@ -93,7 +101,7 @@ async fn shake(
     wanted: Role,
     server: &Identity,
 ) -> (io::Result<()>, io::Result<Introduction>) {
-    let config = client.material().client(wanted).unwrap();
+    let config = client.material().client(eu(), wanted).unwrap();
     shake_with(config, server).await
 }
 
@@ -163,6 +171,61 @@ async fn a_client_turns_away_from_who_is_not_what_it_called() {
     }
 }
 
+/// What is said between an agent of `us`, who calls one in `called`, and one of `eu` that takes calls
+/// of that reach.
+async fn shake_abroad(
+    ca: &Ca,
+    called: Region,
+    reach: Reach,
+) -> (io::Result<()>, io::Result<Introduction>) {
+    let names = ["us", "eu"].map(|region| format!("spiffe://m/region/{region}/role/replication/0"));
+    let client = Files::of(ca, &[&names[0]]);
+    let client = Identity::load(client.config(), us(), &[Role::Replication]).unwrap();
+    let server = Files::of(ca, &[&names[1]]);
+    let server = server.load(Role::Replication).unwrap().reaching(reach);
+    let config = client.material().client(called, Role::Replication);
+    shake_with(config.unwrap(), &server).await
+}
+
+#[tokio::test]
+async fn agents_of_two_regions_know_each_other_where_that_is_meant() {
+    let ca = Ca::new();
+    let abroad = Reach::Abroad([us()].into());
+    let (connected, accepted) = shake_abroad(&ca, eu(), abroad.clone()).await;
+    connected.unwrap();
+    let introduction = accepted.unwrap();
+    let member = introduction.as_ref().as_ref().unwrap();
+    assert_eq!(member.name().region, us());
+
+    let (_, accepted) = shake_abroad(&ca, eu(), Reach::Home).await;
+    let stranger = accepted.unwrap().as_ref().clone().unwrap_err();
+    assert!(matches!(stranger, Stranger::Region { .. }), "{stranger}");
+
+    let asia: Region = "asia".parse().unwrap();
+    let (_, accepted) = shake_abroad(&ca, eu(), Reach::Abroad([asia].into())).await;
+    let stranger = accepted.unwrap().as_ref().clone().unwrap_err();
+    assert_eq!(stranger, Stranger::Unknown(us()));
+
+    let (connected, _) = shake_abroad(&ca, asia, abroad.clone()).await;
+    let (_, advice) = complaint(&connected.unwrap_err());
+    assert!(advice.contains("region `asia` was called"), "{advice}");
+
+    let (connected, _) = shake_abroad(&ca, us(), abroad).await;
+    let (_, advice) = complaint(&connected.unwrap_err());
+    assert!(advice.contains("this is region `us`"), "{advice}");
+}
+
+#[tokio::test]
+async fn a_port_for_other_regions_is_not_for_this_one() {
+    let ca = Ca::new();
+    let client = Files::of(&ca, &[FRONTEND]).load(Role::Frontend).unwrap();
+    let server = Files::of(&ca, &[METADATA]).load(Role::Metadata).unwrap();
+    let server = server.reaching(Reach::Abroad([eu(), us()].into()));
+    let (_, accepted) = shake(&client, Role::Metadata, &server).await;
+    let stranger = accepted.unwrap().as_ref().clone().unwrap_err();
+    assert_eq!(stranger, Stranger::Neighbour(eu()));
+}
+
 #[tokio::test]
 async fn a_server_says_a_word_to_nobody_who_is_not_certified() {
     let ca = Ca::new();
@@ -172,11 +235,11 @@ async fn a_server_says_a_word_to_nobody_who_is_not_certified() {
     let foreigner = foreign.load(Role::Frontend).unwrap();
     foreign.write("ca.pem", &ca.1);
     let trusting = foreigner.material();
-    let mut config = trusting.client(Role::Metadata).unwrap();
+    let mut config = trusting.client(eu(), Role::Metadata).unwrap();
     // It trusts the server, which does not trust it.
     let trusted = Files::of(&ca, &[FRONTEND]).load(Role::Frontend).unwrap();
     let resolver = Arc::clone(&config.client_auth_cert_resolver);
-    config = trusted.material().client(Role::Metadata).unwrap();
+    config = trusted.material().client(eu(), Role::Metadata).unwrap();
     config.client_auth_cert_resolver = resolver;
     let (_, accepted) = shake_with(config, &server).await;
     assert_eq!(complaint(&accepted.unwrap_err()).0, "unknown issuer");
@@ -189,7 +252,7 @@ async fn a_server_says_a_word_to_nobody_who_is_not_certified() {
     assert_eq!(kind, "expired");
     assert!(advice.contains("renew it"), "{advice}");
 
-    let mut config = trusted.material().client(Role::Metadata).unwrap();
+    let mut config = trusted.material().client(eu(), Role::Metadata).unwrap();
     config.client_auth_cert_resolver = Arc::new(Nothing);
     let (_, accepted) = shake_with(config, &server).await;
     let (kind, advice) = complaint(&accepted.unwrap_err());
@@ -276,7 +339,7 @@ fn what_cannot_be_used_is_named_with_its_file() {
         connection_age: Duration::ZERO,
         ..files.config()
     };
-    let refused = Identity::load(config, "eu".parse().unwrap(), &[Role::Frontend]).unwrap_err();
+    let refused = Identity::load(config, eu(), &[Role::Frontend]).unwrap_err();
     assert!(refused.to_string().contains("connection_age"), "{refused}");
 }
 

@@ -1,10 +1,11 @@
 //! How a client checks the service that it has reached.
 //!
-//! Keeps the invariant that a service is trusted for what it is, its role in this region, and not
+//! Keeps the invariant that a service is trusted for what it is, its role in the region that was called, and not
 //! for the address that it was found at: whoever can redirect a name or an address gets no call.
 
 use std::sync::Arc;
 
+use meridian_clock::Region;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
@@ -17,12 +18,13 @@ use rustls::{
 use super::member::{Member, Stranger};
 use super::role::Role;
 
-/// Accepts the services of one role in the region of `own`.
+/// Accepts the services of one role in one region.
 #[derive(Debug)]
 pub(super) struct RoleVerifier {
     pub(super) roots: Arc<RootCertStore>,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
     pub(super) own: Arc<Member>,
+    pub(super) region: Region,
     pub(super) wanted: Role,
 }
 
@@ -31,7 +33,7 @@ pub(super) struct RoleVerifier {
 impl RoleVerifier {
     fn judge(&self, certificate: &CertificateDer<'_>) -> Result<(), Stranger> {
         let member = Member::of(certificate)?;
-        self.own.meets(&member)?;
+        self.own.finds(&member, self.region)?;
         member.does(self.wanted)
     }
 }

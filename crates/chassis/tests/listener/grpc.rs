@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use meridian_chassis::grpc::{self, Port};
 use meridian_chassis::http::{ListenAddress, Listener};
-use meridian_chassis::identity::Role;
+use meridian_chassis::identity::{Reach, Role};
 use meridian_chassis::{Supervisor, TaskFailed};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -59,6 +59,7 @@ async fn serve(supervisor: &Supervisor) -> SocketAddr {
     let address = listener.tcp_address().unwrap();
     let port = Port {
         role: Role::Blob,
+        reach: Reach::Home,
         listeners: vec![listener],
         identity: None,
         methods: &[],

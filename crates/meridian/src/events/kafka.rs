@@ -10,7 +10,7 @@ use std::time::Duration;
 use meridian_chassis::Supervisor;
 use meridian_error::{Classify, Retry, chain};
 use meridian_event::SHARDS;
-use meridian_eventlog::{EventLog, KafkaEventLog, Outage, Topic, TopicFault};
+use meridian_eventlog::{EventLog, KafkaConfig, KafkaEventLog, Outage, Topic, TopicFault};
 
 use crate::cli;
 use crate::config::Config;
@@ -79,8 +79,17 @@ pub(super) async fn set_up(config: &Config, verb: &cli::Events) -> Result<(), Ex
     Ok(())
 }
 
+/// Opens the log of another region, wherever that is.
+pub(super) async fn of_region(config: &KafkaConfig) -> Result<Arc<KafkaEventLog>, Exit> {
+    open_with(config).await.map(Arc::new)
+}
+
 async fn client(config: &Config) -> Result<KafkaEventLog, Exit> {
-    let log = KafkaEventLog::open(config.events.kafka.clone()).await;
+    open_with(&config.events.kafka).await
+}
+
+async fn open_with(config: &KafkaConfig) -> Result<KafkaEventLog, Exit> {
+    let log = KafkaEventLog::open(config.clone()).await;
     log.map_err(|error| Exit::classified(&error))
 }
 

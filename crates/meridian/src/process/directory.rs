@@ -68,9 +68,14 @@ impl Directory {
         self.folder("events")
     }
 
+    /// Where parts of blobs lie that come from other regions; `named` may be elsewhere.
+    pub(crate) fn spool(&self, named: &Path) -> Result<PathBuf, Exit> {
+        self.folder(named)
+    }
+
     /// The folder of a service, which is made if it is not there, and closed to others if it is open
     /// to them: the directory above may have been made by somebody who did not know.
-    fn folder(&self, name: &str) -> Result<PathBuf, Exit> {
+    fn folder(&self, name: impl AsRef<Path>) -> Result<PathBuf, Exit> {
         let path = self.root.join(name);
         let close = || {
             make(&path)?;

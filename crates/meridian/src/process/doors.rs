@@ -18,6 +18,9 @@ pub(super) struct Doors {
     pub(super) blob: Vec<Listener>,
     pub(super) data: Vec<Listener>,
     pub(super) metadata: Vec<Listener>,
+    pub(super) replication: Vec<Listener>,
+    /// Where other regions call.
+    pub(super) peers: Vec<Listener>,
     pub(super) probes: Vec<Listener>,
     pub(super) management: Vec<Listener>,
 }
@@ -25,9 +28,11 @@ pub(super) struct Doors {
 // === impl Doors ===
 
 impl Doors {
-    /// Binds what the services of `cast` listen on, and looks at whether they may.
-    pub(super) fn bind(config: &Config, cast: &Cast) -> Result<Self, Exit> {
+    /// Binds what the services of `cast` listen on, and looks at whether they may. What is for other
+    /// regions may be bound already.
+    pub(super) fn bind(config: &Config, cast: &Cast, peers: Vec<Listener>) -> Result<Self, Exit> {
         let (blob, metadata) = (&config.blob, &config.metadata);
+        let replication = &config.replication;
         let doors = Self {
             frontend: bind(
                 Role::Frontend,
@@ -36,7 +41,7 @@ impl Doors {
             )?,
             blob: bind(Role::Blob, cast.serves(Role::Blob), &blob.listen)?,
             data: match cast.has(Role::Blob) {
-                true => bind_all("blob.data", &blob.data.listen)?,
+                true => bind_all("blob.data.listen", &blob.data.listen)?,
                 false => Vec::new(),
             },
             metadata: bind(
@@ -44,8 +49,17 @@ impl Doors {
                 cast.serves(Role::Metadata),
                 &metadata.listen,
             )?,
-            probes: bind_all("admin", &config.admin.listen)?,
-            management: bind_all("management", &config.management.listen)?,
+            replication: bind(
+                Role::Replication,
+                cast.serves(Role::Replication),
+                &replication.listen,
+            )?,
+            peers: match cast.has(Role::Replication) && peers.is_empty() {
+                true => bind_peers(&replication.peer_listen)?,
+                false => peers,
+            },
+            probes: bind_all("admin.listen", &config.admin.listen)?,
+            management: bind_all("management.listen", &config.management.listen)?,
         };
         meridian_frontend::check(&doors.frontend, &config.frontend)
             .map_err(|error| Exit::classified(&error))?;
@@ -58,6 +72,16 @@ impl Doors {
                     identity::Role::Metadata,
                     &doors.metadata,
                     metadata.allow_plain_grpc,
+                ),
+                (
+                    identity::Role::Replication,
+                    &doors.replication,
+                    replication.allow_plain_grpc,
+                ),
+                (
+                    identity::Role::Replication,
+                    &doors.peers,
+                    replication.allow_plain_grpc,
                 ),
             ] {
                 grpc::check(role, listeners, is_allowed)
@@ -76,6 +100,8 @@ impl Doors {
             blob: addresses(&self.blob),
             data: addresses(&self.data),
             metadata: addresses(&self.metadata),
+            replication: addresses(&self.replication),
+            peers: addresses(&self.peers),
             management: addresses(&self.management),
             is_managed_by_tls: false,
             is_tls: false,
@@ -94,7 +120,16 @@ fn bind(role: Role, serves: bool, addresses: &[ListenAddress]) -> Result<Vec<Lis
         let line = format!("{role}.listen: empty; name an address to listen on");
         return Err(Exit::misconfigured(line));
     }
-    bind_all(&format!("--listen, or with {role}"), addresses)
+    bind_all(&format!("--listen, or with {role}.listen"), addresses)
+}
+
+/// Binds what other regions call.
+fn bind_peers(addresses: &[ListenAddress]) -> Result<Vec<Listener>, Exit> {
+    if addresses.is_empty() {
+        let line = "replication.peer_listen: empty; name an address at which other regions call";
+        return Err(Exit::misconfigured(line));
+    }
+    bind_all("replication.peer_listen", addresses)
 }
 
 fn bind_all(with: &str, addresses: &[ListenAddress]) -> Result<Vec<Listener>, Exit> {
@@ -102,7 +137,7 @@ fn bind_all(with: &str, addresses: &[ListenAddress]) -> Result<Vec<Listener>, Ex
         Listener::bind(address).map_err(|error| {
             let line = meridian_error::chain(&error);
             Exit::misconfigured(format!(
-                "{line}; choose another address with {with}.listen in the settings"
+                "{line}; choose another address with {with} in the settings"
             ))
         })
     });

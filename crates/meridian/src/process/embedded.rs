@@ -35,11 +35,12 @@ pub(super) async fn start_metadata(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let events = events::open(config, directory, Arc::clone(&clock), supervisor).await?;
     let (calls, identity) = (config.services.calls.clone(), identity.cloned());
+    let to = (config.region, Role::Metadata);
     let ports = meridian_metadata_service::Ports {
         events: Arc::clone(&events),
         clock,
         dial: Arc::new(move |endpoint: &str| {
-            let channel = connect(Role::Metadata, endpoint, &calls, identity.as_ref());
+            let channel = connect(to, endpoint, &calls, identity.as_ref());
             channel.map_err(|error| error.to_string())
         }),
     };

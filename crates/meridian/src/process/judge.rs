@@ -8,7 +8,7 @@ use meridian_blob_service::ConfigError;
 
 use super::embedded::has_shared_sessions;
 use super::{data, data_dir, directory};
-use crate::config::{BlobStoreKind, Config};
+use crate::config::{self, BlobStoreKind, Config};
 use crate::events;
 use crate::exit::Exit;
 use crate::role::{Cast, Role};
@@ -34,6 +34,11 @@ pub(super) fn judge(config: &Config, cast: &Cast) -> Result<(), Exit> {
         let faults = config.frontend.faults().into_iter();
         lines.extend(faults.map(|fault| format!("frontend.{fault}")));
     }
+    if cast.has(Role::Replication) {
+        let faults = config.replication.faults().into_iter();
+        lines.extend(faults.map(|fault| format!("replication.{fault}")));
+    }
+    lines.extend(config::regions_faults(config, cast));
     if cast.uses_cache() {
         lines.extend(config.cache.faults());
     }

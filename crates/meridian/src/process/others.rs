@@ -1,12 +1,15 @@
-//! The services that other processes run.
+//! The services that other processes run, of this region and of others.
 //!
 //! Owns their clients, and what their absence means to the readiness of this process: it is not
 //! ready until each has answered once. From then on an absence is told to those who ask, each time:
 //! all frontends miss the same service at the same moment, and if all of them stepped back from
 //! their load balancer for it, nobody would be left to answer what needs no service, or to say when
-//! to come again.
+//! to come again. Other regions, and the agents that look there, are not waited for at all: a region
+//! stands on its own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use meridian_chassis::Supervisor;
@@ -16,12 +19,17 @@ use meridian_chassis::telemetry::trace;
 use meridian_clients::grpc::{
     Channel, EndpointError, GrpcBlobs, GrpcConfig, GrpcMetadata, Ways, channel, secured,
 };
-use meridian_clients::{BlobApi, MetadataApi};
+use meridian_clients::peer::PeerApi;
+use meridian_clients::regions::RegionsApi;
+use meridian_clients::replica::ReplicaApi;
+use meridian_clients::{BlobApi, IngestApi, MetadataApi};
+use meridian_clock::Region;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::config::{Endpoints, Services};
+use super::pending::Pending;
+use crate::config::{Config, Endpoints};
 use crate::exit::Exit;
 use crate::role::{Cast, Role};
 
@@ -35,6 +43,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Others {
     metadata: Option<Other>,
     blob: Option<Other>,
+    replication: Option<Ways>,
+    /// The agents of other regions.
+    abroad: BTreeMap<Region, Ways>,
     calls: GrpcConfig,
 }
 
@@ -45,6 +56,8 @@ struct Other {
     service: &'static str,
     endpoints: String,
     ways: Ways,
+    /// Whether it is being waited for, or was.
+    is_expected: AtomicBool,
 }
 
 // === impl Others ===
@@ -52,27 +65,49 @@ struct Other {
 impl Others {
     /// Those that `cast` calls, where the settings say; whether they are there is not asked yet.
     pub(super) fn find(
-        services: &Services,
+        config: &Config,
         cast: &Cast,
         identity: Option<&Identity>,
     ) -> Result<Self, Exit> {
+        let services = &config.services;
         let faults = services.calls.faults();
         if !faults.is_empty() {
             let lines = faults.iter().map(|fault| format!("services.calls.{fault}"));
             return Err(Exit::misconfigured_in(lines.collect()));
         }
         let calls = services.calls.clone();
-        let find = |role, service, endpoint| {
-            let called = cast.calls(role);
-            called
-                .then(|| Other::find(role, service, endpoint, &calls, identity))
-                .transpose()
+        let home = config.region;
+        let find = |role: Role, service, endpoints: &Endpoints| -> Result<_, Exit> {
+            if !cast.calls(role) {
+                return Ok(None);
+            }
+            let key = format!("services.{role}");
+            let ways = ways(&key, (home, role), endpoints, &calls, identity)?;
+            let endpoints = endpoints.all().join(", ");
+            Ok(Some(Other {
+                role,
+                service,
+                endpoints,
+                ways,
+                is_expected: AtomicBool::new(false),
+            }))
         };
         let metadata = meridian_metadata_service::GRPC_SERVICE;
         let blob = meridian_blob_service::GRPC_SERVICE;
         Ok(Self {
             metadata: find(Role::Metadata, metadata, &services.metadata)?,
             blob: find(Role::Blob, blob, &services.blob)?,
+            replication: match cast.calls(Role::Replication) && !config.regions.is_empty() {
+                true => {
+                    let (key, to) = ("services.replication", (home, Role::Replication));
+                    Some(ways(key, to, &services.replication, &calls, identity)?)
+                }
+                false => None,
+            },
+            abroad: match cast.calls_abroad() {
+                true => abroad(config, &calls, identity)?,
+                false => BTreeMap::new(),
+            },
             calls,
         })
     }
@@ -86,6 +121,53 @@ impl Others {
         let ways = called(self.blob.as_ref()).expect(supervisor);
         Arc::new(GrpcBlobs::over(ways, &self.calls))
     }
+
+    /// The metadata, as agents see it.
+    pub(super) fn replica(&self) -> Arc<dyn ReplicaApi> {
+        Arc::new(Pending)
+    }
+
+    /// Where blobs go that come from other regions.
+    pub(super) fn ingest(&self) -> Arc<dyn IngestApi> {
+        Arc::new(Pending)
+    }
+
+    /// The agents of another region.
+    pub(super) fn peer(&self, _region: Region) -> Arc<dyn PeerApi> {
+        Arc::new(Pending)
+    }
+
+    /// What the agents of this region know of others, if there are any.
+    pub(super) fn regions(&self) -> Option<Arc<dyn RegionsApi>> {
+        let agents = self.replication.as_ref();
+        agents.map(|_ways| Arc::new(Pending) as Arc<dyn RegionsApi>)
+    }
+
+    /// The blob services of other regions, for uploads that were begun there.
+    pub(super) fn blobs_abroad(&self) -> BTreeMap<Region, Arc<dyn BlobApi>> {
+        let blobs = self.abroad.iter().map(|(region, ways)| {
+            let blobs = GrpcBlobs::over(ways.clone(), &self.calls);
+            (*region, Arc::new(blobs) as Arc<dyn BlobApi>)
+        });
+        blobs.collect()
+    }
+}
+
+/// The ways to the agents of each other region.
+fn abroad(
+    config: &Config,
+    calls: &GrpcConfig,
+    identity: Option<&Identity>,
+) -> Result<BTreeMap<Region, Ways>, Exit> {
+    let regions = config.regions.iter().map(|(name, region)| {
+        let (key, to) = (
+            format!("regions.{name}.endpoints"),
+            (*name, Role::Replication),
+        );
+        let ways = ways(&key, to, &region.endpoints, calls, identity)?;
+        Ok((*name, ways))
+    });
+    regions.collect()
 }
 
 fn called(other: Option<&Other>) -> &Other {
@@ -95,31 +177,11 @@ fn called(other: Option<&Other>) -> &Other {
 // === impl Other ===
 
 impl Other {
-    fn find(
-        role: Role,
-        service: &'static str,
-        endpoints: &Endpoints,
-        calls: &GrpcConfig,
-        identity: Option<&Identity>,
-    ) -> Result<Self, Exit> {
-        let wrong = |why: String| Exit::misconfigured(format!("services.{role}: {why}"));
-        if endpoints.all().is_empty() {
-            return Err(wrong("empty; name where it is found".to_owned()));
-        }
-        let channels = endpoints.all().iter().map(|endpoint| {
-            let channel = connect(role, endpoint, calls, identity);
-            channel.map_err(|error| wrong(error.to_string()))
-        });
-        Ok(Self {
-            role,
-            service,
-            endpoints: endpoints.all().join(", "),
-            ways: Ways::new(channels.collect::<Result<Vec<_>, _>>()?),
-        })
-    }
-
     /// The ways there. Keeps this process from being ready until the service was there once.
     fn expect(&self, supervisor: &Supervisor) -> Ways {
+        if self.is_expected.swap(true, Ordering::Relaxed) {
+            return self.ways.clone();
+        }
         let name = format!("{} service", self.role);
         let condition = supervisor.readiness().condition(name.clone());
         let health = HealthClient::new(self.ways.clone());
@@ -139,9 +201,28 @@ impl Other {
     }
 }
 
-/// The way to an instance of a role.
+/// The ways to all instances of a role in a region, which the settings name under that key.
+fn ways(
+    key: &str,
+    to: (Region, Role),
+    endpoints: &Endpoints,
+    calls: &GrpcConfig,
+    identity: Option<&Identity>,
+) -> Result<Ways, Exit> {
+    let wrong = |why: String| Exit::misconfigured(format!("{key}: {why}"));
+    if endpoints.all().is_empty() {
+        return Err(wrong("empty; name where it is found".to_owned()));
+    }
+    let channels = endpoints.all().iter().map(|endpoint| {
+        let channel = connect(to, endpoint, calls, identity);
+        channel.map_err(|error| wrong(error.to_string()))
+    });
+    Ok(Ways::new(channels.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// The way to an instance of a role in a region.
 pub(super) fn connect(
-    role: Role,
+    (region, role): (Region, Role),
     endpoint: &str,
     calls: &GrpcConfig,
     identity: Option<&Identity>,
@@ -149,7 +230,7 @@ pub(super) fn connect(
     let Some(identity) = identity else {
         return Ok(channel(endpoint, calls)?.with_outbound(trace::inject));
     };
-    let connector = identity.connector(role.identity());
+    let connector = identity.connector_to(region, role.identity());
     secured(
         endpoint,
         calls,

@@ -1,0 +1,7 @@
+//! Regions beside each other, as clients of a registry meet them: what is pushed to one is had from all.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod alone;
+mod secure;
+mod shared;
