@@ -10,13 +10,17 @@ mod handover;
 mod list;
 mod manifest;
 mod outcome;
+mod peer;
 mod record;
+mod regions;
 mod replication;
 mod upload;
 
 pub use collection::{doomed, due, storage_keys, take_doomed, take_due};
 pub use meridian_proto::DecodeError;
 pub use outcome::{mounted, take_mounted};
+pub use peer::{held, holds_request, take_contents, take_held, take_parts};
+pub use regions::{digests, take_digests};
 pub use replication::{
     copy_limit, copy_request, event_bytes, find_request, found, take_copy_request,
     take_find_request, take_found,
