@@ -6,6 +6,7 @@
 //! the trait allows. Leaves listening, and who may call, to the process.
 
 mod download;
+mod ingest;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use pb::blob_server::{Blob, BlobServer};
 use tonic::{Request, Response, Status, Streaming};
 
 use download::Outgoing;
+pub use ingest::{INGEST_GRPC_SERVICE, IngestAdapter, ingest_server};
 
 /// By which name the health service knows this one.
 pub const GRPC_SERVICE: &str = pb::blob_server::SERVICE_NAME;

@@ -24,6 +24,8 @@ pub use collect::{
 };
 pub use config::{CollectionConfig, Config, ConfigError, UploadConfig};
 pub use data::{DataConfig, DataEndpoint, DataPorts, StartDataError, check_data, serve_data};
-pub use grpc::{GRPC_SERVICE, GrpcAdapter, blob_server};
+pub use grpc::{
+    GRPC_SERVICE, GrpcAdapter, INGEST_GRPC_SERVICE, IngestAdapter, blob_server, ingest_server,
+};
 pub use service::BlobService;
 pub use start::{Ports, StartError, start};

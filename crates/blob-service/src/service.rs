@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use meridian_clients::{
-    BlobApi, BlobRead, BlobStat, DeleteBlobError, Delivered, Handover, MetadataApi, MountOutcome,
-    ReadBlobError, RepositoryPath, Transfer, UploadError, UploadStatus,
+    BlobApi, BlobRead, BlobStat, ByteStream, DeleteBlobError, Delivered, Handover, IngestApi,
+    MetadataApi, MountOutcome, ReadBlobError, RepositoryPath, Transfer, UploadError, UploadStatus,
 };
+use meridian_event::{Leaf, RegistryId};
 use meridian_oci::{Algorithm, Digest, RepositoryName, UploadId};
 
 use crate::collect::{CollectError, CollectionReport, CollectionStatus, Collector, WouldCollect};
@@ -206,5 +207,18 @@ impl BlobApi for BlobService {
         };
         let deleted = self.proposer.run(delete).await;
         deleted.map(|_| ()).map_err(DeleteBlobError)
+    }
+}
+
+#[async_trait]
+impl IngestApi for BlobService {
+    #[tracing::instrument(level = "debug", name = "blob.ingest", skip_all, fields(blob.digest = %blob.digest))]
+    async fn ingest(
+        &self,
+        registry: RegistryId,
+        blob: Leaf,
+        body: ByteStream,
+    ) -> Result<(), UploadError> {
+        self.uploads.arrive(registry, blob, body).await
     }
 }

@@ -7,6 +7,7 @@
 //! between the store and the record.
 
 mod append;
+mod arrive;
 mod body;
 mod draft;
 mod expire;
@@ -32,6 +33,7 @@ use meridian_clients::{
     MetadataApi, RepositoryPath, StorageKey, Transfer, UploadError, UploadStatus, WriteError,
 };
 use meridian_clock::Clock;
+use meridian_event::RegistryId;
 use meridian_oci::{Algorithm, Digest, UploadId};
 use tokio::sync::{Semaphore, oneshot};
 use tracing::Instrument;
@@ -277,11 +279,7 @@ impl Uploads {
         ticket: Ticket,
     ) -> Result<StorageKey, UploadError> {
         let registry = self.metadata.registry(&repository.registry).await;
-        Ok(StorageKey {
-            registry: registry.map_err(WriteError::Read)?,
-            epoch: ticket.epoch,
-            generation: ticket.generation,
-        })
+        Ok(key_in(registry.map_err(WriteError::Read)?, ticket))
     }
 
     /// Runs `work` to its end, whether its request waits for it or not.
@@ -319,20 +317,28 @@ impl Uploads {
     /// Removes bytes that nobody will finish. A finished object whose record may be on its way
     /// stays, and is the sweep's to judge.
     async fn dispose(&self, session: &Session, progress: Progress) {
-        let key = match progress {
-            Progress::Open(draft) => draft.key(),
-            Progress::Sealed(sealed) => (!sealed.proposed).then_some(sealed.key),
-            Progress::Unexplored(_) | Progress::Over => None,
-        };
-        let Some(key) = key else {
+        let Some(key) = progress.unwanted() else {
             return;
         };
         if session.hold().is_some() && !self.doom(key).await {
             return;
         }
+        self.discard(key).await;
+    }
+
+    /// Deletes an object of ours that no record was ever proposed for.
+    async fn discard(&self, key: StorageKey) {
         if let Err(error) = self.store.delete(&layout::object(key)).await {
             let error = meridian_error::chain(&error);
             tracing::warn!(error, "an unfinished object is left to the sweep");
         }
+    }
+}
+
+const fn key_in(registry: RegistryId, ticket: Ticket) -> StorageKey {
+    StorageKey {
+        registry,
+        epoch: ticket.epoch,
+        generation: ticket.generation,
     }
 }

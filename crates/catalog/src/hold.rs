@@ -87,22 +87,24 @@ pub(crate) fn is_present<S: Read>(
     manifest: &Manifest,
 ) -> Result<bool, S> {
     Ok(!manifest.is_absent()
-        && (manifest.is_added() || is_child(store, registry, repository, digest)?))
+        && (manifest.is_added() || is_child(store, registry, repository, digest, &mut 0)?))
 }
 
 /// Whether a manifest whose bytes are here names this one as a child. Whoever needs a blob of the
-/// same digest needs no manifest.
+/// same digest needs no manifest. Each of those that is looked at counts towards `looks`.
 pub(crate) fn is_child<S: Read>(
     store: &S,
     registry: RegistryId,
     repository: &RepositoryName,
     digest: Digest,
+    looks: &mut usize,
 ) -> Result<bool, S> {
     let holders = key::holders(registry, repository).digest(digest);
     let mut after = Vec::new();
     loop {
         let page = suffixes(store, &holders, &after, PAGE)?;
         for suffix in &page {
+            *looks += 1;
             let holder = key::take_digest(suffix);
             let (holder, _) = holder.ok_or(CatalogError::Damaged("holder"))?;
             let needs_key = key::needs(registry, repository).digest(holder);

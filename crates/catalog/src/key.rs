@@ -9,7 +9,7 @@
 //! M registry repository 0 digest     Manifest cell: add, del, put, media type, size, standing
 //! m registry repository 0 digest     the manifest's exact bytes
 //! n registry repository 0 digest     what the manifest needs, and its subject
-//! a registry repository 0 digest     a present manifest whose bytes, or description, are wanted
+//! a registry digest repository       a present manifest whose bytes, or description, are wanted
 //! T registry repository 0 tag        Tag cell: the winner, tombstones too
 //! t registry repository 0 tag        the tag as this region shows it
 //! d registry repository 0 digest tag             which tags show a manifest
@@ -208,8 +208,6 @@ in_repository! {
     links = b'L';
     /// Prefix of a repository's sweeps; a digest follows.
     sweeps = b'w';
-    /// Prefix of manifests whose bytes are wanted; a digest follows.
-    wanted = b'a';
     /// Prefix of the tags that wait for manifests; a digest and a tag follow.
     tags_waiting_for = b'e';
     /// Prefix of those who wait for children; the child's digest and the manifest's follow.
@@ -342,8 +340,14 @@ pub const UNNEEDED: &[u8] = b"u";
 /// Prefixes of all work that an entry left to later ones.
 pub const UNFINISHED: [&[u8]; 5] = [SWEEPS, WAITING_SWEEPS, EXPOSED, RECORDED, UNNEEDED];
 
-/// Prefix of all manifests whose bytes are wanted; registry, repository and digest follow.
+/// Prefix of all manifests whose bytes are wanted; registry, digest and repository follow.
 pub const WANTED: &[u8] = b"a";
+
+/// Prefix of the repositories that want a manifest; a name follows.
+#[must_use]
+pub fn wanted(registry: RegistryId, digest: Digest) -> Key {
+    Key::start(b'a').registry(registry).digest(digest)
+}
 
 /// Prefix of all that wait for blobs; registry, digest, repository and manifest follow.
 pub const WAITING: &[u8] = b"W";

@@ -7,19 +7,25 @@ mod copy;
 mod list;
 mod manifest;
 mod outbox;
+mod registry;
 mod replication;
+mod wanted;
 
 use meridian_event::RegistryId;
-use meridian_oci::{RegistryName, RepositoryName};
+use meridian_oci::RepositoryName;
 
 pub use blob::{BlobView, DueView, blob, doomed, due, is_known};
 pub use copy::{copied_manifests, copied_registries, copied_tags};
 pub use list::{Listed, referrers, repositories, tags};
 pub use manifest::{ManifestView, manifest, manifest_stat};
-pub use outbox::{Backlog, backlog, outbox, streams};
+pub use outbox::{Backlog, backlog, events, outbox, streams};
+pub use registry::{registry, registry_name};
 pub use replication::{
-    Fate, Image, WantedBlob, WantedManifest, Winner, cursor, cursors, image, manifest_cell,
-    tag_winner, wanted_blobs, wanted_manifests,
+    Fate, Image, Presence, Winner, blob_presence, body, cursor, cursors, image, manifest_cell,
+    manifest_presence, tag_winner,
+};
+pub use wanted::{
+    Wanted, WantedBlob, WantedManifest, wanted, wanted_blobs, wanted_in, wanted_manifests,
 };
 
 use crate::access::{read, suffixes};
@@ -31,11 +37,6 @@ type Result<T, S> = std::result::Result<T, CatalogError<<S as Read>::Error>>;
 /// What the state knows of itself; nothing, before it is initialized.
 pub fn system<S: Read>(store: &S) -> Result<Option<System>, S> {
     read(store, key::SYSTEM)
-}
-
-/// The registry that bears a name.
-pub fn registry<S: Read>(store: &S, name: &RegistryName) -> Result<Option<RegistryId>, S> {
-    read(store, &key::registry_name(name.as_str()))
 }
 
 /// Whether a repository holds, or held until a moment ago, anything that this region may answer.

@@ -160,7 +160,7 @@ pub(crate) fn wanted_blobs(stage: &Stage) -> Vec<Leaf> {
         let page = query::wanted_blobs(&stage.store, last.as_ref(), 2).unwrap();
         found.extend(page.iter().map(|wanted| wanted.blob));
         match page.last() {
-            Some(wanted) => last = Some(*wanted),
+            Some(wanted) => last = Some(wanted.clone()),
             None => return found,
         }
     }

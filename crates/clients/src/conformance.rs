@@ -10,7 +10,9 @@
 )]
 
 pub mod blob;
+pub mod ingest;
 pub mod metadata;
+pub mod replica;
 
 use bytes::Bytes;
 use meridian_oci::{Algorithm, Digest};

@@ -19,20 +19,28 @@ mod channel;
 pub mod convert;
 pub mod deadline;
 pub mod failure;
+mod ingest;
 mod line;
 mod metadata;
+mod replica;
 mod upload;
 mod ways;
 
 pub use blob::GrpcBlobs;
 pub use channel::{EndpointError, GrpcConfig, GrpcConfigError, channel, configure, secured};
+pub use ingest::GrpcIngest;
 pub use line::Channel;
 pub use metadata::GrpcMetadata;
+pub use replica::GrpcReplica;
 pub use ways::Ways;
 
 /// The greatest message of the metadata service, in either direction: a manifest of 4 MiB, or a
 /// page of a list, and what stands around it.
 pub const MAX_METADATA_MESSAGE: usize = 8 * 1024 * 1024;
+
+/// The greatest message between a region's metadata and its agents, in either direction: a batch of
+/// events of 1 MiB and manifests of 4 MiB, and what stands around them; or one manifest more.
+pub const MAX_REPLICA_MESSAGE: usize = 16 * 1024 * 1024;
 
 /// The greatest message of the blob service, in either direction.
 pub const MAX_BLOB_MESSAGE: usize = 1024 * 1024;

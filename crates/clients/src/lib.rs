@@ -22,6 +22,7 @@ pub use ingest::IngestApi;
 pub use metadata::{
     BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, Condition, DeleteManifest, Deleted,
     Doomed, Due, Encoding, Generations, ManifestPut, ManifestStat, MetadataApi, PutBlob,
-    PutManifest, ReadError, Referrers, Stale, StorageKey, StoredManifest, Usage, WriteError,
+    PutManifest, ReadError, Referrers, Stale, StorageKey, StoreBlob, StoredManifest, Usage,
+    WriteError,
 };
 pub use repository::{Page, PageRequest, RepositoryPath, RequestId};

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use meridian_clock::{Region, Version};
 use meridian_error::{Classify, Code, Retry};
-use meridian_event::RegistryId;
+use meridian_event::{Leaf, RegistryId};
 use meridian_oci::{Digest, Manifest, MediaType, Reference, RegistryName, RepositoryName, Tag};
 
 use crate::{Page, PageRequest, RepositoryPath, RequestId};
@@ -86,6 +86,15 @@ pub trait MetadataApi: Send + Sync + 'static {
     /// [`ReadError::BlobUnknown`] when the object may be gone, because it was named or doomed before:
     /// the bytes must be placed anew, under another generation, and recorded by another request.
     async fn put_blob(&self, request: PutBlob) -> Result<BlobPut, WriteError>;
+
+    /// Records a blob whose bytes are durable and came from another region. It is present in the
+    /// repositories that need it, and leased to none; whoever waits for it sees it from then on. A
+    /// blob that is recorded already keeps its place, and the new object is doomed.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`put_blob`](Self::put_blob); but the registry need not be known here yet.
+    async fn store_blob(&self, request: StoreBlob) -> Result<BlobPut, WriteError>;
 
     /// Makes a blob of one repository present in another, if it is there; `from` absent means any
     /// repository of the registry. `None` when there is nothing to mount.
@@ -288,6 +297,23 @@ pub struct PutBlob {
     pub request: RequestId,
 }
 
+/// A blob of another region to record.
+#[derive(Debug, Clone)]
+pub struct StoreBlob {
+    /// In which registry.
+    pub registry: RegistryId,
+    /// What.
+    pub blob: Leaf,
+    /// How it is stored.
+    pub encoding: Encoding,
+    /// Where its bytes are.
+    pub location: BlobLocation,
+    /// As in [`PutBlob`].
+    pub instead_of: Option<StorageKey>,
+    /// Which request this is.
+    pub request: RequestId,
+}
+
 /// A manifest that was put.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestPut {
@@ -451,6 +477,13 @@ pub enum WriteError {
     /// The disk of the metadata has no room for more. Nothing was written; what deletes goes on.
     #[error("the disk of the metadata is full")]
     NoRoom,
+    /// What another region is said to have done cannot be: it contradicts itself, or is not another
+    /// region's. Trying again does not help.
+    #[error("what is to be merged cannot have happened: {reason}")]
+    Malformed {
+        /// Why, for the log.
+        reason: String,
+    },
 }
 
 // === impl ReadError ===
@@ -476,7 +509,9 @@ impl Classify for WriteError {
         match self {
             Self::Read(error) => error.code(),
             Self::ConditionFailed { .. } | Self::InUse(_) => Code::Conflict,
-            Self::LeavesUnknown(_) | Self::SizesDiffer(_) => Code::InvalidArgument,
+            Self::LeavesUnknown(_) | Self::SizesDiffer(_) | Self::Malformed { .. } => {
+                Code::InvalidArgument
+            }
             Self::Exhausted { .. } | Self::NoRoom => Code::ResourceExhausted,
         }
     }

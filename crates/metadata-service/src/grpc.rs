@@ -3,15 +3,18 @@
 //! Owns the adapter between the messages of `meridian.metadata.v1` and [`MetadataApi`]: decode, call,
 //! encode. Keeps the invariant that the service is handed nothing that was not parsed here. A
 //! message that means nothing is refused by the name of its field; an error of the service goes
-//! back whole, beside a status of its class. Leaves listening, and who may call, to the process.
+//! back whole, beside a status of its class. Leaves listening, and who may call, to the process; and
+//! to `replica` the same for `meridian.replication.v1`.
 
 mod collect;
 mod raft;
 mod read;
+mod replica;
 mod write;
 
 pub(crate) use raft::raft_server;
 pub use raft::{RAFT_GRPC_SERVICE, RaftAdapter};
+pub use replica::{REPLICA_GRPC_SERVICE, ReplicaAdapter, replica_server};
 
 use std::sync::Arc;
 
@@ -67,6 +70,7 @@ calls! {
     put_manifest: PutManifestRequest -> PutManifestResponse = write;
     delete_manifest: DeleteManifestRequest -> DeleteManifestResponse = write;
     put_blob: PutBlobRequest -> PutBlobResponse = write;
+    store_blob: StoreBlobRequest -> StoreBlobResponse = write;
     mount_blob: MountBlobRequest -> MountBlobResponse = write;
     touch_blob: TouchBlobRequest -> TouchBlobResponse = write;
     delete_blob: DeleteBlobRequest -> DeleteBlobResponse = write;

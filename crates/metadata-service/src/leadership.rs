@@ -13,9 +13,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use meridian_catalog::{Command, Refusal, Reply};
+use meridian_catalog::{Command, Refusal, Reply, query};
 use meridian_chassis::Supervisor;
 use meridian_chassis::health::Condition;
+use meridian_event::RegistryId;
 use meridian_eventlog::{EventLog, Topic};
 use meridian_oci::RegistryName;
 use openraft::type_config::async_runtime::watch::WatchReceiver as _;
@@ -43,30 +44,35 @@ pub(crate) struct Leadership {
     pub(crate) topic: Topic,
 }
 
-/// Makes an empty state into this region's, with its first registry; brings the settings in force.
+/// Makes an empty state into this region's, with its first registry, which is the same one in all
+/// regions; brings the settings in force.
 pub(crate) async fn initialize(config: &Config, group: &Group) -> Result<(), StartError> {
     let settings = config.retention.into();
-    let default = "default".parse::<RegistryName>();
-    let commands = [
-        Command::Initialize {
-            region: config.region,
-            epoch: 1,
-            settings,
-        },
-        Command::CreateRegistry {
-            name: default.expect("`default` is a valid name"),
-        },
-        Command::Configure(settings),
-    ];
-    for command in commands {
-        let reply = group.propose_own(command).await;
-        match reply.map_err(StartError::Group)? {
-            Reply::Refused(Refusal::RegistryExists) => {}
-            Reply::Refused(refusal) => return Err(StartError::Refused(refusal)),
-            _ => {}
-        }
+    let initialize = Command::Initialize {
+        region: config.region,
+        epoch: 1,
+        settings,
+    };
+    begin_with(group, initialize).await?;
+    let name = "default".parse::<RegistryName>();
+    let name = name.expect("`default` is a valid name");
+    // A state that has it is left alone: founding needs a good clock, and a start does not.
+    let has_default = matches!(query::registry(&group.view(), &name), Ok(Some(_)));
+    if !has_default {
+        let id = RegistryId::first();
+        begin_with(group, Command::FoundRegistry { id, name }).await?;
     }
-    Ok(())
+    begin_with(group, Command::Configure(settings)).await
+}
+
+async fn begin_with(group: &Group, command: Command) -> Result<(), StartError> {
+    let reply = group.propose_own(command).await;
+    match reply.map_err(StartError::Group)? {
+        // Another leader was a moment earlier.
+        Reply::Refused(Refusal::RegistryExists) => Ok(()),
+        Reply::Refused(refusal) => Err(StartError::Refused(refusal)),
+        _ => Ok(()),
+    }
 }
 
 // === impl Leadership ===

@@ -17,6 +17,7 @@ mod patience;
 mod raft;
 mod read;
 mod recovery;
+mod replica;
 mod room;
 mod service;
 mod state;
@@ -38,7 +39,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, GroupConfig, OutboxConfig, Retention};
 pub use events::{EventsStatus, ShardStatus};
-pub use grpc::{GRPC_SERVICE, GrpcAdapter, RAFT_GRPC_SERVICE, RaftAdapter, metadata_server};
+pub use grpc::{
+    GRPC_SERVICE, GrpcAdapter, RAFT_GRPC_SERVICE, REPLICA_GRPC_SERVICE, RaftAdapter,
+    ReplicaAdapter, metadata_server, replica_server,
+};
 pub use identity::ClaimError;
 pub use membership::{Change, GroupStatus, MemberStatus, ReformError};
 pub use outbox::PublishError;

@@ -18,7 +18,7 @@ const SCAN_BYTES: usize = 8 << 20;
 
 type Result<T> = std::result::Result<T, ReadError>;
 
-fn failed<E: std::error::Error + 'static>(error: CatalogError<E>) -> ReadError {
+pub(crate) fn failed<E: std::error::Error + 'static>(error: CatalogError<E>) -> ReadError {
     ReadError::Internal {
         reason: meridian_error::chain(&error),
     }

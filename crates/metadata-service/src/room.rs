@@ -14,6 +14,7 @@ use meridian_catalog::{BlobPlace, Command, Found, ManifestBody};
 use meridian_chassis::config::ByteSize;
 use meridian_chassis::{Reserve, Room};
 use meridian_clients::WriteError;
+use meridian_event::Event;
 use tokio::sync::watch;
 
 use crate::patience::Patience;
@@ -43,6 +44,16 @@ const fn found(found: &Found) -> &Option<ManifestBody> {
     }
 }
 
+/// Whether an event takes something away. What it leaves behind to say so is small.
+const fn takes_away(event: &Event) -> bool {
+    match event {
+        Event::ManifestDeleted { .. } | Event::TagDeleted { .. } | Event::BlobDeleted { .. } => {
+            true
+        }
+        Event::RegistryCreated { .. } | Event::ManifestPut { .. } | Event::BlobPut { .. } => false,
+    }
+}
+
 /// About how many bytes a command adds for good; `None` if it takes away, or a start needs it.
 fn growth(command: &Command) -> Option<u64> {
     let inline = |place: &BlobPlace| match place {
@@ -54,6 +65,8 @@ fn growth(command: &Command) -> Option<u64> {
         Command::PutBlob { place, .. } => Some(inline(place)),
         Command::RecordBlob(blob) => Some(inline(&blob.place)),
         Command::StoreBlob(blob) => Some(inline(&blob.place)),
+        // Where there is no room, deletions come from other regions all the same.
+        Command::ApplyRemote(all) if all.events.iter().all(|it| takes_away(&it.event)) => None,
         Command::ApplyRemote(all) => Some(bodies(all.events.iter().map(|event| &event.body))),
         Command::MergeFound(all) => Some(bodies(all.iter().map(found))),
         Command::StoreManifest(arrived) => Some(arrived.body.bytes.len() as u64),

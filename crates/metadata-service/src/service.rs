@@ -7,7 +7,8 @@ use meridian_catalog::Command;
 use meridian_clients::{
     BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed, Due,
     Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest,
-    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoredManifest, Usage, WriteError,
+    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoreBlob, StoredManifest, Usage,
+    WriteError,
 };
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
@@ -31,6 +32,10 @@ pub struct MetadataService {
 impl MetadataService {
     pub(crate) const fn new(group: Arc<Group>) -> Self {
         Self { group }
+    }
+
+    pub(crate) fn of_group(&self) -> &Group {
+        &self.group
     }
 
     /// The member that this service is, for the other members of its group.
@@ -164,6 +169,12 @@ impl MetadataApi for MetadataService {
     async fn put_blob(&self, request: PutBlob) -> Result<BlobPut, WriteError> {
         let id = write::request(request.request);
         let command = write::put_blob(request);
+        write::recorded(self.group.propose(Some(id), command).await?)
+    }
+
+    async fn store_blob(&self, request: StoreBlob) -> Result<BlobPut, WriteError> {
+        let id = write::request(request.request);
+        let command = write::store_blob(request);
         write::recorded(self.group.propose(Some(id), command).await?)
     }
 

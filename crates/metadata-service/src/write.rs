@@ -1,13 +1,15 @@
 //! Writes: a request becomes a command, its reply an outcome.
 
-use meridian_catalog::{self as catalog, Command, NewBlob, NewManifest, Refusal, Reply};
+use meridian_catalog::{
+    self as catalog, ArrivedBlob, Command, ManifestBody, NewBlob, NewManifest, Refusal, Reply,
+};
 use meridian_clients::{
     BlobLocation, BlobPut, Collect, CollectOutcome, Condition, DeleteManifest, Encoding,
-    Generations, PutBlob, PutManifest, ReadError, RequestId, StorageKey, WriteError,
+    Generations, PutBlob, PutManifest, ReadError, RequestId, StorageKey, StoreBlob, WriteError,
 };
 use meridian_clock::Version;
-use meridian_event::Leaf;
-use meridian_oci::{Descriptor, Reference};
+use meridian_event::{Leaf, RegistryId};
+use meridian_oci::{Descriptor, Digest, Manifest, Reference};
 
 type Result<T> = std::result::Result<T, WriteError>;
 
@@ -24,13 +26,29 @@ pub(crate) fn put_manifest(request: PutManifest) -> Command {
         condition,
         request: _,
     } = request;
-    let subject = manifest.subject().map(|subject| subject.digest);
-    let referrer = subject.and_then(|_| manifest.referrer_descriptor(&digest));
-    let artifact_type = manifest.artifact_type().map(ToOwned::to_owned);
+    let body = body(&manifest, &digest);
     Command::PutManifest(Box::new(NewManifest {
         registry: repository.registry,
         repository: repository.name,
         digest,
+        media_type: body.media_type,
+        bytes: body.bytes,
+        blobs: body.blobs,
+        foreign: body.foreign,
+        children: body.children,
+        subject: body.subject,
+        referrer: body.referrer,
+        tags,
+        condition: condition.map(to_condition),
+    }))
+}
+
+/// What the state has to know of what a manifest says.
+pub(crate) fn body(manifest: &Manifest, digest: &Digest) -> ManifestBody {
+    let subject = manifest.subject().map(|subject| subject.digest);
+    let referrer = subject.and_then(|_| manifest.referrer_descriptor(digest));
+    let artifact_type = manifest.artifact_type().map(ToOwned::to_owned);
+    ManifestBody {
         media_type: manifest.media_type().clone(),
         bytes: manifest.bytes().to_vec(),
         blobs: manifest.blobs().map(leaf).collect(),
@@ -38,9 +56,7 @@ pub(crate) fn put_manifest(request: PutManifest) -> Command {
         children: manifest.children().map(leaf).collect(),
         subject,
         referrer: referrer.map(|descriptor| (artifact_type, descriptor)),
-        tags,
-        condition: condition.map(to_condition),
-    }))
+    }
 }
 
 fn leaf(descriptor: &Descriptor) -> Leaf {
@@ -83,13 +99,7 @@ pub(crate) fn delete_manifest(request: DeleteManifest) -> Command {
 }
 
 pub(crate) fn put_blob(request: PutBlob) -> Command {
-    let (place, owner) = match request.location {
-        BlobLocation::Inline(bytes) => (catalog::BlobPlace::Inline(bytes.to_vec()), None),
-        BlobLocation::Stored(key) => {
-            let place = catalog::BlobPlace::Stored(object(&key));
-            (place, Some(key.registry))
-        }
-    };
+    let (place, owner) = place(request.location);
     Command::RecordBlob(Box::new(NewBlob {
         registry: request.repository.registry,
         repository: request.repository.name,
@@ -97,13 +107,40 @@ pub(crate) fn put_blob(request: PutBlob) -> Command {
             digest: request.digest,
             size: request.size,
         },
-        encoding: match request.encoding {
-            Encoding::Plain => catalog::Encoding::Plain,
-        },
+        encoding: encoding(request.encoding),
         place,
         owner,
         instead_of: request.instead_of.as_ref().map(object),
     }))
+}
+
+pub(crate) fn store_blob(request: StoreBlob) -> Command {
+    let (place, owner) = place(request.location);
+    Command::StoreBlob(Box::new(ArrivedBlob {
+        registry: request.registry,
+        blob: request.blob,
+        encoding: encoding(request.encoding),
+        place,
+        owner,
+        instead_of: request.instead_of.as_ref().map(object),
+    }))
+}
+
+/// Where bytes are, and among whose objects.
+fn place(location: BlobLocation) -> (catalog::BlobPlace, Option<RegistryId>) {
+    match location {
+        BlobLocation::Inline(bytes) => (catalog::BlobPlace::Inline(bytes.to_vec()), None),
+        BlobLocation::Stored(key) => {
+            let place = catalog::BlobPlace::Stored(object(&key));
+            (place, Some(key.registry))
+        }
+    }
+}
+
+const fn encoding(encoding: Encoding) -> catalog::Encoding {
+    match encoding {
+        Encoding::Plain => catalog::Encoding::Plain,
+    }
 }
 
 pub(crate) fn collect(step: Collect) -> Command {
@@ -189,7 +226,8 @@ pub(crate) fn collected(reply: Reply) -> Result<CollectOutcome> {
     }
 }
 
-fn refused(reply: Reply) -> WriteError {
+/// What a refusal, or an answer to something else, means to whoever asked.
+pub(crate) fn refused(reply: Reply) -> WriteError {
     let Reply::Refused(refusal) = reply else {
         return ReadError::Internal {
             reason: format!("the state machine answered `{reply}`"),
@@ -205,18 +243,28 @@ fn refused(reply: Reply) -> WriteError {
         Refusal::LeavesUnknown(digests) => WriteError::LeavesUnknown(digests),
         Refusal::SizesDiffer(digests) => WriteError::SizesDiffer(digests),
         Refusal::InUse(digests) => WriteError::InUse(digests),
+        Refusal::Echo => malformed("it happened in this region"),
+        Refusal::Malformed => malformed("it is not of its shard, or not in order"),
+        // Time will bring it near.
+        Refusal::Ahead(version) => ReadError::Unavailable {
+            reason: format!("version {version} is too far ahead of the clock of this region"),
+        }
+        .into(),
         Refusal::NotInitialized
         | Refusal::OtherRegion(_)
         | Refusal::RegistryExists
         | Refusal::ObjectForeign
         | Refusal::GenerationsExhausted
-        | Refusal::Echo
         | Refusal::Gap { .. }
-        | Refusal::EpochUnknown { .. }
-        | Refusal::Ahead(_)
-        | Refusal::Malformed => ReadError::Internal {
+        | Refusal::EpochUnknown { .. } => ReadError::Internal {
             reason: format!("the state machine refused: {refusal:?}"),
         }
         .into(),
+    }
+}
+
+pub(crate) fn malformed(reason: impl ToString) -> WriteError {
+    WriteError::Malformed {
+        reason: reason.to_string(),
     }
 }

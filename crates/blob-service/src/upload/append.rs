@@ -9,6 +9,7 @@ use super::Uploads;
 use super::body::Body;
 use super::draft::Draft;
 use super::over::Ending;
+use super::record::Owner;
 use super::session::{Progress, Session};
 use super::turn::Left;
 use super::write::{Rest, Stop};
@@ -94,7 +95,9 @@ impl Uploads {
         if let (true, Rest::None) = (gathered.pieces.is_empty(), &gathered.rest) {
             return Ok(());
         }
-        let writer = self.write(&session.repository, draft, gathered).await?;
+        let writer = self
+            .write(Owner::Repository(&session.repository), draft, gathered)
+            .await?;
         self.sync(draft, writer).await
     }
 

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::Body;
 use super::draft::Draft;
 use super::over::Ending;
-use super::record::Target;
+use super::record::{Owner, Target};
 use super::session::{Progress, Sealed, Session};
 use super::turn::Left;
 use super::write::{Rest, Stop};
@@ -24,7 +24,7 @@ use super::{Uploads, failure};
 use crate::layout;
 
 /// A whole blob, where it waits to be recorded.
-enum Whole {
+pub(super) enum Whole {
     Small(Bytes),
     Stored(Sealed),
 }
@@ -38,7 +38,8 @@ impl Uploads {
         chunk: Transfer,
         gone: CancellationToken,
     ) -> (Result<(), UploadError>, Left) {
-        let finished = self.finish_with(session, &mut progress, digest, chunk, gone);
+        // On the heap, because it is large and moves before it begins.
+        let finished = Box::pin(self.finish_with(session, &mut progress, digest, chunk, gone));
         (finished.await, progress)
     }
 
@@ -52,15 +53,15 @@ impl Uploads {
     ) -> Result<(), UploadError> {
         self.explore(session, progress).await?;
         let target = Target {
-            repository: &session.repository,
+            owner: Owner::Repository(&session.repository),
             digest,
         };
         if matches!(progress, Progress::Over) {
-            return self.repeat(session, &target).await;
+            return self.repeat(session, digest).await;
         }
         // An id of an earlier life, without bytes: perhaps they went into a record long ago.
         let is_repeated = session.is_reissued() && progress.offset() == 0;
-        if !(is_repeated && self.is_present(&target).await?) {
+        if !(is_repeated && self.is_present(&session.repository, digest).await?) {
             let completed = self.complete(session, progress, &target, chunk, gone).await;
             self.settle(session, progress, completed).await?;
         }
@@ -100,7 +101,7 @@ impl Uploads {
     }
 
     /// Holds a finished object against the digest.
-    async fn verify(&self, sealed: &mut Sealed, digest: Digest) -> Result<(), Stop> {
+    pub(super) async fn verify(&self, sealed: &mut Sealed, digest: Digest) -> Result<(), Stop> {
         let algorithm = digest.algorithm();
         let found = match sealed.digest.filter(|known| known.algorithm() == algorithm) {
             Some(found) => found,
@@ -119,7 +120,7 @@ impl Uploads {
     }
 
     /// Takes the rest of a blob and holds it against its digest.
-    async fn take_last(
+    pub(super) async fn take_last(
         &self,
         target: &Target<'_>,
         draft: &mut Draft,
@@ -136,7 +137,7 @@ impl Uploads {
             }
             return Ok(Whole::Small(join(head, &gathered.pieces)));
         }
-        let writer = self.write(target.repository, draft, gathered).await?;
+        let writer = self.write(target.owner, draft, gathered).await?;
         let digest = draft.digest_with([]);
         if digest.is_some_and(|digest| digest != target.digest) {
             fail::fail_point!("blob.hash.mismatch_cleanup");

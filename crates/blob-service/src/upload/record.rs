@@ -6,11 +6,13 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use meridian_clients::{
-    BlobLocation, Encoding, MetadataApi, PutBlob, ReadError, RepositoryPath, StorageKey,
-    UploadError, WriteError,
+    BlobLocation, BlobPut, Encoding, MetadataApi, PutBlob, ReadError, RepositoryPath, RequestId,
+    StorageKey, StoreBlob, UploadError, WriteError,
 };
 use meridian_error::{Classify, Code};
+use meridian_event::{Leaf, RegistryId};
 use meridian_oci::Digest;
 
 use super::Uploads;
@@ -21,8 +23,17 @@ use crate::ticket::Ticket;
 
 /// Where a finished upload belongs.
 pub(super) struct Target<'r> {
-    pub(super) repository: &'r RepositoryPath,
+    pub(super) owner: Owner<'r>,
     pub(super) digest: Digest,
+}
+
+/// Who is to have a blob.
+#[derive(Clone, Copy)]
+pub(super) enum Owner<'r> {
+    /// The repository to which it is pushed.
+    Repository(&'r RepositoryPath),
+    /// Whoever needs it in a registry: it came from another region.
+    Registry(RegistryId),
 }
 
 /// What came of a record that was proposed.
@@ -49,16 +60,11 @@ impl Uploads {
         fail::fail_point!("fe.put.before_commit");
         let request = self.stamp.request(ticket, target.digest, instead_of);
         let put = |metadata: Arc<dyn MetadataApi>, request| {
-            let blob = PutBlob {
-                repository: target.repository.clone(),
-                digest: target.digest,
-                size,
-                encoding: Encoding::Plain,
-                location: location.clone(),
-                instead_of,
-                request,
-            };
-            async move { metadata.put_blob(blob).await }
+            let location = location.clone();
+            async move {
+                let proposed = target.propose(&*metadata, size, location, instead_of, request);
+                proposed.await
+            }
         };
         let recorded = match self.proposer.run_as(request, put).await {
             Ok(put) => put.kept.map_or(Recorded::Done, Recorded::Kept),
@@ -73,27 +79,65 @@ impl Uploads {
     pub(super) async fn repeat(
         &self,
         session: &Session,
-        target: &Target<'_>,
+        digest: Digest,
     ) -> Result<(), UploadError> {
         for id in session.ids() {
             match self.endings.recall(&id).await {
                 None => {}
-                Some(Ending::Finished(digest)) if digest == target.digest => {}
+                Some(Ending::Finished(finished)) if finished == digest => {}
                 Some(_) => return Err(UploadError::Unknown),
             }
         }
-        if self.is_present(target).await? {
+        if self.is_present(&session.repository, digest).await? {
             Ok(())
         } else {
             Err(UploadError::Unknown)
         }
     }
 
-    pub(super) async fn is_present(&self, target: &Target<'_>) -> Result<bool, UploadError> {
-        match self.metadata.blob(target.repository, target.digest).await {
+    pub(super) async fn is_present(
+        &self,
+        repository: &RepositoryPath,
+        digest: Digest,
+    ) -> Result<bool, UploadError> {
+        match self.metadata.blob(repository, digest).await {
             Ok(_) => Ok(true),
             Err(error) if error.code() == Code::NotFound => Ok(false),
             Err(error) => Err(WriteError::Read(error).into()),
+        }
+    }
+}
+
+// === impl Target ===
+
+impl Target<'_> {
+    fn propose<'m>(
+        &self,
+        metadata: &'m dyn MetadataApi,
+        size: u64,
+        location: BlobLocation,
+        instead_of: Option<StorageKey>,
+        request: RequestId,
+    ) -> BoxFuture<'m, Result<BlobPut, WriteError>> {
+        let (digest, encoding) = (self.digest, Encoding::Plain);
+        match self.owner {
+            Owner::Repository(repository) => metadata.put_blob(PutBlob {
+                repository: repository.clone(),
+                digest,
+                size,
+                encoding,
+                location,
+                instead_of,
+                request,
+            }),
+            Owner::Registry(registry) => metadata.store_blob(StoreBlob {
+                registry,
+                blob: Leaf { digest, size },
+                encoding,
+                location,
+                instead_of,
+                request,
+            }),
         }
     }
 }

@@ -213,4 +213,13 @@ impl Progress {
     pub(crate) fn end(&mut self) -> Self {
         std::mem::replace(self, Self::Over)
     }
+
+    /// The object that nobody will finish. Lets go of it.
+    pub(crate) fn unwanted(self) -> Option<StorageKey> {
+        match self {
+            Self::Open(draft) => draft.key(),
+            Self::Sealed(sealed) => (!sealed.proposed).then_some(sealed.key),
+            Self::Unexplored(_) | Self::Over => None,
+        }
+    }
 }

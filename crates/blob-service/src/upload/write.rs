@@ -5,13 +5,15 @@
 
 use bytes::Bytes;
 use meridian_blobstore::{BlobWriter, WriteError};
-use meridian_clients::{RepositoryPath, UploadError};
+use meridian_clients::{StorageKey, UploadError};
 use meridian_error::{Classify, Code};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::body::{Body, Fault};
 use super::draft::Draft;
-use super::{Uploads, failure};
+use super::record::Owner;
+use super::{Uploads, failure, key_in};
+use crate::ticket::Ticket;
 
 /// Why an upload does not go on now.
 #[derive(Debug)]
@@ -92,7 +94,7 @@ impl Uploads {
     /// Appends a body to the draft's object. Nothing is synced yet if all is well.
     pub(super) async fn write(
         &self,
-        repository: &RepositoryPath,
+        owner: Owner<'_>,
         draft: &mut Draft,
         gathered: Gathered,
     ) -> Result<Box<dyn BlobWriter>, Stop> {
@@ -100,7 +102,7 @@ impl Uploads {
         let key = match draft.key() {
             Some(key) => key,
             None => self
-                .key_of(repository, draft.ticket)
+                .key_for(owner, draft.ticket)
                 .await
                 .map_err(Stop::Kept)?,
         };
@@ -119,6 +121,13 @@ impl Uploads {
         }
         self.sync(draft, writer).await?;
         Err(Stop::Kept(fault.error))
+    }
+
+    async fn key_for(&self, owner: Owner<'_>, ticket: Ticket) -> Result<StorageKey, UploadError> {
+        match owner {
+            Owner::Repository(repository) => self.key_of(repository, ticket).await,
+            Owner::Registry(registry) => Ok(key_in(registry, ticket)),
+        }
     }
 
     /// Makes what was written durable.

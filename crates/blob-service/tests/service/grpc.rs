@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::join_all;
 use futures::{StreamExt, stream};
-use meridian_blob_service::{BlobService, GRPC_SERVICE, blob_server};
+use meridian_blob_service::{BlobService, GRPC_SERVICE, blob_server, ingest_server};
 use meridian_blobstore::MemoryBlobStore;
 use meridian_blobstore::{BlobStore, DiskBlobStore, DiskConfig, Fault, Faulty, Operation};
 use meridian_chassis::Supervisor;
@@ -26,17 +26,26 @@ use crate::harness::{Life, World, content, push, repository, sha256, streamed};
 use crate::turns::Turns;
 
 /// A server in front of a service.
-struct Served {
+pub(crate) struct Served {
     address: SocketAddr,
     supervisor: Supervisor,
 }
 
 impl Served {
     fn new(service: &Arc<BlobService>) -> Self {
+        Self::with(Routes::new(blob_server(Arc::clone(service) as _)))
+    }
+
+    /// Where blobs of other regions go.
+    pub(crate) fn ingest(service: &Arc<BlobService>) -> Self {
+        Self::with(Routes::new(ingest_server(Arc::clone(service) as _)))
+    }
+
+    fn with(routes: Routes) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener = Listener::bind(&ListenAddress::Tcp(any)).unwrap();
         let address = listener.tcp_address().unwrap();
-        let routes = Routes::new(blob_server(Arc::clone(service) as _)).prepare();
+        let routes = routes.prepare();
         let server = HttpServer::new([listener], HttpConfig::internal(), None, routes).unwrap();
         let supervisor = Supervisor::new();
         supervisor.spawn("blob.grpc", server.run(supervisor.spawner()));
@@ -47,11 +56,14 @@ impl Served {
     }
 
     fn client(&self) -> GrpcBlobs {
-        let endpoint = format!("http://{}", self.address);
-        GrpcBlobs::at(&endpoint, &GrpcConfig::default()).unwrap()
+        GrpcBlobs::at(&self.endpoint(), &GrpcConfig::default()).unwrap()
     }
 
-    async fn stop(self) {
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) async fn stop(self) {
         let stopped = self.supervisor.run(async {}, Duration::from_secs(10));
         stopped.await.unwrap();
     }

@@ -10,6 +10,7 @@ mod faults;
 mod full;
 mod grpc;
 mod harness;
+mod ingest;
 mod instances;
 mod losses;
 mod metadata;

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use meridian_clients::{
     BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed,
     Due, Encoding, Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob,
-    PutManifest, ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoredManifest,
-    Usage, WriteError,
+    PutManifest, ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoreBlob,
+    StoredManifest, Usage, WriteError,
 };
 use meridian_clock::{Clock, Version};
 use meridian_event::RegistryId;
@@ -174,6 +174,60 @@ impl MemoryMetadata {
         }
     }
 
+    /// Records a blob. Returns the object that it keeps instead of this one.
+    fn record(
+        &self,
+        state: &mut State,
+        (digest, size): (Digest, u64),
+        location: BlobLocation,
+        instead_of: Option<StorageKey>,
+    ) -> Result<Option<StorageKey>, WriteError> {
+        let here = match location {
+            BlobLocation::Stored(key) => Some(key),
+            BlobLocation::Inline(_) => None,
+        };
+        let known = state.blobs.get(&digest).cloned();
+        let there = known.as_ref().and_then(|row| match row.location {
+            BlobLocation::Stored(key) => Some(key),
+            BlobLocation::Inline(_) => None,
+        });
+        let heals = there.is_some() && there == instead_of;
+        let is_spent = here.is_some_and(|key| state.spent.contains(&key));
+        if is_spent && (known.is_none() || heals) {
+            return Err(ReadError::BlobUnknown.into());
+        }
+        if self.mutant != Some(Mutant::RepeatsGenerations) {
+            state.spent.extend(here);
+        }
+        if known.is_some() && !heals {
+            // The bytes are here twice; the newer ones go.
+            if let Some(key) = here.filter(|_| !is_spent) {
+                state.doomed.insert(key);
+            }
+            return Ok(there.filter(|_| there != here));
+        }
+        let row = Row {
+            size,
+            location,
+            touched: self.clock.now_millis(),
+            condemned: false,
+        };
+        state.blobs.insert(digest, row);
+        state.doomed.extend(there);
+        Ok(None)
+    }
+
+    /// Tells of a record, unless that is to be lost.
+    fn acknowledge(&self, answer: Answer) -> Result<BlobPut, WriteError> {
+        if take_one(&self.lost_answers) {
+            return Err(away().into());
+        }
+        match answer {
+            Answer::Put(put) => Ok(put),
+            _ => unreachable!("one request, one kind of answer"),
+        }
+    }
+
     /// Applies a write, unless this request was applied before.
     async fn write(
         &self,
@@ -278,55 +332,27 @@ impl MetadataApi for MemoryMetadata {
         self.turns.wait_long().await;
         let now = self.clock.now_millis();
         let answer = self.write(put.request, |state| {
-            let here = match put.location {
-                BlobLocation::Stored(key) => Some(key),
-                BlobLocation::Inline(_) => None,
-            };
-            let known = state.blobs.get(&put.digest).cloned();
-            let there = known.as_ref().and_then(|row| match row.location {
-                BlobLocation::Stored(key) => Some(key),
-                BlobLocation::Inline(_) => None,
-            });
-            let heals = there.is_some() && there == put.instead_of;
-            let is_spent = here.is_some_and(|key| state.spent.contains(&key));
-            if is_spent && (known.is_none() || heals) {
-                return Err(ReadError::BlobUnknown.into());
-            }
-            if self.mutant != Some(Mutant::RepeatsGenerations) {
-                state.spent.extend(here);
-            }
-            let mut kept = None;
-            match known {
-                Some(_) if !heals => {
-                    // The bytes are here twice; the newer ones go.
-                    if let Some(key) = here.filter(|_| !is_spent) {
-                        state.doomed.insert(key);
-                    }
-                    kept = there.filter(|_| there != here);
-                }
-                _ => {
-                    let row = Row {
-                        size: put.size,
-                        location: put.location,
-                        touched: now,
-                        condemned: false,
-                    };
-                    state.blobs.insert(put.digest, row);
-                    state.doomed.extend(there);
-                }
-            }
+            let (digest, location) = (put.digest, put.location);
+            let kept = self.record(state, (digest, put.size), location, put.instead_of)?;
             state.lease(&put.repository.name, put.digest, now);
             let version = self.version(state);
             Ok(Answer::Put(BlobPut { version, kept }))
         });
-        let answer = answer.await?;
-        if take_one(&self.lost_answers) {
+        self.acknowledge(answer.await?)
+    }
+
+    async fn store_blob(&self, store: StoreBlob) -> Result<BlobPut, WriteError> {
+        if take_one(&self.lost_requests) {
             return Err(away().into());
         }
-        match answer {
-            Answer::Put(put) => Ok(put),
-            _ => unreachable!("one request, one kind of answer"),
-        }
+        self.turns.wait_long().await;
+        let answer = self.write(store.request, |state| {
+            let blob = (store.blob.digest, store.blob.size);
+            let kept = self.record(state, blob, store.location, store.instead_of)?;
+            let version = self.version(state);
+            Ok(Answer::Put(BlobPut { version, kept }))
+        });
+        self.acknowledge(answer.await?)
     }
 
     async fn mount_blob(

@@ -226,8 +226,8 @@ fn reconsider<S: Write>(turn: &mut Turn<'_, S>, place: &Place, digest: Digest) -
         turn.put_bytes(&mark, &[])?;
         return Ok(0);
     }
-    turn.agenda.spend(1);
-    standing::reconsider(turn, &mut cell)?;
+    let looks = standing::reconsider(turn, &mut cell)?;
+    turn.agenda.spend(1 + looks);
     let is_gone = cell.row.is_absent();
     cell.save(turn)?;
     Ok(u64::from(is_gone))

@@ -35,7 +35,7 @@ impl Place {
     }
 
     pub(super) fn wanted(&self, digest: Digest) -> Key {
-        key::wanted(self.registry, &self.repository).digest(digest)
+        key::wanted(self.registry, digest).text(self.repository.as_str())
     }
 
     pub(super) fn referrer(&self, subject: Digest, digest: Digest) -> Key {

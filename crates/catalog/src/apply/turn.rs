@@ -30,9 +30,16 @@ pub(super) struct Turn<'s, S> {
     is_changed: bool,
 }
 
-/// How far ahead of the leader's clock a version of another region may be, in milliseconds. What is
-/// further ahead would drag this region's versions along, and is not absorbed.
+/// How far ahead of its clock a leader stamps versions, in milliseconds (design §6.5).
 const AHEAD: u64 = 60_000;
+
+/// How far the clocks of two members may be apart (design §6.5).
+const APART: u64 = 10_000;
+
+/// How far ahead of the leader's clock a version of another region may be, in milliseconds. What is
+/// further ahead would drag this region's versions along, and is not absorbed; nor is what a next
+/// leader, whose clock is a little behind, would find too far ahead to stamp anything above.
+const NEAR: u64 = AHEAD - APART;
 
 // === impl Turn ===
 
@@ -107,7 +114,7 @@ impl<'s, S: Write> Turn<'s, S> {
 
     /// Whether a version is too far ahead of the clock to be absorbed.
     pub(super) const fn is_ahead(&self, version: Version) -> bool {
-        version.millis > self.clock.saturating_add(AHEAD)
+        version.millis > self.clock.saturating_add(NEAR)
     }
 
     /// Makes later versions newer than one that is merged.

@@ -142,12 +142,12 @@ impl World {
     pub(super) fn fetch_blob(&mut self, at: usize) -> Result<(), String> {
         let wanted = query::wanted_blobs(&self.regions[at].store, None, 100).unwrap();
         match wanted.choose(&mut self.random) {
-            Some(wanted) => self.fetch_one(at, *wanted).map(drop),
+            Some(wanted) => self.fetch_one(at, wanted).map(drop),
             None => Ok(()),
         }
     }
 
-    fn fetch_one(&mut self, at: usize, wanted: query::WantedBlob) -> Result<bool, String> {
+    fn fetch_one(&mut self, at: usize, wanted: &query::WantedBlob) -> Result<bool, String> {
         let (registry, blob) = (wanted.registry, wanted.blob);
         let mut regions = self.regions.iter();
         if !regions.any(|region| region.has_blob(registry, blob.digest)) {
@@ -172,7 +172,7 @@ impl World {
             has_any |= self.fetch(at, &wanted)?;
         }
         for wanted in query::wanted_blobs(&self.regions[at].store, None, 1_000).unwrap() {
-            has_any |= self.fetch_one(at, wanted)?;
+            has_any |= self.fetch_one(at, &wanted)?;
         }
         Ok(has_any)
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use meridian_clock::Region as RegionName;
 use meridian_event::{Envelope, RegistryId, SHARDS};
-use meridian_oci::RegistryName;
+use meridian_oci::{Digest, RegistryName, RepositoryName, Tag as TagName};
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -156,9 +156,11 @@ impl World {
         let store = self.regions[from].store.clone();
         let mut found = query::copied_registries(&store).unwrap();
         found.extend(all(|after| {
-            query::copied_manifests(&store, after, 3).unwrap()
+            query::copied_manifests(&store, after.and_then(manifest_of), 3).unwrap()
         }));
-        found.extend(all(|after| query::copied_tags(&store, after, 3).unwrap()));
+        found.extend(all(|after| {
+            query::copied_tags(&store, after.and_then(tag_of), 3).unwrap()
+        }));
         found.shuffle(&mut self.random);
         for page in found.chunks(4) {
             self.say(at, Command::MergeFound(page.to_vec()))?;
@@ -240,6 +242,28 @@ fn all(page: impl Fn(Option<&Found>) -> Vec<Found>) -> Vec<Found> {
             return found;
         }
         found.extend(next);
+    }
+}
+
+fn manifest_of(found: &Found) -> Option<(RegistryId, &RepositoryName, Digest)> {
+    match found {
+        Found::Manifest {
+            registry,
+            repository,
+            cell,
+        } => Some((*registry, repository, cell.manifest.digest)),
+        _ => None,
+    }
+}
+
+fn tag_of(found: &Found) -> Option<(RegistryId, &RepositoryName, &TagName)> {
+    match found {
+        Found::Tag {
+            registry,
+            repository,
+            tag,
+        } => Some((*registry, repository, &tag.name)),
+        _ => None,
     }
 }
 

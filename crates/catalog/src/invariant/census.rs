@@ -180,7 +180,12 @@ impl Census {
             _ => {
                 mark(value)?;
                 let is_new = match kind {
-                    b'a' => self.wanted.insert(named(rest)?),
+                    b'a' => {
+                        let (registry, rest) = key::take_registry(rest)?;
+                        let (digest, name) = key::take_digest(rest)?;
+                        let place = (registry, key::parse(name)?);
+                        self.wanted.insert((place, digest))
+                    }
                     b'e' => {
                         let (place, rest) = place(rest)?;
                         let (digest, tag) = key::take_digest(rest)?;

@@ -1,11 +1,12 @@
 //! A copy of what is the same in all regions, for one that joins.
 //!
-//! Whoever reads it sees one state all the while: its cells, and in the same state its cursors and the
-//! ends of its own streams, which tell the joining region from where on it needs events. Bytes are not
-//! part of it; the joining region wants them when it has merged the cells.
+//! Where it ends, events go on: whoever reads it has noted the cursors and the ends of the streams
+//! before, in the same state or an older one. What a newer state has besides comes as events once more,
+//! and changes nothing. Bytes are not part of it; the joining region wants them when it has merged the
+//! cells.
 
 use meridian_event::RegistryId;
-use meridian_oci::{RegistryName, RepositoryName};
+use meridian_oci::{Digest, RegistryName, RepositoryName, Tag as TagName};
 
 use super::Result;
 use super::replication::manifest_cell;
@@ -38,18 +39,13 @@ pub fn copied_registries<S: Read>(store: &S) -> Result<Vec<Found>, S> {
 /// Cells of manifests, tombstones too: at most `limit`, from after one of them on.
 pub fn copied_manifests<S: Read>(
     store: &S,
-    after: Option<&Found>,
+    after: Option<(RegistryId, &RepositoryName, Digest)>,
     limit: usize,
 ) -> Result<Vec<Found>, S> {
     let damaged = || CatalogError::Damaged("manifest");
-    let begin = match after {
-        Some(Found::Manifest {
-            registry,
-            repository,
-            cell,
-        }) => suffix_of(&key::manifests(*registry, repository).digest(cell.manifest.digest)),
-        _ => Vec::new(),
-    };
+    let begin = after.map_or_else(Vec::new, |(registry, repository, digest)| {
+        suffix_of(&key::manifests(registry, repository).digest(digest))
+    });
     let mut found = Vec::new();
     for suffix in suffixes(store, key::MANIFESTS, &begin, limit)? {
         let (registry, repository, rest) = place(&suffix).ok_or_else(damaged)?;
@@ -67,18 +63,13 @@ pub fn copied_manifests<S: Read>(
 /// Winners of tags, tombstones too: at most `limit`, from after one of them on.
 pub fn copied_tags<S: Read>(
     store: &S,
-    after: Option<&Found>,
+    after: Option<(RegistryId, &RepositoryName, &TagName)>,
     limit: usize,
 ) -> Result<Vec<Found>, S> {
     let damaged = || CatalogError::Damaged("tag cell");
-    let begin = match after {
-        Some(Found::Tag {
-            registry,
-            repository,
-            tag,
-        }) => suffix_of(&key::tag_cell(*registry, repository, &tag.name)),
-        _ => Vec::new(),
-    };
+    let begin = after.map_or_else(Vec::new, |(registry, repository, name)| {
+        suffix_of(&key::tag_cell(registry, repository, name))
+    });
     let mut found = Vec::new();
     for suffix in suffixes(store, key::TAG_CELLS, &begin, limit)? {
         let (registry, repository, rest) = place(&suffix).ok_or_else(damaged)?;

@@ -7,7 +7,8 @@ use meridian_oci::{Digest, RepositoryName, Tag as TagName};
 
 use super::Result;
 use super::manifest::is_current;
-use crate::access::read;
+use crate::access::{read, suffixes};
+use crate::hold;
 use crate::key::{self, end_of};
 use crate::row::{Manifest, Referrer, Repository, Row, Tag};
 use crate::{CatalogError, Read};
@@ -70,7 +71,8 @@ pub fn repositories<S: Read>(
 }
 
 /// The referrers of a manifest, and their digests; `wanted` sees the digest, the artifact type and the
-/// length of a descriptor and says whether it belongs to the list, and whether the list goes on.
+/// length of a descriptor and says whether it belongs to the list, and whether the list goes on. What
+/// nothing needs any more is not in the list, though it is not taken out of it yet.
 pub fn referrers<S: Read>(
     store: &S,
     registry: RegistryId,
@@ -90,6 +92,8 @@ pub fn referrers<S: Read>(
         more: false,
     };
     let mut damage = None;
+    let unneeded = key::unneeded(registry, repository);
+    let has_unneeded = !suffixes(store, &unneeded, &[], 1)?.is_empty();
     let range = (Bound::Excluded(&*begin), Bound::Excluded(end.as_slice()));
     let visit = &mut |key: &[u8], value: &[u8]| {
         let digest = key::take_digest(&key[prefix.len()..]);
@@ -98,6 +102,16 @@ pub fn referrers<S: Read>(
             damage = Some(CatalogError::Damaged("referrer"));
             return ControlFlow::Break(());
         };
+        if has_unneeded {
+            match is_present(store, registry, repository, digest) {
+                Ok(true) => {}
+                Ok(false) => return ControlFlow::Continue(()),
+                Err(error) => {
+                    damage = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+        }
         match wanted(digest, row.artifact_type.as_deref(), row.descriptor.len()) {
             ControlFlow::Continue(true) => listed.items.push((digest, row.descriptor)),
             ControlFlow::Continue(false) => {}
@@ -110,6 +124,18 @@ pub fn referrers<S: Read>(
     };
     store.scan(range, visit).map_err(CatalogError::Store)?;
     damage.map_or(Ok(listed), Err)
+}
+
+/// Whether a manifest that is exposed is present still.
+fn is_present<S: Read>(
+    store: &S,
+    registry: RegistryId,
+    repository: &RepositoryName,
+    digest: Digest,
+) -> Result<bool, S> {
+    let row = read::<Manifest, S>(store, &key::manifests(registry, repository).digest(digest))?;
+    let row = row.ok_or(CatalogError::Damaged("referrer"))?;
+    hold::is_present(store, registry, repository, digest, &row)
 }
 
 fn page<S: Read, T>(

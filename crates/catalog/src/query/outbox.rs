@@ -2,7 +2,7 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use meridian_event::SHARDS;
+use meridian_event::{Envelope, SHARDS};
 
 use super::Result;
 use crate::access::read;
@@ -76,4 +76,44 @@ pub fn outbox<S: Read>(store: &S, shard: u16, seq: u64, limit: usize) -> Result<
         })
         .map_err(CatalogError::Store)?;
     failed.map_or(Ok(found), Err)
+}
+
+/// Consecutive events of a shard, from `from` through `to`, as many as `max_bytes` take, but one at
+/// least. Nothing, if the first of them has left the outbox; none, if it was not committed yet.
+pub fn events<S: Read>(
+    store: &S,
+    shard: u16,
+    (from, to): (u64, u64),
+    max_bytes: usize,
+) -> Result<Option<Vec<Envelope>>, S> {
+    let stream = read::<Stream, S>(store, &key::stream(shard))?;
+    let stream = stream.ok_or(CatalogError::Damaged("stream"))?;
+    if from >= stream.next || to < from {
+        return Ok(Some(Vec::new()));
+    }
+    if from <= stream.acknowledged {
+        return Ok(None);
+    }
+    let (begin, end) = (key::outbox(shard, from), key::outbox(shard, to));
+    let range = (Bound::Included(&*begin), Bound::Included(&*end));
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    store
+        .scan(range, &mut |_, value| {
+            bytes += value.len();
+            if bytes > max_bytes && !rows.is_empty() {
+                return ControlFlow::Break(());
+            }
+            rows.push(value.to_vec());
+            ControlFlow::Continue(())
+        })
+        .map_err(CatalogError::Store)?;
+    let rows = rows.iter().map(|row| Outgoing::decode::<S::Error>(row));
+    let events: Vec<_> = rows
+        .map(|row| row.map(|outgoing| outgoing.envelope))
+        .collect::<Result<_, S>>()?;
+    let seqs = events.iter().map(|event| event.id.seq);
+    if !seqs.eq((from..).take(events.len())) {
+        return Err(CatalogError::Damaged("event"));
+    }
+    Ok(Some(events))
 }

@@ -1,40 +1,17 @@
-//! What replication asks: how far other regions are merged, what is wanted, and what peers are
-//! answered.
+//! What replication asks: how far other regions are merged, what is here, and what peers are
+//! answered. What is wanted stands in `wanted.rs`.
 
 use meridian_clock::{Region, Version};
 use meridian_event::{Leaf, RegistryId};
-use meridian_oci::{Digest, MediaType, RepositoryName, Tag as TagName};
+use meridian_oci::{Digest, RepositoryName, Tag as TagName};
 
 use super::Result;
+use super::wanted::{is_blob_awaited, is_manifest_wanted};
 use crate::access::{exists, read, suffixes};
 use crate::hold;
-use crate::key::{self, Key};
-use crate::row::{Cursor, Manifest, Needs, Standing, Tag, TagCell};
+use crate::key;
+use crate::row::{Cursor, Manifest, Standing, Tag, TagCell};
 use crate::{CatalogError, FoundManifest, FoundPut, Read};
-
-/// A manifest that is present and whose bytes are not here, or that is to be described anew.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WantedManifest {
-    /// Its registry.
-    pub registry: RegistryId,
-    /// Its repository.
-    pub repository: RepositoryName,
-    /// Which, and its length as far as it is known.
-    pub manifest: Leaf,
-    /// The media type under which it is to be read; before its put is merged, it is not known.
-    pub media_type: Option<MediaType>,
-    /// Whether its bytes are here, and only how it shows itself to its subject is wanted.
-    pub has_body: bool,
-}
-
-/// A blob for which manifests wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WantedBlob {
-    /// Its registry.
-    pub registry: RegistryId,
-    /// Which.
-    pub blob: Leaf,
-}
 
 /// The newest value of a tag, as another region merges it, and what becomes of it here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +46,17 @@ pub enum Image {
     Exposed,
 }
 
+/// Whether content is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It is here, and nothing waits for it.
+    Here,
+    /// It is not, and something waits for it.
+    Wanted,
+    /// It is not, and nothing waits for it.
+    Absent,
+}
+
 /// How far a shard of another region's events is merged.
 pub fn cursor<S: Read>(store: &S, origin: Region, shard: u16) -> Result<Option<Cursor>, S> {
     read(store, &key::cursor(origin, shard))
@@ -84,84 +72,6 @@ pub fn cursors<S: Read>(store: &S) -> Result<Vec<(Region, u16, Cursor)>, S> {
         found.push((region, shard, cursor));
     }
     Ok(found)
-}
-
-/// Manifests whose bytes, or descriptions, are wanted: at most `limit`, from after one of them on.
-pub fn wanted_manifests<S: Read>(
-    store: &S,
-    after: Option<&WantedManifest>,
-    limit: usize,
-) -> Result<Vec<WantedManifest>, S> {
-    let begin = after.map(|after| {
-        let wanted = key::wanted(after.registry, &after.repository);
-        wanted.digest(after.manifest.digest)
-    });
-    let begin = begin
-        .as_deref()
-        .map_or(&[][..], |key| &key[key::WANTED.len()..]);
-    let found = suffixes(store, key::WANTED, begin, limit)?;
-    found.iter().map(|suffix| wanted(store, suffix)).collect()
-}
-
-fn wanted<S: Read>(store: &S, suffix: &[u8]) -> Result<WantedManifest, S> {
-    let damaged = || CatalogError::Damaged("wanted manifest");
-    let (registry, rest) = key::take_registry(suffix).ok_or_else(damaged)?;
-    let (repository, rest) = key::take_repository(rest).ok_or_else(damaged)?;
-    let (digest, _) = key::take_digest(rest).ok_or_else(damaged)?;
-    let row = manifest(store, registry, &repository, digest)?.ok_or_else(damaged)?;
-    Ok(WantedManifest {
-        registry,
-        repository,
-        manifest: Leaf {
-            digest,
-            size: row.size,
-        },
-        has_body: row.has_body(),
-        media_type: row.media_type,
-    })
-}
-
-/// Blobs for which manifests wait, each once: at most `limit`, from after one of them on.
-pub fn wanted_blobs<S: Read>(
-    store: &S,
-    after: Option<&WantedBlob>,
-    limit: usize,
-) -> Result<Vec<WantedBlob>, S> {
-    let mut found = Vec::new();
-    let mut begin = after.map_or_else(Vec::new, |after| past(after.registry, after.blob.digest));
-    while found.len() < limit {
-        let Some(suffix) = suffixes(store, key::WAITING, &begin, 1)?.pop() else {
-            break;
-        };
-        let (registry, digest, size) = awaited(store, &suffix)?;
-        begin = past(registry, digest);
-        // One that is recorded is not wanted, though not everybody is told of it yet.
-        if !exists(store, &key::blob(registry, digest))? {
-            let blob = Leaf { digest, size };
-            found.push(WantedBlob { registry, blob });
-        }
-    }
-    Ok(found)
-}
-
-/// Where those who wait for other blobs begin.
-fn past(registry: RegistryId, leaf: Digest) -> Vec<u8> {
-    let prefix = key::waiting_for_blob(registry, leaf);
-    key::end_of(&prefix)[key::WAITING.len()..].to_vec()
-}
-
-/// The blob that somebody waits for, and its size.
-fn awaited<S: Read>(store: &S, suffix: &[u8]) -> Result<(RegistryId, Digest, u64), S> {
-    let damaged = || CatalogError::Damaged("who waits for a blob");
-    let (registry, rest) = key::take_registry(suffix).ok_or_else(damaged)?;
-    let (digest, rest) = key::take_digest(rest).ok_or_else(damaged)?;
-    let (repository, rest) = key::take_repository(rest).ok_or_else(damaged)?;
-    let (manifest, _) = key::take_digest(rest).ok_or_else(damaged)?;
-    let needs: Key = key::needs(registry, &repository).digest(manifest);
-    let needs = read::<Needs, S>(store, &needs)?.ok_or_else(damaged)?;
-    let mut blobs = needs.blobs.iter();
-    let blob = blobs.find(|leaf| leaf.digest == digest);
-    Ok((registry, digest, blob.ok_or_else(damaged)?.size))
 }
 
 /// The newest value of a tag, of those that are merged here. A reader that finds it is not exposed
@@ -243,7 +153,53 @@ pub fn manifest_cell<S: Read>(
     }))
 }
 
-fn manifest<S: Read>(
+/// Whether the bytes of a manifest are in a repository. They are wanted if any repository of the
+/// registry wants them: where they come from is the same for all.
+pub fn manifest_presence<S: Read>(
+    store: &S,
+    registry: RegistryId,
+    repository: &RepositoryName,
+    digest: Digest,
+) -> Result<Presence, S> {
+    if is_manifest_wanted(store, registry, digest)? {
+        return Ok(Presence::Wanted);
+    }
+    let row = manifest(store, registry, repository, digest)?;
+    Ok(match row {
+        Some(row) if row.has_body() => Presence::Here,
+        _ => Presence::Absent,
+    })
+}
+
+/// Whether a blob is recorded in a registry.
+pub fn blob_presence<S: Read>(
+    store: &S,
+    registry: RegistryId,
+    digest: Digest,
+) -> Result<Presence, S> {
+    if exists(store, &key::blob(registry, digest))? {
+        return Ok(Presence::Here);
+    }
+    Ok(if is_blob_awaited(store, registry, digest)? {
+        Presence::Wanted
+    } else {
+        Presence::Absent
+    })
+}
+
+/// The bytes of a manifest, exposed or not, shown to `look`; nothing, if they are not here.
+pub fn body<S: Read, T>(
+    store: &S,
+    registry: RegistryId,
+    repository: &RepositoryName,
+    digest: Digest,
+    look: impl FnOnce(&[u8]) -> T,
+) -> Result<Option<T>, S> {
+    let key = key::bodies(registry, repository).digest(digest);
+    store.get(&key, look).map_err(CatalogError::Store)
+}
+
+pub(super) fn manifest<S: Read>(
     store: &S,
     registry: RegistryId,
     repository: &RepositoryName,

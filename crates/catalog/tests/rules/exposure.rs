@@ -407,10 +407,13 @@ fn very_many_tags_that_wait_are_shown_or_given_up_in_turns() {
 #[test]
 fn very_many_indexes_and_their_children_go_in_turns() {
     let (mut stage, mut peer) = stage();
+    let subject = blob(7).digest;
     let children: Vec<_> = (0..1_200)
         .map(|number| NewManifest {
             bytes: format!("child {number}").into_bytes(),
             digest: blob(100_000 + number).digest,
+            subject: Some(subject),
+            referrer: Some((None, number.to_string())),
             ..image(&[])
         })
         .collect();
@@ -428,6 +431,7 @@ fn very_many_indexes_and_their_children_go_in_turns() {
     stage.say(merge(deletions));
     sweep_all(&mut stage);
     assert_eq!(stage.usage().manifests, 1_201);
+    assert_eq!(referrers(&stage, subject).len(), 1_200);
     stage.delete("a", top.digest);
     assert!(query::has_sweeps(&stage.store).unwrap());
     // What perhaps nothing needs any more is not answered, though it is still here.
@@ -436,7 +440,36 @@ fn very_many_indexes_and_their_children_go_in_turns() {
             .iter()
             .all(|new| !stage.has_manifest("a", new.digest))
     );
+    assert!(referrers(&stage, subject).is_empty());
     assert_eq!(stage.usage().manifests, 200);
+    sweep_all(&mut stage);
+    assert_eq!(stage.usage(), meridian_catalog::Usage::default());
+}
+
+#[test]
+fn children_that_need_very_much_go_in_turns() {
+    let (mut stage, mut peer) = stage();
+    let child = |number: u64| {
+        let leaves: Vec<Leaf> = (0..600).map(|leaf| blob(number * 1_000 + leaf)).collect();
+        NewManifest {
+            bytes: format!("child {number}").into_bytes(),
+            digest: blob(100_000 + number).digest,
+            ..image(&leaves)
+        }
+    };
+    let children = [1, 2, 3].map(child);
+    let top = index(&children.each_ref().map(Manifested::leaf));
+    for new in children.iter().chain([&top]) {
+        stage.say(merge(peer.puts(new)));
+        stage.done(peer.bytes(new));
+    }
+    for new in &children {
+        stage.say(merge(peer.deletes("a", new.digest)));
+    }
+    assert_eq!(stage.usage().unexposed, 4);
+    // What falls with a child counts, too: the third one is left to a later entry.
+    stage.say(merge(peer.deletes("a", top.digest)));
+    assert_eq!(stage.usage().unexposed, 1);
     sweep_all(&mut stage);
     assert_eq!(stage.usage(), meridian_catalog::Usage::default());
 }

@@ -151,9 +151,9 @@ fn a_cursor_at_the_end_of_its_numbers_merges_nothing_more() {
 #[test]
 fn what_is_too_far_ahead_waits_until_the_clock_has_come_near() {
     let (mut stage, mut peer) = stage();
-    peer.now = stage.now + 60_000;
+    peer.now = stage.now + 50_000;
     let near = peer.puts(&image(&[blob(1)]));
-    peer.now = stage.now + 60_001;
+    peer.now = stage.now + 50_001;
     let ahead = peer.puts(&image(&[blob(2)]));
     let stopped = Reply::Merged {
         seq: 1,

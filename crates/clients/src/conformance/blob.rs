@@ -104,7 +104,7 @@ async fn gather(mut body: ByteStream) -> io::Result<Bytes> {
 }
 
 /// The pieces of `bytes`, each of at most `size`.
-fn pieces(bytes: &Bytes, size: usize) -> Vec<io::Result<Bytes>> {
+pub(super) fn pieces(bytes: &Bytes, size: usize) -> Vec<io::Result<Bytes>> {
     let mut rest = bytes.clone();
     let mut pieces = Vec::new();
     while !rest.is_empty() {
@@ -139,7 +139,7 @@ fn ranged(bytes: &Bytes, start: u64) -> Transfer {
 }
 
 /// A body that breaks off after `bytes`.
-fn broken(bytes: &Bytes) -> ByteStream {
+pub(super) fn broken(bytes: &Bytes) -> ByteStream {
     let why = io::Error::new(io::ErrorKind::ConnectionReset, "the client is gone");
     let pieces = pieces(bytes, 70_001).into_iter().chain([Err(why)]);
     Box::pin(stream::iter(pieces.collect::<Vec<_>>()))

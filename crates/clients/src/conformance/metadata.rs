@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use meridian_event::Leaf;
 use meridian_oci::{Digest, Manifest, Tag};
 
 use super::{fresh, repository, sha256};
 use crate::{
     BlobLocation, BlobPut, Condition, DeleteManifest, Encoding, ManifestPut, MetadataApi, PutBlob,
-    PutManifest, RepositoryPath, StorageKey, WriteError,
+    PutManifest, RepositoryPath, StorageKey, StoreBlob, WriteError,
 };
 
 /// How long an uploaded blob is kept before a manifest needs it.
@@ -65,6 +66,9 @@ pub async fn run(fixture: &impl Fixture) {
     blobs::an_object_that_was_lost_is_replaced(&Stage(fixture.open().await)).await;
     blobs::an_object_that_was_not_made_for_the_registry_is_refused(&stage).await;
 
+    blobs::a_blob_that_arrived_is_kept_once_and_leased_to_nobody(&Stage(fixture.open().await))
+        .await;
+
     lists::tags_come_in_pages(&Stage(fixture.open().await)).await;
     lists::repositories_come_in_pages(&Stage(fixture.open().await)).await;
     lists::referrers_come_by_type_and_in_pages(&Stage(fixture.open().await)).await;
@@ -79,7 +83,7 @@ pub async fn run(fixture: &impl Fixture) {
 }
 
 /// A service, and what pushes to it look like.
-struct Stage(Arc<dyn MetadataApi>);
+pub(super) struct Stage(pub(super) Arc<dyn MetadataApi>);
 
 impl std::ops::Deref for Stage {
     type Target = dyn MetadataApi;
@@ -90,7 +94,7 @@ impl std::ops::Deref for Stage {
 }
 
 impl Stage {
-    async fn put_blob(&self, at: &RepositoryPath, bytes: &[u8]) -> Digest {
+    pub(super) async fn put_blob(&self, at: &RepositoryPath, bytes: &[u8]) -> Digest {
         let location = BlobLocation::Inline(Bytes::copy_from_slice(bytes));
         self.put_located(at, bytes, location).await.unwrap();
         sha256(bytes)
@@ -124,6 +128,28 @@ impl Stage {
         self.0.put_blob(put).await
     }
 
+    /// Records what came from another region.
+    async fn store_instead(
+        &self,
+        bytes: &[u8],
+        location: BlobLocation,
+        instead_of: Option<StorageKey>,
+    ) -> Result<BlobPut, WriteError> {
+        let registry = "default".parse().unwrap();
+        let store = StoreBlob {
+            registry: self.registry(&registry).await.unwrap(),
+            blob: Leaf {
+                digest: sha256(bytes),
+                size: bytes.len() as u64,
+            },
+            encoding: Encoding::Plain,
+            location,
+            instead_of,
+            request: fresh(),
+        };
+        self.0.store_blob(store).await
+    }
+
     /// A name for an object that nobody has.
     async fn storage_key(&self) -> StorageKey {
         let registry = "default".parse().unwrap();
@@ -135,7 +161,7 @@ impl Stage {
         }
     }
 
-    async fn put_manifest(
+    pub(super) async fn put_manifest(
         &self,
         at: &RepositoryPath,
         manifest: &Manifest,
@@ -159,7 +185,7 @@ impl Stage {
     }
 
     /// An image with one layer, which is `name`, and this tag.
-    async fn push_image(&self, at: &RepositoryPath, name: &str, tag: &str) -> Manifest {
+    pub(super) async fn push_image(&self, at: &RepositoryPath, name: &str, tag: &str) -> Manifest {
         let layer = self.put_blob(at, name.as_bytes()).await;
         let config = self.put_blob(at, b"{}").await;
         let manifest = image(&[(config, 2), (layer, name.len() as u64)]);
@@ -167,7 +193,7 @@ impl Stage {
         manifest
     }
 
-    async fn delete(
+    pub(super) async fn delete(
         &self,
         at: &RepositoryPath,
         reference: &str,
@@ -194,7 +220,7 @@ fn put(at: &RepositoryPath, manifest: &Manifest, tags: &[&str]) -> PutManifest {
     }
 }
 
-fn digest_of(manifest: &Manifest) -> Digest {
+pub(super) fn digest_of(manifest: &Manifest) -> Digest {
     sha256(manifest.bytes())
 }
 
@@ -206,12 +232,12 @@ fn descriptor(media_type: &str, digest: Digest, size: u64) -> String {
 }
 
 /// An image: a configuration, then layers.
-fn image(leaves: &[(Digest, u64)]) -> Manifest {
+pub(super) fn image(leaves: &[(Digest, u64)]) -> Manifest {
     image_with(leaves, "")
 }
 
 /// An image with further members, each after a comma.
-fn image_with(leaves: &[(Digest, u64)], more: &str) -> Manifest {
+pub(super) fn image_with(leaves: &[(Digest, u64)], more: &str) -> Manifest {
     let mut descriptors = leaves.iter().map(|(digest, size)| {
         let layer = "application/vnd.oci.image.layer.v1.tar";
         descriptor(layer, *digest, *size)
@@ -227,7 +253,7 @@ fn image_with(leaves: &[(Digest, u64)], more: &str) -> Manifest {
 }
 
 /// An index of images.
-fn index(children: &[(Digest, u64)]) -> Manifest {
+pub(super) fn index(children: &[(Digest, u64)]) -> Manifest {
     let children = children
         .iter()
         .map(|(digest, size)| descriptor(IMAGE, *digest, *size));

@@ -119,6 +119,7 @@ upload_messages! {
     AppendRequest: AppendHead, append_request;
     FinishRequest: FinishHead, finish_request;
     UploadRequest: UploadHead, upload_request;
+    IngestRequest: IngestHead, ingest_request;
 }
 
 // === impl Received ===

@@ -11,12 +11,17 @@ mod list;
 mod manifest;
 mod outcome;
 mod record;
+mod replica;
 mod replication;
 mod upload;
 
 pub use collection::{doomed, due, storage_keys, take_doomed, take_due};
 pub use meridian_proto::DecodeError;
 pub use outcome::{mounted, take_mounted};
+pub use replica::{
+    contents, manifest_bytes, presences, take_contents, take_presences, wanted_after,
+    wanted_request,
+};
 pub use replication::{
     copy_limit, copy_request, event_bytes, find_request, found, take_copy_request,
     take_find_request, take_found,

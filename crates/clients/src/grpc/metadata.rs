@@ -14,7 +14,8 @@ use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE, Ways};
 use crate::{
     BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed, Due,
     Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest,
-    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoredManifest, Usage, WriteError,
+    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoreBlob, StoredManifest, Usage,
+    WriteError,
 };
 
 /// A [`MetadataApi`] in another process. Cheap to clone; clones share their connection.
@@ -181,6 +182,12 @@ impl MetadataApi for GrpcMetadata {
     async fn put_blob(&self, request: PutBlob) -> Result<BlobPut, WriteError> {
         let message = pb::PutBlobRequest::from(request);
         let send = |mut to: Client, request| async move { to.put_blob(request).await };
+        self.call(message, send, TryInto::try_into).await
+    }
+
+    async fn store_blob(&self, request: StoreBlob) -> Result<BlobPut, WriteError> {
+        let message = pb::StoreBlobRequest::from(request);
+        let send = |mut to: Client, request| async move { to.store_blob(request).await };
         self.call(message, send, TryInto::try_into).await
     }
 

@@ -147,6 +147,7 @@ not_scripted! {
     put_manifest(PutManifestRequest) -> PutManifestResponse;
     delete_manifest(DeleteManifestRequest) -> DeleteManifestResponse;
     put_blob(PutBlobRequest) -> PutBlobResponse;
+    store_blob(StoreBlobRequest) -> StoreBlobResponse;
     mount_blob(MountBlobRequest) -> MountBlobResponse;
     touch_blob(TouchBlobRequest) -> TouchBlobResponse;
     delete_blob(DeleteBlobRequest) -> DeleteBlobResponse;

@@ -245,6 +245,8 @@ fn of_write(error: &WriteError) -> Refusal {
             ),
         },
         WriteError::NoRoom => no_room(),
+        // No client asks for a merge.
+        WriteError::Malformed { .. } => of_class(error),
     }
 }
 

@@ -120,3 +120,33 @@ impl From<&Vec<Stale>> for Answered {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_count_by_what_came_of_them_and_who_had_it() {
+        let [us, asia] = ["us", "asia"].map(|name| name.parse().unwrap());
+        let (counts, metrics) = (Counts::new([us].into_iter()), Metrics::default());
+        counts.register(&metrics);
+        counts.asked(Outcome::Found, Some(us));
+        counts.asked(Outcome::Found, Some(us));
+        counts.asked(Outcome::Found, Some(asia));
+        counts.asked(Outcome::of(Some(&ReadError::DeadlineExceeded)), None);
+        counts.answered(Subject::List, Answered::from(&Vec::new()));
+        let text = metrics.text();
+        for line in [
+            "read_through_total{outcome=\"found\",region=\"us\"} 2",
+            "read_through_total{outcome=\"found\",region=\"none\"} 1",
+            "read_through_total{outcome=\"away\",region=\"none\"} 1",
+            "freshness_total{subject=\"list\",answer=\"fresh\"} 1",
+        ] {
+            let line = format!("meridian_frontend_{line}");
+            assert!(
+                text.lines().any(|it| it == line),
+                "`{line}` is not in:\n{text}"
+            );
+        }
+    }
+}

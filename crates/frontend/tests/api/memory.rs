@@ -29,6 +29,8 @@ struct Contents {
     sessions: BTreeMap<UploadId, Session>,
     /// Of the last put of a tag or a manifest.
     versions: BTreeMap<(RepositoryName, Reference), Version>,
+    /// Of the last deletion of one.
+    tombstones: BTreeMap<(RepositoryName, Reference), Version>,
     /// Where it is, and what its clock says; `eu` in November 2023 if it is nowhere else.
     origin: Option<(Region, u64)>,
     mutations: u32,

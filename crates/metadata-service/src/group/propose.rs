@@ -43,6 +43,14 @@ fn traced(command: &Command) -> Option<TraceContext> {
         .ok()
 }
 
+/// Whether a command compares versions of other regions with the time.
+const fn compares(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::ApplyRemote(_) | Command::MergeFound(_) | Command::FoundRegistry { .. }
+    )
+}
+
 // === impl Group ===
 
 impl Group {
@@ -122,7 +130,7 @@ impl Group {
         // What makes a new state into a region's gives it its first versions. All else keeps the house.
         let system = query::system(&self.view());
         let is_new = system.is_ok_and(|system| system.is_none());
-        if is_new {
+        if is_new || compares(&command) {
             self.may_stamp(deadline).await?;
         }
         let forwarded: Forwarded = (Origin::default(), command);
@@ -189,9 +197,15 @@ impl Group {
     }
 
     async fn write(&self, (origin, command): &Forwarded, deadline: Instant) -> Attempt {
-        // Where the clock is not to be trusted, time stands still for what keeps the house.
+        let millis = match self.good_time() {
+            Some(millis) => millis,
+            // Beside no time at all, everything that happened elsewhere is ahead.
+            None if compares(command) => return Attempt::Failed(unavailable(UNCOMPARED).into()),
+            // Where the clock is not to be trusted, time stands still for what keeps the house.
+            None => 0,
+        };
         let entry = Entry {
-            millis: self.good_time().unwrap_or(0),
+            millis,
             request: origin.request,
             trace: origin.trace,
             command: command.clone(),

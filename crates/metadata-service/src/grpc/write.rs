@@ -1,7 +1,7 @@
 //! Calls that write.
 
 use meridian_clients::grpc::convert::{mounted, optional_name, repository, request_id};
-use meridian_clients::{DeleteManifest, MetadataApi, PutBlob, PutManifest};
+use meridian_clients::{DeleteManifest, MetadataApi, PutBlob, PutManifest, StoreBlob};
 use meridian_proto::digest;
 use meridian_proto::meridian::metadata::v1 as pb;
 use tonic::Status;
@@ -34,6 +34,15 @@ pub(super) async fn put_blob(
 ) -> Result<pb::PutBlobResponse> {
     let put = PutBlob::try_from(request).map_err(malformed)?;
     let done = api.put_blob(put).await;
+    done.map(Into::into).map_err(refused)
+}
+
+pub(super) async fn store_blob(
+    api: &dyn MetadataApi,
+    request: pb::StoreBlobRequest,
+) -> Result<pb::StoreBlobResponse> {
+    let store = StoreBlob::try_from(request).map_err(malformed)?;
+    let done = api.store_blob(store).await;
     done.map(Into::into).map_err(refused)
 }
 

@@ -13,7 +13,7 @@ use meridian_clients::grpc::{GrpcConfig, GrpcMetadata};
 use meridian_clock::ManualClock;
 use meridian_eventlog::EventLog;
 use meridian_metadata_service::{
-    Config, GRPC_SERVICE, MetadataService, Ports, Retention, metadata_server,
+    Config, GRPC_SERVICE, MetadataService, Ports, Retention, metadata_server, replica_server,
 };
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
@@ -30,7 +30,18 @@ impl Life {
         events: Arc<dyn EventLog>,
         clock: Arc<ManualClock>,
     ) -> Self {
+        Self::in_region("local", folder, events, clock).await
+    }
+
+    /// A service of that region.
+    pub(crate) async fn in_region(
+        region: &str,
+        folder: &Path,
+        events: Arc<dyn EventLog>,
+        clock: Arc<ManualClock>,
+    ) -> Self {
         let config = Config {
+            region: region.parse().unwrap(),
             data_dir: folder.to_owned(),
             retention: Retention {
                 lease: LEASE,
@@ -66,6 +77,7 @@ impl Life {
         limits.http2.connection_window = ByteSize::mib(64);
         let (health, health_server) = tonic_health::server::health_reporter();
         let routes = Routes::new(metadata_server(Arc::new(self.service.clone())));
+        let routes = routes.add_service(replica_server(Arc::new(self.service.clone())));
         let routes = routes.add_service(health_server).prepare();
         let server = HttpServer::new([listener], limits, None, routes).unwrap();
         let (spawner, stop) = (self.supervisor.spawner(), self.supervisor.token());

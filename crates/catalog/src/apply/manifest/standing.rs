@@ -67,17 +67,19 @@ impl<'p> Cell<'p> {
     }
 }
 
-/// Makes a manifest's standing follow its presence.
+/// Makes a manifest's standing follow its presence. Returns at how many rows of others it looked.
 pub(in crate::apply) fn reconsider<S: Write>(
     turn: &mut Turn<'_, S>,
     cell: &mut Cell<'_>,
-) -> Result<(), S> {
-    let is_present = cell.row.is_added() || is_needed(turn, cell.place, cell.digest)?;
+) -> Result<usize, S> {
+    let mut looks = 0;
+    let is_present = cell.row.is_added() || is_needed(turn, cell.place, cell.digest, &mut looks)?;
     match (cell.row.is_absent(), is_present) {
-        (true, true) => want(turn, cell),
-        (false, false) => vanish(turn, cell),
-        _ => Ok(()),
+        (true, true) => want(turn, cell)?,
+        (false, false) => looks += vanish(turn, cell)?,
+        _ => {}
     }
+    Ok(looks)
 }
 
 /// Takes the bytes of a manifest in, if they are wanted, or what they say of it.
@@ -195,12 +197,22 @@ pub(super) fn wait_no_more<S: Write>(
     Ok(())
 }
 
-/// Whether a present manifest names it as a child.
-fn is_needed<S: Write>(turn: &Turn<'_, S>, place: &Place, digest: Digest) -> Result<bool, S> {
+/// Whether a present manifest names it as a child. Those that hold it are many, if it is a blob
+/// besides, and each counts towards `looks`.
+fn is_needed<S: Write>(
+    turn: &Turn<'_, S>,
+    place: &Place,
+    digest: Digest,
+    looks: &mut usize,
+) -> Result<bool, S> {
     if !guard::stands(Guard::NeedKeepsPresent) {
         return Ok(false);
     }
-    hold::is_child(turn.store(), place.registry, &place.repository, digest)
+    let Place {
+        registry,
+        repository,
+    } = place;
+    hold::is_child(turn.store(), *registry, repository, digest, looks)
 }
 
 fn want<S: Write>(turn: &mut Turn<'_, S>, cell: &mut Cell<'_>) -> Result<(), S> {
@@ -313,8 +325,9 @@ fn describe<S: Write>(
 }
 
 /// Removes what a manifest was and needed. A blob that nothing needs any more begins its grace; a
-/// child may go as well, and tags that wait for it give up.
-pub(super) fn vanish<S: Write>(turn: &mut Turn<'_, S>, cell: &mut Cell<'_>) -> Result<(), S> {
+/// child may go as well, and tags that wait for it give up. Returns how many leaves it let go.
+pub(super) fn vanish<S: Write>(turn: &mut Turn<'_, S>, cell: &mut Cell<'_>) -> Result<usize, S> {
+    let mut leaves = 0;
     let (place, digest, size) = (cell.place, cell.digest, cell.row.size);
     let standing = std::mem::take(&mut cell.row.standing);
     if standing == Standing::Wanted || cell.row.is_misdescribed {
@@ -326,6 +339,7 @@ pub(super) fn vanish<S: Write>(turn: &mut Turn<'_, S>, cell: &mut Cell<'_>) -> R
         if standing != Standing::Exposed {
             wait_no_more(turn, place, digest, &needs)?;
         }
+        leaves = needs.blobs.len() + needs.children.len();
         needs::remove(turn, place, digest, &needs)?;
         let children: BTreeSet<_> = needs.distinct_children();
         for child in children {
@@ -347,5 +361,5 @@ pub(super) fn vanish<S: Write>(turn: &mut Turn<'_, S>, cell: &mut Cell<'_>) -> R
         let task = Task::JudgeTags(place.clone(), digest, None);
         turn.agenda.push(task);
     }
-    Ok(())
+    Ok(leaves)
 }

@@ -15,7 +15,7 @@ pub(in crate::golden) fn later_keys() -> Value {
     let (id, place) = (registry(), name::<RepositoryName>("team/app"));
     json!({
         "claim of a name": hex(&key::claim(id)),
-        "wanted manifest": hex(&key::wanted(id, &place).digest(digest(1))),
+        "wanted manifest": hex(&key::wanted(id, digest(1)).text("team/app")),
         "waiting tag": hex(&key::tags_waiting_for(id, &place).digest(digest(1)).text("v1")),
         "waiting for a child": hex(
             &key::waiting_for_child(id, &place).digest(digest(1)).digest(digest(2)),

@@ -155,3 +155,39 @@ pub(super) async fn an_object_that_was_not_made_for_the_registry_is_refused(stag
     let location = BlobLocation::Stored(key);
     stage.put_located(&at, b"foreign", location).await.unwrap();
 }
+
+pub(super) async fn a_blob_that_arrived_is_kept_once_and_leased_to_nobody(stage: &Stage) {
+    let at = repository("blobs/arrived");
+    let keys = [
+        stage.storage_key().await,
+        stage.storage_key().await,
+        stage.storage_key().await,
+    ];
+    let [first, second, third] = keys;
+    // The bytes arrive twice, then what was kept is lost.
+    for (key, instead_of, kept) in [
+        (first, None, None),
+        (second, None, Some(first)),
+        (third, Some(first), None),
+    ] {
+        let location = BlobLocation::Stored(key);
+        let stored = stage.store_instead(b"arrived", location, instead_of).await;
+        assert_eq!(stored.unwrap().kept, kept);
+        assert!(stage.blob(&at, sha256(b"arrived")).await.is_err());
+    }
+    let doomed = stage.doomed(100).await.unwrap().into_iter();
+    let doomed: Vec<_> = doomed.map(|doomed| doomed.key).collect();
+    assert_eq!(doomed.len(), 2);
+    assert!(doomed.contains(&first) && doomed.contains(&second));
+    assert_eq!(stage.known(&keys).await.unwrap(), [true; 3]);
+    // What was doomed is never named.
+    let location = BlobLocation::Stored(second);
+    let gone = stage.store_instead(b"other", location, None).await;
+    assert_eq!(gone.unwrap_err(), ReadError::BlobUnknown.into());
+    // A push finds it here.
+    let location = BlobLocation::Stored(stage.storage_key().await);
+    let put = stage.put_located(&at, b"arrived", location).await.unwrap();
+    assert_eq!(put.kept, Some(third));
+    let record = stage.blob(&at, sha256(b"arrived")).await.unwrap();
+    assert_eq!(record.location, BlobLocation::Stored(third));
+}

@@ -31,25 +31,31 @@ versioned! {
     Deleted = DeleteBlobResponse;
 }
 
-impl From<BlobPut> for pb::PutBlobResponse {
-    fn from(put: BlobPut) -> Self {
-        Self {
-            version: Some(put.version.into()),
-            kept: put.kept.map(Into::into),
+macro_rules! recorded {
+    ($($wire:ident),*) => {$(
+        impl From<BlobPut> for pb::$wire {
+            fn from(put: BlobPut) -> Self {
+                Self {
+                    version: Some(put.version.into()),
+                    kept: put.kept.map(Into::into),
+                }
+            }
         }
-    }
+
+        impl TryFrom<pb::$wire> for BlobPut {
+            type Error = DecodeError;
+
+            fn try_from(value: pb::$wire) -> Result<Self> {
+                Ok(Self {
+                    version: version(value.version, "version")?,
+                    kept: value.kept.map(TryInto::try_into).transpose()?,
+                })
+            }
+        }
+    )*};
 }
 
-impl TryFrom<pb::PutBlobResponse> for BlobPut {
-    type Error = DecodeError;
-
-    fn try_from(value: pb::PutBlobResponse) -> Result<Self> {
-        Ok(Self {
-            version: version(value.version, "version")?,
-            kept: value.kept.map(TryInto::try_into).transpose()?,
-        })
-    }
-}
+recorded!(PutBlobResponse, StoreBlobResponse);
 
 /// The answer to a mount.
 #[must_use]

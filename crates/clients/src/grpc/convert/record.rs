@@ -5,7 +5,7 @@ use meridian_proto::meridian::metadata::v1 as pb;
 use meridian_proto::{DecodeError, leaf, registry, required};
 
 use super::Result;
-use crate::{BlobLocation, BlobRecord, Encoding, PutBlob, StorageKey};
+use crate::{BlobLocation, BlobRecord, Encoding, PutBlob, StorageKey, StoreBlob};
 
 impl From<Encoding> for pb::Encoding {
     fn from(encoding: Encoding) -> Self {
@@ -118,6 +118,34 @@ impl TryFrom<pb::PutBlobRequest> for PutBlob {
             repository: super::repository(value.repository)?,
             digest: blob.digest,
             size: blob.size,
+            encoding: encoding(value.encoding)?,
+            location: location(value.location)?,
+            instead_of: value.instead_of.map(TryInto::try_into).transpose()?,
+            request: super::request_id(value.request)?,
+        })
+    }
+}
+
+impl From<StoreBlob> for pb::StoreBlobRequest {
+    fn from(store: StoreBlob) -> Self {
+        Self {
+            registry: Some(store.registry.into()),
+            blob: Some(store.blob.into()),
+            encoding: pb::Encoding::from(store.encoding).into(),
+            location: Some(store.location.into()),
+            request: Some(store.request.into()),
+            instead_of: store.instead_of.map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<pb::StoreBlobRequest> for StoreBlob {
+    type Error = DecodeError;
+
+    fn try_from(value: pb::StoreBlobRequest) -> Result<Self> {
+        Ok(Self {
+            registry: registry(value.registry, "registry")?,
+            blob: leaf(value.blob, "blob")?,
             encoding: encoding(value.encoding)?,
             location: location(value.location)?,
             instead_of: value.instead_of.map(TryInto::try_into).transpose()?,

@@ -56,6 +56,7 @@ impl WireError for WriteError {
                     .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
             }),
             Self::NoRoom => Kind::NoRoom(nothing()),
+            Self::Malformed { reason: why } => Kind::Malformed(reason(why)),
         }
     }
 
@@ -75,6 +76,7 @@ impl WireError for WriteError {
                 retry_after: it.retry_after_millis.map(Duration::from_millis),
             },
             Kind::NoRoom(_) => Self::NoRoom,
+            Kind::Malformed(it) => Self::Malformed { reason: it.reason },
             other => Self::Read(ReadError::from_kind(other)?),
         })
     }

@@ -46,6 +46,9 @@ fn writes() -> Vec<WriteError> {
             retry_after: Some(Duration::from_millis(1_500)),
         },
         WriteError::NoRoom,
+        WriteError::Malformed {
+            reason: "an echo".to_owned(),
+        },
     ]);
     all
 }

@@ -1,5 +1,6 @@
 //! Two registries in memory, one of which is the other region of the other: what an agent does, without
-//! replication. What is found is not kept here, so that a test sees where each answer comes from.
+//! replication. What is found is not kept here, so that a test sees where each answer comes from;
+//! deletions are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -99,6 +100,25 @@ impl Abroad {
         }
     }
 
+    /// Deletes a tag here that was deleted there.
+    fn bury(&self, path: &RepositoryPath, reference: &Reference) {
+        let key = (path.name.clone(), reference.clone());
+        let deleted = self
+            .there
+            .state
+            .lock()
+            .unwrap()
+            .tombstones
+            .get(&key)
+            .copied();
+        let mut here = self.here.state.lock().unwrap();
+        let is_older = here.versions.get(&key).copied() < deleted;
+        if let (Reference::Tag(tag), true) = (reference, is_older) {
+            let repository = here.repositories.entry(path.name.clone()).or_default();
+            repository.tags.remove(tag);
+        }
+    }
+
     /// Copies content of a repository. Says whether there was any.
     fn copy(&self, path: &RepositoryPath, digest: Digest) -> Result<bool, ReadError> {
         let there = self.there.contents()?;
@@ -142,6 +162,7 @@ impl RegionsApi for Abroad {
         let asked = self.ask("resolve");
         self.answers.acquire().await.unwrap().forget();
         asked?;
+        self.bury(repository, reference);
         let manifest = self.there.manifest(repository, reference).await;
         let manifest = manifest.map_err(|error| match error {
             ReadError::RepositoryUnknown => ReadError::ManifestUnknown,

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use meridian_clients::{
     BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed, Due,
     Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest,
-    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoredManifest, Usage, WriteError,
+    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoreBlob, StoredManifest, Usage,
+    WriteError,
 };
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 
@@ -138,10 +139,11 @@ impl MetadataApi for Memory {
         let version = contents.version();
         contents.manifest(&request.repository, &request.reference)?;
         let name = request.repository.name;
-        let repository = contents.repositories.entry(name).or_default();
+        let repository = contents.repositories.entry(name.clone()).or_default();
         if let Some(condition) = request.condition {
             repository.meets(condition, &request.reference)?;
         }
+        let grave = (name, request.reference.clone());
         match request.reference {
             Reference::Tag(tag) => {
                 repository.tags.remove(&tag);
@@ -152,6 +154,7 @@ impl MetadataApi for Memory {
                 repository.tags.retain(|_, target| *target != digest);
             }
         }
+        contents.tombstones.insert(grave, version);
         Ok(Deleted { version })
     }
 
@@ -164,6 +167,10 @@ impl MetadataApi for Memory {
     }
 
     async fn put_blob(&self, _request: PutBlob) -> Result<BlobPut, WriteError> {
+        unreachable!("the frontend asks the blob service")
+    }
+
+    async fn store_blob(&self, _request: StoreBlob) -> Result<BlobPut, WriteError> {
         unreachable!("the frontend asks the blob service")
     }
 

@@ -80,9 +80,19 @@ async fn a_tag_that_is_known_here_is_not_lost_by_an_answer_for_another_client() 
 }
 
 #[tokio::test]
-async fn a_tag_that_was_deleted_everywhere_else_is_gone() {
-    let world = World::new();
-    world.eu.tag("a", "v1", "x").await;
+async fn a_tag_that_is_known_here_alone_is_answered_until_it_is_deleted_anywhere() {
+    let (world, [_, new]) = moved(Consistency::Bounded).await;
+    world.eu.tag("a", "v2", "alone").await;
+    let reply = world.eu.get("/v2/a/manifests/v2").await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.header("meridian-region")),
+        (200, "eu")
+    );
+
+    let reply = world.eu.get("/v2/a/manifests/v1").await;
+    assert_eq!(reply.header("docker-content-digest"), new.to_string());
+    let deleted = world.us.call("DELETE /v2/a/manifests/v1", &[], "").await;
+    assert_eq!(deleted.status, 202);
     let reply = world.eu.get("/v2/a/manifests/v1").await;
     assert_eq!(reply.refusal(), (404, "MANIFEST_UNKNOWN".to_owned()));
 }
@@ -126,6 +136,24 @@ async fn consistency_says_whether_others_are_asked_for_a_tag_that_is_known() {
         assert_eq!(reply.header("docker-content-digest"), expected);
         assert_eq!(world.abroad.asked("resolve"), asked, "{consistency:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_shared_by_those_alone_for_whom_it_is_young_enough() {
+    let (world, _) = moved(Consistency::Bounded).await;
+    world.abroad.hold();
+    let get = || Box::pin(world.eu.get("/v2/a/manifests/v1"));
+    let mut clients = [get(), get(), get()];
+    for (client, asked) in clients.iter_mut().zip([1, 1, 2]) {
+        assert!(futures::poll!(client).is_pending());
+        assert_eq!(world.abroad.asked("resolve"), asked);
+        tokio::time::advance(Duration::from_millis(1_500)).await;
+    }
+    world.abroad.release();
+    for client in clients {
+        assert_eq!(client.await.status, 200);
+    }
+    assert_eq!(world.abroad.asked("resolve"), 2);
 }
 
 #[tokio::test(start_paused = true)]

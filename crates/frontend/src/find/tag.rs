@@ -1,0 +1,86 @@
+//! Tags, which any region may move.
+//!
+//! A tag is judged before it is read here, so that what was judged to be young enough is not younger than
+//! what is answered.
+
+use meridian_clients::ReadError;
+use meridian_clients::regions::Resolved;
+
+use super::{Sighted, Sought, here, is_away, is_unknown, resolve};
+use crate::error::Failure;
+use crate::regions::{Answered, Ask, Elsewhere, Judgement};
+use crate::state::State;
+
+/// Looks for what a tag points at.
+pub(super) async fn find(
+    state: &State,
+    elsewhere: &Elsewhere,
+    sought: Sought<'_>,
+) -> Result<Sighted, Failure> {
+    let judged = elsewhere.judge_tag();
+    let local = match (here(state, sought).await, &judged) {
+        (Ok(found), Judgement::Answer(behind)) => {
+            elsewhere.answered_tag(Answered::from(behind));
+            return Ok(found.confessing(behind.clone()));
+        }
+        (Err(error), _) if !is_unknown(&error) => return Err(error.into()),
+        (local, _) => local,
+    };
+    let ask = match (&judged, &local) {
+        (Judgement::Insist, _) | (_, Ok(_)) => Ask::Newer,
+        (_, Err(_)) => Ask::Missing,
+    };
+    let answer = match resolve(state, elsewhere, sought, ask).await {
+        Ok(resolved) => newest(local.ok(), resolved, &judged),
+        // What is known here alone still is; what was deleted elsewhere is known to be now.
+        Err(error) if is_unknown(&error) => match local {
+            Ok(_) => here(state, sought).await.map_err(Failure::from),
+            Err(missing) => Err(missing.into()),
+        },
+        Err(error) if is_away(&error) => without(elsewhere, local, judged),
+        Err(error) => Err(error.into()),
+    };
+    elsewhere.answered_tag(answered(&answer));
+    answer
+}
+
+/// What was resolved, unless it was moved here meanwhile.
+fn newest(
+    local: Option<Sighted>,
+    resolved: Resolved,
+    judged: &Judgement,
+) -> Result<Sighted, Failure> {
+    let stat = &resolved.manifest.stat;
+    if *judged == Judgement::Insist && stat.stale.is_some() {
+        return Err(Failure::Behind);
+    }
+    let is_newer = |found: &Sighted| found.stat.version > stat.version;
+    Ok(local.filter(is_newer).unwrap_or_else(|| resolved.into()))
+}
+
+/// What is known here, if it is good enough while other regions cannot be asked.
+fn without(
+    elsewhere: &Elsewhere,
+    local: Result<Sighted, ReadError>,
+    judged: Judgement,
+) -> Result<Sighted, Failure> {
+    match (local, judged) {
+        (_, Judgement::Insist) => Err(Failure::Behind),
+        (Ok(found), Judgement::Answer(behind) | Judgement::Ask(behind)) => {
+            Ok(found.confessing(behind))
+        }
+        (Err(error), _) => {
+            let behind = elsewhere.ages();
+            Err(Failure::Unsure { error, behind })
+        }
+    }
+}
+
+const fn answered(answer: &Result<Sighted, Failure>) -> Answered {
+    match answer {
+        Ok(found) if found.behind.is_empty() && found.stat.stale.is_none() => Answered::Asked,
+        Ok(_) | Err(Failure::Unsure { .. }) => Answered::Confessed,
+        Err(Failure::Behind) => Answered::Refused,
+        Err(_) => Answered::Asked,
+    }
+}

@@ -1,0 +1,81 @@
+//! Versions that a client waits for.
+//!
+//! A version is compared with what is visible, and never taken for a time: whoever names one of the far
+//! future waits in vain, and changes nothing.
+
+use std::time::Duration;
+
+use meridian_clients::ReadError;
+use meridian_clock::Version;
+use meridian_oci::Reference;
+use tokio::time::sleep;
+
+use super::{Sighted, Sought, here, is_away, is_unknown, resolve};
+use crate::error::Failure;
+use crate::regions::{Ask, Elsewhere, Judgement};
+use crate::state::State;
+
+/// How long to wait before a version is looked for again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Looks again and again for a version, here and at the region that stamped it.
+pub(super) async fn reach(
+    state: &State,
+    sought: Sought<'_>,
+    version: Version,
+) -> Result<Sighted, Failure> {
+    loop {
+        let found = match state.regions.as_deref() {
+            Some(elsewhere) => look(state, elsewhere, sought, version).await?,
+            None => settled(here(state, sought).await, version)?,
+        };
+        match found {
+            Some(found) => return Ok(found),
+            None => sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Looks once. Nothing is found while a region that may have the version is not reached.
+async fn look(
+    state: &State,
+    elsewhere: &Elsewhere,
+    sought: Sought<'_>,
+    version: Version,
+) -> Result<Option<Sighted>, Failure> {
+    let insists = insists(elsewhere, sought.reference);
+    match here(state, sought).await {
+        Ok(found) if found.stat.version >= version && !insists => return Ok(Some(found)),
+        Err(error) if !is_unknown(&error) && !is_away(&error) => return Err(error.into()),
+        _ => {}
+    }
+    match resolve(state, elsewhere, sought, Ask::Since(version)).await {
+        Ok(found) => {
+            let stat = &found.manifest.stat;
+            let serves = stat.version >= version && !(insists && stat.stale.is_some());
+            Ok(serves.then(|| found.into()))
+        }
+        // The region that stamped it has nothing any more. What it deleted is known to be deleted now.
+        Err(error) if is_unknown(&error) => settled(here(state, sought).await, version),
+        Err(error) if is_away(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What is known here, where nobody else knows better.
+fn settled(
+    local: Result<Sighted, ReadError>,
+    version: Version,
+) -> Result<Option<Sighted>, Failure> {
+    match local {
+        Ok(found) => Ok(Some(found).filter(|found| found.stat.version >= version)),
+        Err(error) if is_away(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether other regions have to be asked, whatever is known here.
+fn insists(elsewhere: &Elsewhere, reference: &Reference) -> bool {
+    let is_tag = matches!(reference, Reference::Tag(_));
+    is_tag && elsewhere.judge_tag() == Judgement::Insist
+}

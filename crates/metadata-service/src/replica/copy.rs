@@ -1,0 +1,85 @@
+//! All that is known here, a part at a time, for a region that joins.
+//!
+//! ```text
+//! registries ── manifests, in the order of their keys ── tags, in theirs
+//! ```
+
+use meridian_catalog::{CatalogError, query};
+use meridian_clients::ReadError;
+use meridian_clients::replica::{CopyMark, CopyPage, Found};
+
+use super::found::tell;
+use crate::changes::View;
+use crate::group::Group;
+use crate::read::failed;
+
+type Result<T> = std::result::Result<T, ReadError>;
+
+/// A part of the copy. The registries come all at once: they are few.
+pub(super) async fn copy(group: &Group, after: Option<CopyMark>, limit: usize) -> Result<CopyPage> {
+    let view = group.read().await?;
+    let limit = limit.max(1);
+    match after {
+        None => Ok(CopyPage {
+            found: told(query::copied_registries(&view))?,
+            next: Some(CopyMark::Registries),
+        }),
+        Some(mark @ (CopyMark::Registries | CopyMark::Manifest(..))) => {
+            manifests(&view, &mark, limit)
+        }
+        Some(mark @ (CopyMark::Manifests | CopyMark::Tag(..))) => tags(&view, &mark, limit),
+    }
+}
+
+fn manifests(view: &View, after: &CopyMark, limit: usize) -> Result<CopyPage> {
+    let after = match after {
+        CopyMark::Manifest(registry, repository, digest) => Some((*registry, repository, *digest)),
+        _ => None,
+    };
+    let found = told(query::copied_manifests(view, after, limit))?;
+    let next = mark(&found, limit).or(Some(CopyMark::Manifests));
+    Ok(CopyPage { found, next })
+}
+
+fn tags(view: &View, after: &CopyMark, limit: usize) -> Result<CopyPage> {
+    let after = match after {
+        CopyMark::Tag(registry, repository, name) => Some((*registry, repository, name)),
+        _ => None,
+    };
+    let found = told(query::copied_tags(view, after, limit))?;
+    let next = mark(&found, limit);
+    Ok(CopyPage { found, next })
+}
+
+/// Where to go on behind a part, if that is as long as it may be.
+fn mark(found: &[Found], limit: usize) -> Option<CopyMark> {
+    let last = found.last().filter(|_| found.len() >= limit)?;
+    match last {
+        Found::Registry { .. } => None,
+        Found::Manifest {
+            registry,
+            repository,
+            manifest,
+        } => Some(CopyMark::Manifest(
+            *registry,
+            repository.clone(),
+            manifest.leaf.digest,
+        )),
+        Found::Tag {
+            registry,
+            repository,
+            tag,
+        } => Some(CopyMark::Tag(
+            *registry,
+            repository.clone(),
+            tag.name.clone(),
+        )),
+    }
+}
+
+fn told<E: std::error::Error + 'static>(
+    found: std::result::Result<Vec<meridian_catalog::Found>, CatalogError<E>>,
+) -> Result<Vec<Found>> {
+    let found = found.map_err(failed)?;
+    Ok(found.into_iter().map(tell).collect())
+}
