@@ -11,6 +11,8 @@
 //!                               ├── Caller ── Channel ══ HTTP/2 ══┤
 //! BlobApi ────── GrpcBlobs ─────┘   deadline, retries           └── adapter ── BlobApi
 //! ```
+//!
+//! [`GrpcIngest`], [`GrpcRegions`] and [`GrpcPeer`] stand in the same place before their traits.
 
 mod blob;
 pub mod body;
@@ -19,9 +21,12 @@ mod channel;
 pub mod convert;
 pub mod deadline;
 pub mod failure;
+mod incoming;
 mod ingest;
 mod line;
 mod metadata;
+mod peer;
+mod regions;
 mod replica;
 mod upload;
 mod ways;
@@ -31,6 +36,8 @@ pub use channel::{EndpointError, GrpcConfig, GrpcConfigError, channel, configure
 pub use ingest::GrpcIngest;
 pub use line::Channel;
 pub use metadata::GrpcMetadata;
+pub use peer::GrpcPeer;
+pub use regions::GrpcRegions;
 pub use replica::GrpcReplica;
 pub use ways::Ways;
 

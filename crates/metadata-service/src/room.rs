@@ -142,3 +142,48 @@ impl Door {
         self.reserve.turns()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use meridian_catalog::{RemoteEvent, RemoteEvents};
+    use meridian_clock::Version;
+    use meridian_event::{Leaf, RegistryId};
+    use meridian_oci::{Algorithm, Digest};
+
+    use super::*;
+
+    #[test]
+    fn deletions_of_another_region_need_no_room() {
+        let digest = Digest::of(Algorithm::Sha256, b"it");
+        let deleted = Event::ManifestDeleted {
+            repository: "team/app".parse().unwrap(),
+            digest,
+        };
+        let put = Event::BlobPut {
+            repository: "team/app".parse().unwrap(),
+            blob: Leaf { digest, size: 2 },
+            mounted_from: None,
+        };
+        let growth = |events: &[&Event]| {
+            let registry = RegistryId::first();
+            let remote = |(event, seq): (&&Event, u64)| RemoteEvent {
+                seq,
+                version: Version {
+                    millis: seq,
+                    ..registry.version()
+                },
+                registry,
+                event: (*event).clone(),
+                body: None,
+            };
+            growth(&Command::ApplyRemote(Box::new(RemoteEvents {
+                origin: "us".parse().unwrap(),
+                epoch: 1,
+                shard: 0,
+                events: events.iter().zip(1..).map(remote).collect(),
+            })))
+        };
+        assert_eq!(growth(&[&deleted, &deleted]), None);
+        assert_eq!(growth(&[&deleted, &put]), Some(0));
+    }
+}

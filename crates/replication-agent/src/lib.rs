@@ -4,6 +4,7 @@
 mod config;
 mod consume;
 mod engine;
+mod grpc;
 mod heads;
 mod serve;
 mod shell;
@@ -16,6 +17,10 @@ use std::sync::Arc;
 use shell::Shell;
 
 pub use config::{Config, PeerConfig};
+pub use grpc::{
+    PEER_GRPC_SERVICE, PeerAdapter, REGIONS_GRPC_SERVICE, RegionsAdapter, peer_server,
+    regions_server,
+};
 pub use serve::PeerService;
 pub use start::{Peer, Ports, StartError, start};
 

@@ -6,18 +6,22 @@
 
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use meridian_error::{Classify, Code};
 use serde::{Deserialize, Serialize};
 use tonic::transport::{self, Endpoint};
 
 use super::line::Channel;
 
-/// Bytes of a body that may be under way unread, for each call.
-const STREAM_WINDOW: u32 = 1024 * 1024;
+/// Bytes of a body that may be under way unread, for each call within a region.
+const STREAM_WINDOW: ByteSize = ByteSize::mib(1);
+
+/// The same between regions: more than 80 ms of 1 Gbit/s, which are 10 MB.
+const FAR_WINDOW: ByteSize = ByteSize::mib(16);
 
 /// The same for all calls of a connection: many times more than one call's, because a client that
 /// reads slowly fills its own window and then takes from this one, until nobody gets anything.
-const CONNECTION_WINDOW: u32 = 256 * STREAM_WINDOW;
+const CONNECTION_WINDOW: u32 = 256 * 1024 * 1024;
 
 /// The greatest head of an answer. A refusal names every absent leaf of a manifest, and there may be
 /// [`MAX_DESCRIPTORS`](meridian_oci::MAX_DESCRIPTORS) of them, each of 70 bytes before base64.
@@ -26,6 +30,10 @@ const MAX_HEADERS: u32 = 2 * 1024 * 1024;
 /// Shorter is never, longer overflows somewhere.
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// HTTP/2 begins with the former, and a connection has no more than the latter.
+const NARROWEST: ByteSize = ByteSize::kib(64);
+const WIDEST: ByteSize = ByteSize::mib(256);
 
 /// How a service of ours is called. Check [`faults`](Self::faults) before use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,14 +57,25 @@ pub struct GrpcConfig {
     /// How long it may take to say so; then its connection is given up, with all calls over it.
     #[serde(with = "humantime_serde")]
     pub ping_timeout: Duration,
+    /// How many bytes of a body may be under way unread, for each call. No call is faster than this
+    /// in a round trip.
+    pub window: ByteSize,
 }
 
 /// Why a configuration is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{setting} is {value:?}; set it between {SHORTEST:?} and 1d")]
-pub struct GrpcConfigError {
-    setting: &'static str,
-    value: Duration,
+pub enum GrpcConfigError {
+    /// A time is none that can be kept.
+    #[error("{setting} is {value:?}; set it between {SHORTEST:?} and 1d")]
+    Time {
+        /// Of which setting.
+        setting: &'static str,
+        /// What it is.
+        value: Duration,
+    },
+    /// The window is too narrow or too wide.
+    #[error("window is {0}; set it between {NARROWEST} and {WIDEST}")]
+    Window(ByteSize),
 }
 
 /// Why a text does not say where a service is.
@@ -156,7 +175,9 @@ pub fn configure(endpoint: Endpoint, config: &GrpcConfig) -> Endpoint {
         .http2_keep_alive_interval(config.ping_every)
         .keep_alive_timeout(config.ping_timeout)
         .keep_alive_while_idle(true)
-        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_stream_window_size(
+            u32::try_from(config.window.as_u64()).unwrap_or(CONNECTION_WINDOW),
+        )
         .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_max_header_list_size(MAX_HEADERS)
 }
@@ -171,11 +192,22 @@ impl Default for GrpcConfig {
             stall_timeout: Duration::from_secs(60),
             ping_every: Duration::from_secs(1),
             ping_timeout: Duration::from_secs(4),
+            window: STREAM_WINDOW,
         }
     }
 }
 
 impl GrpcConfig {
+    /// How a service of another region is called, from which every answer takes long.
+    #[must_use]
+    pub fn between_regions() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            window: FAR_WINDOW,
+            ..Self::default()
+        }
+    }
+
     /// Everything that is wrong with it.
     #[must_use]
     pub fn faults(&self) -> Vec<GrpcConfigError> {
@@ -186,11 +218,13 @@ impl GrpcConfig {
             ("ping_every", self.ping_every),
             ("ping_timeout", self.ping_timeout),
         ];
-        settings
+        let times = settings
             .into_iter()
             .filter(|(_, value)| !(SHORTEST..=LONGEST).contains(value))
-            .map(|(setting, value)| GrpcConfigError { setting, value })
-            .collect()
+            .map(|(setting, value)| GrpcConfigError::Time { setting, value });
+        let window = (!(NARROWEST..=WIDEST).contains(&self.window))
+            .then_some(GrpcConfigError::Window(self.window));
+        times.chain(window).collect()
     }
 }
 
@@ -221,10 +255,13 @@ mod tests {
         let config = GrpcConfig {
             deadline: Duration::MAX,
             ping_every: Duration::ZERO,
+            window: ByteSize::kib(1),
             ..config
         };
         let faults: Vec<_> = config.faults().iter().map(ToString::to_string).collect();
-        assert_eq!(faults.len(), 2);
+        assert_eq!(faults.len(), 3);
+        assert!(faults[2].starts_with("window is 1"), "{}", faults[2]);
+        assert!(GrpcConfig::between_regions().faults().is_empty());
         assert_eq!(faults[1], "ping_every is 0ns; set it between 10ms and 1d");
     }
 

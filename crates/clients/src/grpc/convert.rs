@@ -10,7 +10,9 @@ mod handover;
 mod list;
 mod manifest;
 mod outcome;
+mod peer;
 mod record;
+mod regions;
 mod replica;
 mod replication;
 mod upload;
@@ -18,6 +20,8 @@ mod upload;
 pub use collection::{doomed, due, storage_keys, take_doomed, take_due};
 pub use meridian_proto::DecodeError;
 pub use outcome::{mounted, take_mounted};
+pub use peer::{held, holds_request, take_held, take_parts};
+pub use regions::{digests, take_digests};
 pub use replica::{
     contents, manifest_bytes, presences, take_contents, take_presences, wanted_after,
     wanted_request,

@@ -9,6 +9,7 @@
 
 mod blob;
 mod metadata;
+mod peer;
 
 use std::error::Error;
 

@@ -34,6 +34,7 @@ pub(crate) fn config() -> GrpcConfig {
         stall_timeout: Duration::from_secs(5),
         ping_every: Duration::from_secs(1),
         ping_timeout: Duration::from_secs(5),
+        ..GrpcConfig::default()
     }
 }
 
@@ -45,7 +46,7 @@ pub(crate) fn repository() -> RepositoryPath {
 }
 
 impl Peer {
-    async fn serve(routes: tonic::service::Routes) -> Self {
+    pub(crate) async fn serve(routes: tonic::service::Routes) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();

@@ -5,5 +5,6 @@
 mod connections;
 mod downloads;
 mod harness;
+mod peers;
 mod retries;
 mod uploads;

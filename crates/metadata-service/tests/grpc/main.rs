@@ -7,4 +7,5 @@ mod events;
 mod harness;
 mod hostile;
 mod outages;
+mod regions;
 mod replica;

@@ -6,6 +6,7 @@ use meridian_oci::{Algorithm, Digest, MAX_DESCRIPTORS};
 use tonic::Status;
 
 use super::*;
+use crate::peer::PeerError;
 use crate::{DeleteBlobError, ReadBlobError, UploadError, UploadStatus, WriteError};
 
 fn digest(text: &str) -> Digest {
@@ -98,6 +99,20 @@ fn an_error_that_crossed_is_the_error_that_was_returned() {
         assert_eq!(crossed(&error), error);
         let error = DeleteBlobError(error);
         assert_eq!(crossed(&error).0, error.0);
+    }
+    for error in [
+        PeerError::Unavailable {
+            reason: "cut".to_owned(),
+        },
+        PeerError::Busy {
+            retry_after: Duration::from_millis(1_500),
+        },
+        PeerError::DeadlineExceeded,
+        PeerError::Refused {
+            reason: "who?".to_owned(),
+        },
+    ] {
+        assert_eq!(crossed(&error), error);
     }
     for error in uploads() {
         let found = crossed(&error);

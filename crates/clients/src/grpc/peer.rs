@@ -1,0 +1,131 @@
+//! Another region over gRPC.
+//!
+//! Owns the calls between regions. Keeps the invariants that content which broke off never looks like
+//! content that ended, because a stream says its end; and that no call outlives its deadline, but for
+//! content on its way, of which each next piece has one of its own.
+
+mod pieces;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use meridian_event::RegistryId;
+use meridian_oci::{Reference, RepositoryName};
+use meridian_proto::meridian::replication::v1 as pb;
+use pb::peer_client::PeerClient;
+use tonic::{Request, Response, Status};
+
+use self::pieces::pieces;
+use super::call::{Caller, Repeat};
+use super::convert::{self, DecodeError};
+use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE, Ways, failure};
+use crate::peer::{FetchPart, PeerApi, PeerError, Pieces};
+use crate::replica::{Content, CopyMark, CopyPage, EventRange, Events, Found, Progress};
+
+type Client = PeerClient<Ways>;
+
+/// A [`PeerApi`] in another region. Cheap to clone; clones share their connection.
+///
+/// Connections are best made with [`GrpcConfig::between_regions`].
+#[derive(Debug, Clone)]
+pub struct GrpcPeer {
+    client: Client,
+    caller: Caller,
+    stall_timeout: Duration,
+}
+
+// === impl GrpcPeer ===
+
+impl GrpcPeer {
+    /// The region at `endpoint`, such as `http://127.0.0.1:7404`. Does no I/O yet.
+    ///
+    /// # Errors
+    ///
+    /// When `endpoint` says something else.
+    pub fn at(endpoint: &str, config: &GrpcConfig) -> Result<Self, EndpointError> {
+        Ok(Self::over(super::channel(endpoint, config)?, config))
+    }
+
+    /// The region at the other end of `channel`.
+    #[must_use]
+    pub fn over(ways: impl Into<Ways>, config: &GrpcConfig) -> Self {
+        let client = PeerClient::new(ways.into())
+            .max_decoding_message_size(MAX_METADATA_MESSAGE)
+            .max_encoding_message_size(MAX_METADATA_MESSAGE);
+        Self {
+            client,
+            caller: Caller::new(config.deadline),
+            stall_timeout: config.stall_timeout,
+        }
+    }
+
+    /// Makes a call. Any of them only reads.
+    async fn call<Q, R, T, F>(
+        &self,
+        message: Q,
+        send: impl Fn(Client, Request<Q>) -> F,
+        read: impl Fn(R) -> Result<T, DecodeError>,
+    ) -> Result<T, PeerError>
+    where
+        Q: Clone,
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
+        let send = |request| send(self.client.clone(), request);
+        self.caller.unary(Repeat::Yes, message, send, read).await
+    }
+}
+
+#[async_trait]
+impl PeerApi for GrpcPeer {
+    async fn progress(&self) -> Result<Progress, PeerError> {
+        let send = |mut to: Client, request| async move { to.get_progress(request).await };
+        let message = pb::GetProgressRequest {};
+        self.call(message, send, TryInto::try_into).await
+    }
+
+    async fn events(&self, range: &EventRange) -> Result<Events, PeerError> {
+        let send = |mut to: Client, request| async move { to.list_events(request).await };
+        let message = pb::ListEventsRequest::from(range);
+        self.call(message, send, TryInto::try_into).await
+    }
+
+    async fn holds(&self, contents: &[Content]) -> Result<Vec<Option<u64>>, PeerError> {
+        let send = |mut to: Client, request| async move { to.holds(request).await };
+        let read = |answer| convert::take_held(answer, contents.len());
+        let message = convert::holds_request(contents);
+        self.call(message, send, read).await
+    }
+
+    async fn find(
+        &self,
+        registry: RegistryId,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Vec<Found>, PeerError> {
+        let send = |mut to: Client, request| async move { to.find(request).await };
+        let read = |answer: pb::FindResponse| convert::take_found(answer.found);
+        let message = convert::find_request(registry, repository, reference);
+        self.call(message, send, read).await
+    }
+
+    async fn fetch(&self, parts: &[FetchPart]) -> Result<Pieces, PeerError> {
+        let message = pb::FetchRequest {
+            parts: parts.iter().map(Into::into).collect(),
+        };
+        let attempt = |_left| {
+            let (mut to, request) = (self.client.clone(), Request::new(message.clone()));
+            async move {
+                let answer = to.fetch(request).await;
+                answer.map_err(|status| failure::from_status(&status))
+            }
+        };
+        let answer: Response<_> = self.caller.repeat(Repeat::Yes, attempt).await?;
+        Ok(pieces(answer.into_inner(), parts.len(), self.stall_timeout))
+    }
+
+    async fn copy(&self, after: Option<CopyMark>, limit: usize) -> Result<CopyPage, PeerError> {
+        let send = |mut to: Client, request| async move { to.copy(request).await };
+        let message = convert::copy_request(after, limit);
+        self.call(message, send, TryInto::try_into).await
+    }
+}

@@ -1,0 +1,186 @@
+//! The other regions over gRPC, as a frontend sees them.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use meridian_clock::Version;
+use meridian_oci::{Digest, Reference};
+use meridian_proto::meridian::replication::v1 as pb;
+use pb::read_blob_response::Message;
+use pb::regions_client::RegionsClient;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::call::{Caller, Repeat, unreadable};
+use super::convert::{self, DecodeError};
+use super::failure::WireError;
+use super::incoming::incoming;
+use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE, Ways, failure};
+use crate::regions::{Freshness, RegionsApi, RemoteBlob, Resolved};
+use crate::{BlobRead, ReadBlobError, ReadError, RepositoryPath};
+
+/// How long what a push relies on may be on its way: about as long as its client waits.
+const BRING: Duration = Duration::from_secs(600);
+
+type Client = RegionsClient<Ways>;
+
+/// A [`RegionsApi`] in another process. Cheap to clone; clones share their connection.
+#[derive(Debug, Clone)]
+pub struct GrpcRegions {
+    client: Client,
+    caller: Caller,
+    /// For calls that wait for content.
+    patient: Caller,
+    stall_timeout: Duration,
+}
+
+// === impl GrpcRegions ===
+
+impl GrpcRegions {
+    /// The agent at `endpoint`, such as `http://127.0.0.1:7403`. Does no I/O yet.
+    ///
+    /// # Errors
+    ///
+    /// When `endpoint` says something else.
+    pub fn at(endpoint: &str, config: &GrpcConfig) -> Result<Self, EndpointError> {
+        Ok(Self::over(super::channel(endpoint, config)?, config))
+    }
+
+    /// The agent at the other end of `channel`.
+    #[must_use]
+    pub fn over(ways: impl Into<Ways>, config: &GrpcConfig) -> Self {
+        let client = RegionsClient::new(ways.into())
+            .max_decoding_message_size(MAX_METADATA_MESSAGE)
+            .max_encoding_message_size(MAX_METADATA_MESSAGE);
+        Self {
+            client,
+            caller: Caller::new(config.deadline),
+            patient: Caller::new(config.deadline.max(BRING)),
+            stall_timeout: config.stall_timeout,
+        }
+    }
+
+    /// Makes a call. What it merges here may be merged again.
+    async fn call<Q, R, T, E, F>(
+        &self,
+        caller: &Caller,
+        message: Q,
+        send: impl Fn(Client, Request<Q>) -> F,
+        read: impl Fn(R) -> Result<T, DecodeError>,
+    ) -> Result<T, E>
+    where
+        Q: Clone,
+        E: WireError,
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
+        let send = |request| send(self.client.clone(), request);
+        caller.unary(Repeat::Yes, message, send, read).await
+    }
+}
+
+#[async_trait]
+impl RegionsApi for GrpcRegions {
+    async fn freshness(&self) -> Result<Freshness, ReadError> {
+        let send = |mut to: Client, request| async move { to.get_freshness(request).await };
+        let message = pb::GetFreshnessRequest {};
+        self.call(&self.caller, message, send, TryInto::try_into)
+            .await
+    }
+
+    async fn resolve(
+        &self,
+        repository: &RepositoryPath,
+        reference: &Reference,
+        at_least: Option<Version>,
+    ) -> Result<Resolved, ReadError> {
+        let send = |mut to: Client, request| async move { to.resolve(request).await };
+        let message = pb::ResolveRequest {
+            repository: Some(repository.into()),
+            reference: reference.to_string(),
+            at_least: at_least.map(Into::into),
+        };
+        self.call(&self.caller, message, send, TryInto::try_into)
+            .await
+    }
+
+    async fn read_blob(
+        &self,
+        repository: &RepositoryPath,
+        digest: Digest,
+        range: Option<&str>,
+    ) -> Result<RemoteBlob, ReadBlobError> {
+        let message = pb::ReadBlobRequest {
+            repository: Some(repository.into()),
+            digest: Some(digest.into()),
+            range: range.map(ToOwned::to_owned),
+        };
+        let attempt = |_left| {
+            let (mut to, request) = (self.client.clone(), Request::new(message.clone()));
+            async move {
+                let answer = to.read_blob(request).await;
+                let answer = answer.map_err(|status| failure::from_status(&status))?;
+                open(answer.into_inner(), self.stall_timeout).await
+            }
+        };
+        self.caller.repeat(Repeat::Yes, attempt).await
+    }
+
+    async fn bring(
+        &self,
+        repository: &RepositoryPath,
+        digests: &[Digest],
+    ) -> Result<Vec<Digest>, ReadError> {
+        let send = |mut to: Client, request| async move { to.bring(request).await };
+        let read = |answer: pb::BringResponse| convert::take_digests(answer.absent);
+        let message = pb::BringRequest {
+            repository: Some(repository.into()),
+            digests: convert::digests(digests),
+        };
+        self.call(&self.patient, message, send, read).await
+    }
+}
+
+/// Takes the head off a blob.
+async fn open(
+    mut messages: Streaming<pb::ReadBlobResponse>,
+    stall_timeout: Duration,
+) -> Result<RemoteBlob, ReadBlobError> {
+    let first = messages.message().await;
+    let first = first.map_err(|status| failure::from_status::<ReadBlobError>(&status))?;
+    let Some(Message::Head(head)) = first.and_then(|first| first.message) else {
+        return Err(unreadable(&DecodeError::Missing("head")));
+    };
+    let region = head.region.parse();
+    let region =
+        region.map_err(|_| unreadable::<ReadBlobError>(&DecodeError::Invalid("region")))?;
+    let read = match extent(&head) {
+        Some(Extent::Unsatisfiable) => BlobRead::Unsatisfiable { size: head.size },
+        Some(Extent::Whole) => BlobRead::Whole {
+            size: head.size,
+            body: incoming(messages, head.size, stall_timeout),
+        },
+        Some(Extent::Part) => BlobRead::Part {
+            size: head.size,
+            start: head.start,
+            end_inclusive: head.end - 1,
+            body: incoming(messages, head.end - head.start, stall_timeout),
+        },
+        None => return Err(unreadable(&DecodeError::Invalid("end"))),
+    };
+    Ok(RemoteBlob { region, read })
+}
+
+/// What follows a head.
+enum Extent {
+    Whole,
+    Part,
+    Unsatisfiable,
+}
+
+fn extent(head: &pb::ReadBlobHead) -> Option<Extent> {
+    let fits = head.start < head.end && head.end <= head.size;
+    match (head.unsatisfiable, head.partial) {
+        (true, _) => Some(Extent::Unsatisfiable),
+        (false, true) => fits.then_some(Extent::Part),
+        (false, false) => (head.start == 0 && head.end == head.size).then_some(Extent::Whole),
+    }
+}

@@ -1,0 +1,246 @@
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, stream};
+use meridian_clients::grpc::{GrpcConfig, GrpcRegions};
+use meridian_clients::regions::{Freshness, RegionsApi, RemoteBlob, Resolved};
+use meridian_clients::{
+    BlobRead, ByteStream, ManifestStat, ReadBlobError, ReadError, RepositoryPath, Stale,
+    StoredManifest,
+};
+use meridian_clock::Version;
+use meridian_error::Classify;
+use meridian_oci::{Digest, MediaType, Reference};
+use tonic::service::Routes;
+
+use super::super::regions_server;
+use super::{Served, content, sha256, version};
+
+const SIZE: u64 = 1_000_000;
+
+/// An agent with one answer to each question, which it checks.
+struct Agent {
+    fails: Option<ReadError>,
+}
+
+fn repository() -> RepositoryPath {
+    RepositoryPath {
+        registry: "default".parse().unwrap(),
+        name: "team/app".parse().unwrap(),
+    }
+}
+
+fn freshness() -> Freshness {
+    Freshness {
+        region: "eu".parse().unwrap(),
+        peers: vec![
+            ("us".parse().unwrap(), Some(Duration::from_millis(1234))),
+            ("asia".parse().unwrap(), None),
+        ],
+    }
+}
+
+fn resolved() -> Resolved {
+    let bytes = content(4 * 1024 * 1024);
+    let stat = ManifestStat {
+        digest: sha256(&bytes),
+        media_type: MediaType::OCI_IMAGE_INDEX,
+        size: bytes.len() as u64,
+        version: version(9),
+        stale: Some(Stale {
+            region: "asia".parse().unwrap(),
+            age: None,
+        }),
+    };
+    Resolved {
+        manifest: StoredManifest { stat, bytes },
+        region: "us".parse().unwrap(),
+    }
+}
+
+fn body(range: std::ops::Range<usize>, fails: bool) -> ByteStream {
+    let bytes = content(usize::try_from(SIZE).unwrap()).slice(range);
+    let end = fails.then(|| Err(io::Error::other("the other region is cut off")));
+    Box::pin(stream::iter([Ok(bytes)].into_iter().chain(end)))
+}
+
+impl Agent {
+    fn say<T>(&self, answer: T) -> Result<T, ReadError> {
+        self.fails.clone().map_or(Ok(answer), Err)
+    }
+}
+
+#[async_trait]
+impl RegionsApi for Agent {
+    async fn freshness(&self) -> Result<Freshness, ReadError> {
+        self.say(freshness())
+    }
+
+    async fn resolve(
+        &self,
+        asked: &RepositoryPath,
+        reference: &Reference,
+        at_least: Option<Version>,
+    ) -> Result<Resolved, ReadError> {
+        assert_eq!(*asked, repository());
+        assert_eq!(*reference, "latest".parse().unwrap());
+        assert_eq!(at_least, Some(version(8)));
+        self.say(resolved())
+    }
+
+    async fn read_blob(
+        &self,
+        asked: &RepositoryPath,
+        digest: Digest,
+        range: Option<&str>,
+    ) -> Result<RemoteBlob, ReadBlobError> {
+        assert_eq!((asked, digest), (&repository(), sha256(b"it")));
+        let (size, region) = (SIZE, "us".parse().unwrap());
+        let read = match self.say(range)? {
+            None => BlobRead::Whole {
+                size,
+                body: body(0..1_000_000, false),
+            },
+            Some("bytes=5-9") => BlobRead::Part {
+                size,
+                start: 5,
+                end_inclusive: 9,
+                body: body(5..10, false),
+            },
+            Some("bytes=0-9") => BlobRead::Part {
+                size,
+                start: 0,
+                end_inclusive: 9,
+                body: body(0..3, true),
+            },
+            Some("bytes=0-8") => BlobRead::Part {
+                size,
+                start: 0,
+                end_inclusive: 8,
+                body: body(0..3, false),
+            },
+            Some(_) => BlobRead::Unsatisfiable { size },
+        };
+        Ok(RemoteBlob { region, read })
+    }
+
+    async fn bring(
+        &self,
+        asked: &RepositoryPath,
+        digests: &[Digest],
+    ) -> Result<Vec<Digest>, ReadError> {
+        assert_eq!(*asked, repository());
+        self.say(digests[1..].to_vec())
+    }
+}
+
+fn served(fails: Option<ReadError>) -> (Served, GrpcRegions) {
+    let served = Served::new(Routes::new(regions_server(Arc::new(Agent { fails }))));
+    let config = GrpcConfig {
+        deadline: Duration::from_secs(2),
+        ..GrpcConfig::default()
+    };
+    let client = GrpcRegions::at(&served.endpoint, &config).unwrap();
+    (served, client)
+}
+
+async fn gather(mut body: ByteStream) -> (Bytes, io::Result<()>) {
+    let mut all = BytesMut::new();
+    while let Some(piece) = body.next().await {
+        match piece {
+            Ok(piece) => all.extend_from_slice(&piece),
+            Err(error) => return (all.freeze(), Err(error)),
+        }
+    }
+    (all.freeze(), Ok(()))
+}
+
+#[tokio::test]
+async fn questions_and_answers_cross() {
+    let (served, client) = served(None);
+    assert_eq!(client.freshness().await.unwrap(), freshness());
+    let latest = "latest".parse().unwrap();
+    let answer = client
+        .resolve(&repository(), &latest, Some(version(8)))
+        .await;
+    assert_eq!(answer.unwrap(), resolved());
+    let digests = [sha256(b"a"), sha256(b"b")];
+    let absent = client.bring(&repository(), &digests).await.unwrap();
+    assert_eq!(absent, [sha256(b"b")]);
+    drop(client);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_blob_crosses_whole_or_in_part() {
+    let (served, client) = served(None);
+    let read = async |range| {
+        let blob = client.read_blob(&repository(), sha256(b"it"), range).await;
+        let blob = blob.unwrap();
+        assert_eq!(blob.region, "us".parse().unwrap());
+        blob.read
+    };
+    let BlobRead::Whole { size: SIZE, body } = read(None).await else {
+        panic!("no range was asked for");
+    };
+    let (bytes, end) = gather(body).await;
+    assert_eq!((bytes, end.is_ok()), (content(1_000_000), true));
+    let BlobRead::Part {
+        size: SIZE,
+        start: 5,
+        end_inclusive: 9,
+        body,
+    } = read(Some("bytes=5-9")).await
+    else {
+        panic!("a range was asked for");
+    };
+    let (bytes, end) = gather(body).await;
+    assert_eq!((bytes, end.is_ok()), (content(10).slice(5..), true));
+    let beyond = read(Some("bytes=9000000-")).await;
+    assert!(matches!(beyond, BlobRead::Unsatisfiable { size: SIZE }));
+    drop(client);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_blob_that_breaks_off_is_no_end() {
+    let (served, client) = served(None);
+    for (range, why) in [
+        ("bytes=0-9", "the other region is cut off"),
+        ("bytes=0-8", "bytes are missing"),
+    ] {
+        let blob = client.read_blob(&repository(), sha256(b"it"), Some(range));
+        let BlobRead::Part { body, .. } = blob.await.unwrap().read else {
+            panic!("a range was asked for");
+        };
+        let (bytes, end) = gather(body).await;
+        assert_eq!(bytes, content(3));
+        let end = meridian_error::chain(&end.unwrap_err());
+        assert!(end.contains(why), "{end}");
+    }
+    drop(client);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn errors_come_back_whole() {
+    let reason = || "no region answers".to_owned();
+    for error in [
+        ReadError::ManifestUnknown,
+        ReadError::RepositoryUnknown,
+        ReadError::Internal { reason: reason() },
+    ] {
+        let (served, client) = served(Some(error.clone()));
+        assert_eq!(client.freshness().await.unwrap_err(), error);
+        let brought = client.bring(&repository(), &[sha256(b"a")]).await;
+        assert_eq!(brought.unwrap_err(), error);
+        let blob = client.read_blob(&repository(), sha256(b"it"), None).await;
+        let blob = blob.err().unwrap();
+        assert_eq!(blob.code(), error.code());
+        drop(client);
+        served.stop().await;
+    }
+}
