@@ -50,8 +50,9 @@ async fn regions_replicate_over_mutual_tls() {
     let eu_process = region(folder.path(), &authority, eu, us);
     let us_process = region(folder.path(), &authority, us, eu);
     let image = Content::new(seed(65)).image(&[100_000]);
-    let pushed = eu_process.client().push_image("team/app", "1", &image);
-    pushed.await.unwrap().expect(201);
+    let client = eu_process.client();
+    let pushed = client.push_image("team/app", "1", &image).await;
+    pushed.unwrap().expect(201);
     let client = us_process.client();
     eventually("it is there", SOON, || async {
         let answer = client.manifest("team/app", "1").await.unwrap();

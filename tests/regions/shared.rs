@@ -28,8 +28,9 @@ async fn what_is_pushed_to_one_region_is_pulled_from_all_at_once() {
     for from in NAMES {
         let image = content.image(&[200, 300_000]);
         let repository = format!("team/{from}");
-        let pushed = regions.client(from).push_image(&repository, "1", &image);
-        pushed.await.unwrap().expect(201);
+        let client = regions.client(from);
+        let pushed = client.push_image(&repository, "1", &image).await;
+        pushed.unwrap().expect(201);
         for to in NAMES {
             expect_image(&regions.client(to), &repository, "1", &image).await;
         }
@@ -43,10 +44,9 @@ async fn a_tag_that_moves_moves_everywhere() {
     let regions = Regions::start(&NAMES, folder.path(), None);
     for from in NAMES {
         let image = content.image(&[50_000]);
-        let pushed = regions
-            .client(from)
-            .push_image("team/app", "latest", &image);
-        pushed.await.unwrap().expect(201);
+        let client = regions.client(from);
+        let pushed = client.push_image("team/app", "latest", &image).await;
+        pushed.unwrap().expect(201);
         for to in NAMES {
             let client = regions.client(to);
             eventually("the tag has moved", SOON, || async {
@@ -63,8 +63,9 @@ async fn what_is_deleted_in_one_region_is_gone_from_all() {
     let folder = tempfile::tempdir().unwrap();
     let image = Content::new(seed(63)).image(&[50_000]);
     let regions = Regions::start(&NAMES, folder.path(), None);
-    let pushed = regions.client("eu").push_image("team/app", "1", &image);
-    pushed.await.unwrap().expect(201);
+    let client = regions.client("eu");
+    let pushed = client.push_image("team/app", "1", &image).await;
+    pushed.unwrap().expect(201);
     for name in NAMES {
         expect_image(&regions.client(name), "team/app", "1", &image).await;
     }
@@ -90,8 +91,9 @@ async fn content_crosses_the_network_between_the_regions() {
     let folder = tempfile::tempdir().unwrap();
     let image = Content::new(seed(64)).image(&[2_000_000]);
     let regions = Regions::start(&["eu", "us"], folder.path(), Some("100ms,1MB/s"));
-    let pushed = regions.client("eu").push_image("team/app", "1", &image);
-    pushed.await.unwrap().expect(201);
+    let client = regions.client("eu");
+    let pushed = client.push_image("team/app", "1", &image).await;
+    pushed.unwrap().expect(201);
     let began = Instant::now();
     expect_image(&regions.client("us"), "team/app", "1", &image).await;
     // At least what two megabytes take, less what was prefetched since the push.

@@ -21,7 +21,6 @@ mod embedded;
 mod judge;
 mod metrics;
 mod others;
-mod pending;
 mod services;
 mod stage;
 

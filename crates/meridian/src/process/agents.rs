@@ -27,10 +27,10 @@ pub(super) async fn start(
 ) -> Result<ReplicationAgent, Exit> {
     let others = &stage.peers.others;
     let ports = Ports {
-        replica: services.replica(others),
+        replica: services.replica(others, supervisor),
         metadata: services.metadata(others, supervisor),
         blobs: services.blobs(others, supervisor),
-        ingest: services.ingest(others),
+        ingest: services.ingest(others, supervisor),
         peers: peers(stage, config).await?,
         clock: Arc::new(SystemClock),
     };

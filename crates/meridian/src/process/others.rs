@@ -17,7 +17,8 @@ use meridian_chassis::health::Condition;
 use meridian_chassis::identity::Identity;
 use meridian_chassis::telemetry::trace;
 use meridian_clients::grpc::{
-    Channel, EndpointError, GrpcBlobs, GrpcConfig, GrpcMetadata, Ways, channel, secured,
+    Channel, EndpointError, GrpcBlobs, GrpcConfig, GrpcIngest, GrpcMetadata, GrpcPeer, GrpcRegions,
+    GrpcReplica, Ways, channel, secured,
 };
 use meridian_clients::peer::PeerApi;
 use meridian_clients::regions::RegionsApi;
@@ -28,7 +29,6 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::pending::Pending;
 use crate::config::{Config, Endpoints};
 use crate::exit::Exit;
 use crate::role::{Cast, Role};
@@ -123,24 +123,28 @@ impl Others {
     }
 
     /// The metadata, as agents see it.
-    pub(super) fn replica(&self) -> Arc<dyn ReplicaApi> {
-        Arc::new(Pending)
+    pub(super) fn replica(&self, supervisor: &Supervisor) -> Arc<dyn ReplicaApi> {
+        let ways = called(self.metadata.as_ref()).expect(supervisor);
+        Arc::new(GrpcReplica::over(ways, &self.calls))
     }
 
     /// Where blobs go that come from other regions.
-    pub(super) fn ingest(&self) -> Arc<dyn IngestApi> {
-        Arc::new(Pending)
+    pub(super) fn ingest(&self, supervisor: &Supervisor) -> Arc<dyn IngestApi> {
+        let ways = called(self.blob.as_ref()).expect(supervisor);
+        Arc::new(GrpcIngest::over(ways, &self.calls))
     }
 
     /// The agents of another region.
-    pub(super) fn peer(&self, _region: Region) -> Arc<dyn PeerApi> {
-        Arc::new(Pending)
+    pub(super) fn peer(&self, region: Region) -> Arc<dyn PeerApi> {
+        let ways = self.abroad.get(&region).cloned();
+        let ways = ways.expect("a region of the settings was found");
+        Arc::new(GrpcPeer::over(ways, &self.calls))
     }
 
     /// What the agents of this region know of others, if there are any.
     pub(super) fn regions(&self) -> Option<Arc<dyn RegionsApi>> {
-        let agents = self.replication.as_ref();
-        agents.map(|_ways| Arc::new(Pending) as Arc<dyn RegionsApi>)
+        let ways = self.replication.clone()?;
+        Some(Arc::new(GrpcRegions::over(ways, &self.calls)))
     }
 
     /// The blob services of other regions, for uploads that were begun there.

@@ -16,7 +16,6 @@ use meridian_metadata_service::MetadataService;
 use super::caches::Caches;
 use super::directory::Directory;
 use super::others::Others;
-use super::pending::Pending;
 use super::{Peers, embedded};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -104,18 +103,18 @@ impl Services {
     }
 
     /// The metadata as the agent sees it.
-    pub(super) fn replica(&self, others: &Others) -> Arc<dyn ReplicaApi> {
+    pub(super) fn replica(&self, others: &Others, supervisor: &Supervisor) -> Arc<dyn ReplicaApi> {
         match &self.metadata {
-            Some(_here) => Arc::new(Pending),
-            None => others.replica(),
+            Some(here) => Arc::clone(here) as _,
+            None => others.replica(supervisor),
         }
     }
 
     /// Where blobs go that come from other regions.
-    pub(super) fn ingest(&self, others: &Others) -> Arc<dyn IngestApi> {
+    pub(super) fn ingest(&self, others: &Others, supervisor: &Supervisor) -> Arc<dyn IngestApi> {
         match &self.blobs {
-            Some(_here) => Arc::new(Pending),
-            None => others.ingest(),
+            Some(here) => Arc::clone(here) as _,
+            None => others.ingest(supervisor),
         }
     }
 }

@@ -8,7 +8,7 @@ use meridian_chassis::http::{ListenAddress, Listener};
 use meridian_chassis::identity::Reach;
 use meridian_clients::regions::RegionsApi;
 use meridian_frontend::{Backends, LinkMaker, Regions};
-use meridian_replication_agent::ReplicationAgent;
+use meridian_replication_agent::{PeerService, ReplicationAgent};
 use tonic::service::Routes;
 
 use super::caches::Caches;
@@ -104,18 +104,21 @@ impl Stage<'_> {
         let metadata = services.metadata.clone();
         if let Some(service) = metadata.filter(|_| self.cast.serves(Role::Metadata)) {
             let member = service.raft_server();
+            let replica = meridian_metadata_service::replica_server(service.clone());
             let service = meridian_metadata_service::metadata_server(service);
-            let beside = |routes: Routes| routes.add_service(member);
+            let beside = |routes: Routes| routes.add_service(member).add_service(replica);
             let doors = std::mem::take(&mut doors.metadata);
             let port = self.peers.port(Role::Metadata, Reach::Home, doors);
             grpc::serve(port, service, beside, supervisor).await;
         }
         let blobs = services.blobs.clone();
         if let Some(service) = blobs.filter(|_| self.cast.serves(Role::Blob)) {
+            let ingest = meridian_blob_service::ingest_server(service.clone());
             let service = meridian_blob_service::blob_server(service);
+            let beside = |routes: Routes| routes.add_service(ingest);
             let doors = std::mem::take(&mut doors.blob);
             let port = self.peers.port(Role::Blob, Reach::Home, doors);
-            grpc::serve(port, service, |routes| routes, supervisor).await;
+            grpc::serve(port, service, beside, supervisor).await;
         }
     }
 
@@ -123,19 +126,29 @@ impl Stage<'_> {
     /// blobs of this one, too, for uploads that were begun here.
     async fn serve_agent(
         self,
-        _agent: ReplicationAgent,
+        agent: ReplicationAgent,
         services: &Services,
         config: &Config,
         doors: &mut Doors,
         supervisor: &Supervisor,
     ) {
+        let others = &self.peers.others;
+        if self.cast.serves(Role::Replication) {
+            let service = meridian_replication_agent::regions_server(Arc::new(agent));
+            let listeners = std::mem::take(&mut doors.replication);
+            let port = self.peers.port(Role::Replication, Reach::Home, listeners);
+            grpc::serve(port, service, |routes| routes, supervisor).await;
+        }
         let regions = config.regions.keys().copied();
         let reach = Reach::Abroad(regions.collect());
         let listeners = std::mem::take(&mut doors.peers);
         let port = self.peers.port(Role::Replication, reach, listeners);
-        let blobs = services.blobs(&self.peers.others, supervisor);
-        let service = meridian_blob_service::blob_server(blobs);
-        grpc::serve(port, service, |routes| routes, supervisor).await;
+        let blobs = services.blobs(others, supervisor);
+        let peer = PeerService::new(services.replica(others, supervisor), Arc::clone(&blobs));
+        let service = meridian_replication_agent::peer_server(Arc::new(peer));
+        let blobs = meridian_blob_service::blob_server(blobs);
+        let beside = |routes: Routes| routes.add_service(blobs);
+        grpc::serve(port, service, beside, supervisor).await;
     }
 
     /// What frontends have of other regions, if there are any.
