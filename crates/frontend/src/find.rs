@@ -1,4 +1,4 @@
-//! Where a manifest is looked for, and which of its versions will do.
+//! Where content is looked for, and which version of a manifest will do.
 //!
 //! Owns the order of the questions: here first; in other regions what is unknown here, and tags that may
 //! be older here than they may be. Keeps the invariants that a name is said to be unknown only when every
@@ -6,6 +6,7 @@
 //! asked that may have it, because something that was answered before may need it; and that with a
 //! version named, nothing older is answered (design §6.8, §6.12).
 
+pub(crate) mod blob;
 mod tag;
 mod version;
 
@@ -94,7 +95,7 @@ async fn resolve(
 }
 
 /// Whether it is said not to be here.
-pub(crate) const fn is_unknown(error: &ReadError) -> bool {
+const fn is_unknown(error: &ReadError) -> bool {
     matches!(
         error,
         ReadError::RepositoryUnknown | ReadError::ManifestUnknown | ReadError::BlobUnknown
@@ -102,7 +103,7 @@ pub(crate) const fn is_unknown(error: &ReadError) -> bool {
 }
 
 /// Whether nobody could say.
-pub(crate) const fn is_away(error: &ReadError) -> bool {
+const fn is_away(error: &ReadError) -> bool {
     matches!(
         error,
         ReadError::Unavailable { .. } | ReadError::DeadlineExceeded

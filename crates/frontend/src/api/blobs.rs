@@ -9,22 +9,14 @@ use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION};
 use meridian_clients::content::conditional::{self, ConditionError};
 use meridian_clients::content::{self, BlobContent};
 use meridian_clients::regions::RemoteBlob;
-use meridian_clients::{
-    BlobStat, Condition, Delivered, Delivery, ReadBlobError, ReadError, RepositoryPath,
-};
-use meridian_clock::Region;
+use meridian_clients::{Condition, Delivered, Delivery, ReadBlobError, ReadError, RepositoryPath};
 use meridian_oci::{Digest, RepositoryName};
 
 use crate::delivery::{self, Way};
 use crate::error::Failure;
-use crate::find;
-use crate::regions::Elsewhere;
+use crate::find::blob;
 use crate::respond::{self, Answer};
 use crate::router::Call;
-use crate::state::State;
-
-/// As little as shows that a blob can be had.
-const GLIMPSE: &str = "bytes=0-0";
 
 /// The content of a digest never changes.
 const FOR_A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
@@ -38,7 +30,7 @@ pub(crate) async fn head(
     digest: Digest,
 ) -> Result<Answer, Failure> {
     let repository = call.state.path(name);
-    let stat = relied_upon(call.state, &repository, digest).await?;
+    let stat = blob::relied_upon(call.state, &repository, digest).await?;
     let mut answer = match conditional::is_current(call.headers, &digest)? {
         true => about(&digest).not_modified(),
         false => about(&digest).head(stat.size),
@@ -61,7 +53,7 @@ pub(crate) async fn get(
     let delivering = &call.state.delivering;
     let way = delivering.way(call.client);
     let Delivered { delivery, stale } = match deliver(&call, way, &repository, digest).await {
-        Err(error) if may_be_elsewhere(&error) => {
+        Err(error) if blob::may_be_elsewhere(&error) => {
             return read_through(&call, &repository, digest, error).await;
         }
         delivered => delivered?,
@@ -100,14 +92,6 @@ async fn deliver(
     state.read_blob(delivery).await
 }
 
-/// Whether a blob that was not had here may be had elsewhere: it is not here, or its bytes are lost.
-fn may_be_elsewhere(error: &ReadBlobError) -> bool {
-    match error {
-        ReadBlobError::Metadata(error) => find::is_unknown(error),
-        ReadBlobError::Unreadable { .. } => true,
-    }
-}
-
 /// Streams a blob that is not here from another region.
 async fn read_through(
     call: &Call<'_>,
@@ -115,67 +99,14 @@ async fn read_through(
     digest: Digest,
     missing: ReadBlobError,
 ) -> Result<Answer, Failure> {
-    let Some(elsewhere) = &call.state.regions else {
-        return Err(missing.into());
-    };
     let range = content::range(call.headers, &digest);
-    let read = elsewhere.read_blob(repository, digest, range);
-    let RemoteBlob { region, read } = match call.state.read_blob(read).await {
-        Err(ReadBlobError::Metadata(error)) if find::is_unknown(&error) => {
-            return Err(missing.into());
-        }
-        read => read?,
-    };
+    let read = blob::elsewhere(call.state, repository, digest, range, missing);
+    let RemoteBlob { region, read } = read.await?;
     let answer = about(&digest).of(read);
     let answer = answer.map_err(|range| Failure::Range(range.size))?;
     let mut answer = answer.map(Body::new);
     respond::answered_by(answer.headers_mut(), Some(region));
     Ok(answer)
-}
-
-/// Whether a blob is here that a push may rely on. What another region has is brought here first: a
-/// push that was told to skip it would be refused otherwise, or wait for its manifest.
-async fn relied_upon(
-    state: &State,
-    repository: &RepositoryPath,
-    digest: Digest,
-) -> Result<BlobStat, Failure> {
-    let stat = state.blobs.stat(repository, digest, true);
-    let missing = match (state.read_blob(stat).await, &state.regions) {
-        (Err(ReadBlobError::Metadata(error)), Some(elsewhere)) if find::is_unknown(&error) => {
-            (error, elsewhere)
-        }
-        (stat, _) => return Ok(stat?),
-    };
-    let (missing, elsewhere) = missing;
-    match state.read(elsewhere.bring(repository, &[digest])).await {
-        Ok(nowhere) if nowhere.is_empty() => {
-            let stat = state.blobs.stat(repository, digest, true);
-            Ok(state.read_blob(stat).await?)
-        }
-        Ok(_) => Err(missing.into()),
-        Err(error) if find::is_away(&error) => {
-            Err(unreachable(state, elsewhere, repository, digest, missing).await)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// What is said of a blob that could not be brought here. If nothing here needs it, a push may upload
-/// it: a region that is cut off takes pushes.
-async fn unreachable(
-    state: &State,
-    elsewhere: &Elsewhere,
-    repository: &RepositoryPath,
-    digest: Digest,
-    missing: ReadError,
-) -> Failure {
-    let glimpse = elsewhere.open(repository, digest, Some(GLIMPSE));
-    match state.read_blob(glimpse).await {
-        Ok(_) => Failure::Read(ReadError::DeadlineExceeded),
-        Err(ReadBlobError::Metadata(error)) if find::is_unknown(&error) => missing.into(),
-        Err(error) => error.into(),
-    }
 }
 
 /// The blob service sends a client where nobody asked it to.
@@ -207,8 +138,10 @@ async fn revalidate(
 ) -> Result<Answer, Failure> {
     let stat = call.state.blobs.stat(repository, digest, false);
     let (stale, region) = match call.state.read_blob(stat).await {
-        Err(error) if may_be_elsewhere(&error) => {
-            (None, glimpse(call.state, repository, digest, error).await?)
+        Err(error) if blob::may_be_elsewhere(&error) => {
+            let glimpse = Some(blob::GLIMPSE);
+            let read = blob::elsewhere(call.state, repository, digest, glimpse, error);
+            (None, Some(read.await?.region))
         }
         stat => (stat?.stale, None),
     };
@@ -217,23 +150,6 @@ async fn revalidate(
     respond::confess(answer.headers_mut(), stale);
     respond::answered_by(answer.headers_mut(), region);
     Ok(answer)
-}
-
-/// The region that has a blob which is not here.
-async fn glimpse(
-    state: &State,
-    repository: &RepositoryPath,
-    digest: Digest,
-    missing: ReadBlobError,
-) -> Result<Option<Region>, Failure> {
-    let Some(elsewhere) = &state.regions else {
-        return Err(missing.into());
-    };
-    let read = elsewhere.read_blob(repository, digest, Some(GLIMPSE));
-    match state.read_blob(read).await {
-        Err(ReadBlobError::Metadata(error)) if find::is_unknown(&error) => Err(missing.into()),
-        read => Ok(Some(read?.region)),
-    }
 }
 
 /// `If-Match` holds if it names the blob itself, and says nothing more then. That a blob must not be
