@@ -117,7 +117,8 @@ impl RegionsApi for GrpcRegions {
             let (mut to, request) = (self.client.clone(), Request::new(message.clone()));
             async move {
                 let answer = to.read_blob(request).await;
-                let answer = answer.map_err(|status| failure::from_status(&status))?;
+                let answer =
+                    answer.map_err(|status| failure::from_status::<ReadBlobError>(&status))?;
                 open(answer.into_inner(), self.stall_timeout).await
             }
         };
