@@ -127,6 +127,11 @@ fn dispatch<S: Write>(turn: &mut Turn<'_, S>, command: &Command) -> Result<Reply
             epoch,
             seq,
         } => remote::set_cursor(turn, *origin, *shard, (*epoch, *seq)),
+        Command::LeaseBlob {
+            registry,
+            repository,
+            digest,
+        } => blob::lend(turn, *registry, repository, *digest),
     }
 }
 

@@ -172,6 +172,17 @@ pub enum Command {
         /// The last event that the snapshot has.
         seq: u64,
     },
+    /// Leases a blob that is recorded to a repository in which another region has it, for a push that
+    /// relies on it. Regional, so there is no event.
+    LeaseBlob {
+        /// Its registry.
+        registry: RegistryId,
+        /// The repository.
+        repository: RepositoryName,
+        /// Which.
+        #[serde(with = "crate::compact")]
+        digest: Digest,
+    },
 }
 
 /// Settings that decide within the state, and so are part of it.
@@ -416,6 +427,7 @@ impl fmt::Display for Entry {
             Command::MergeFound(_) => "merge found",
             Command::FoundRegistry { .. } => "found registry",
             Command::SetCursor { .. } => "set cursor",
+            Command::LeaseBlob { .. } => "lease blob",
         };
         f.write_str(name)
     }

@@ -195,7 +195,8 @@ impl Model {
             | Command::StoreBlob(_)
             | Command::MergeFound(_)
             | Command::FoundRegistry { .. }
-            | Command::SetCursor { .. } => panic!("a history is of one region alone"),
+            | Command::SetCursor { .. }
+            | Command::LeaseBlob { .. } => panic!("a history is of one region alone"),
         }
     }
 

@@ -58,10 +58,7 @@ pub trait ReplicaApi: Send + Sync + 'static {
         registry: RegistryId,
         repository: &RepositoryName,
         digest: Digest,
-    ) -> Result<bool, ReadError> {
-        let _ = (registry, repository, digest);
-        Ok(false)
-    }
+    ) -> Result<bool, WriteError>;
 
     /// What is known here of a tag or a manifest, as another region merges it, tombstones too; with
     /// the bytes of the manifest that is found, if they are here. Nothing if nothing is known.

@@ -59,7 +59,8 @@ pub(crate) const fn tells(command: &Command) -> bool {
         | Command::StoreBlob(_)
         | Command::MergeFound(_)
         | Command::FoundRegistry { .. }
-        | Command::SetCursor { .. } => false,
+        | Command::SetCursor { .. }
+        | Command::LeaseBlob { .. } => false,
     }
 }
 

@@ -58,6 +58,15 @@ impl ReplicaApi for MetadataService {
         keep::store(self.of_group(), &manifest).await
     }
 
+    async fn lease_blob(
+        &self,
+        registry: RegistryId,
+        repository: &RepositoryName,
+        digest: Digest,
+    ) -> Result<bool, WriteError> {
+        keep::lease(self.of_group(), registry, repository, digest).await
+    }
+
     async fn find(
         &self,
         registry: RegistryId,

@@ -70,7 +70,9 @@ fn growth(command: &Command) -> Option<u64> {
         Command::ApplyRemote(all) => Some(bodies(all.events.iter().map(|event| &event.body))),
         Command::MergeFound(all) => Some(bodies(all.iter().map(found))),
         Command::StoreManifest(arrived) => Some(arrived.body.bytes.len() as u64),
-        Command::MountBlob { .. } | Command::ReserveGenerations { .. } => Some(0),
+        Command::MountBlob { .. }
+        | Command::LeaseBlob { .. }
+        | Command::ReserveGenerations { .. } => Some(0),
         Command::Initialize { .. }
         | Command::CreateRegistry { .. }
         | Command::FoundRegistry { .. }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
-use meridian_blob_service::{INGEST_GRPC_SERVICE, ingest_server};
+use meridian_blob_service::INGEST_GRPC_SERVICE;
 use meridian_blobstore::{BlobKey, BlobStore, Fault, Faulty, MemoryBlobStore, Operation};
 use meridian_clients::conformance::ingest::{Fixture, run};
 use meridian_clients::grpc::body::{UploadMessage, UploadPart};
@@ -194,7 +194,8 @@ async fn an_object_that_was_lost_is_replaced_by_what_comes() {
         if is_known {
             let lost = object(&world, sha256(&bytes));
             world.store.delete(&named(lost)).await.unwrap();
-            let read = life.service.read(&repository("a"), sha256(&bytes), None);
+            let path = repository("a");
+            let read = life.service.read(&path, sha256(&bytes), None);
             assert!(read.await.is_err());
         }
         ingest(&life, &bytes).await.unwrap();

@@ -149,6 +149,22 @@ pub(super) fn mount<S: Write>(
     outbox::emit(turn, registry, event)
 }
 
+/// Leases a blob to a repository in which another region has it. Regional, so there is no event.
+pub(super) fn lend<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    repository: &RepositoryName,
+    digest: Digest,
+) -> Result<Reply, S> {
+    let Some(blob) = turn.read::<Blob>(&key::blob(registry, digest))? else {
+        return Ok(Reply::Nothing);
+    };
+    lease(turn, registry, repository, digest, blob)?;
+    Ok(Reply::Done {
+        version: turn.version,
+    })
+}
+
 /// Renews a lease. Regional, so there is no event.
 pub(super) fn touch<S: Write>(
     turn: &mut Turn<'_, S>,

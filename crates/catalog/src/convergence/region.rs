@@ -65,6 +65,7 @@ impl Region {
                 | Command::StoreManifest(_)
                 | Command::StoreBlob(_)
                 | Command::MergeFound(_)
+                | Command::LeaseBlob { .. }
                 | Command::Sweep
         );
         if is_merge && waiting_events(before) != waiting_events(&self.store) {

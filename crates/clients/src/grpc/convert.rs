@@ -23,8 +23,8 @@ pub use outcome::{mounted, take_mounted};
 pub use peer::{held, holds_request, take_held, take_parts};
 pub use regions::{digests, take_digests};
 pub use replica::{
-    contents, manifest_bytes, presences, take_contents, take_presences, wanted_after,
-    wanted_request,
+    contents, manifest_bytes, presences, take_contents, take_lease_request, take_presences,
+    wanted_after, wanted_request,
 };
 pub use replication::{
     copy_limit, copy_request, event_bytes, find_request, found, take_copy_request,

@@ -117,6 +117,22 @@ impl ReplicaApi for GrpcReplica {
         self.call(message, send, read).await
     }
 
+    async fn lease_blob(
+        &self,
+        registry: RegistryId,
+        repository: &RepositoryName,
+        digest: Digest,
+    ) -> Result<bool, WriteError> {
+        let message = pb::LeaseBlobRequest {
+            registry: Some(registry.into()),
+            repository: repository.to_string(),
+            digest: Some(digest.into()),
+        };
+        let send = |mut to: Client, request| async move { to.lease_blob(request).await };
+        let read = |answer: pb::LeaseBlobResponse| Ok(answer.leased);
+        self.call(message, send, read).await
+    }
+
     async fn find(
         &self,
         registry: RegistryId,

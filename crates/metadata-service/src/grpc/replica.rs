@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use meridian_clients::grpc::convert::{
     self, found, manifest_bytes, page_limit, presences, take_contents, take_copy_request,
-    take_find_request, take_found, wanted_after,
+    take_find_request, take_found, take_lease_request, wanted_after,
 };
 use meridian_clients::grpc::{MAX_REPLICA_MESSAGE, deadline};
 use meridian_clients::replica::{CursorAt, EventRange, RemoteBatch, ReplicaApi};
@@ -55,6 +55,7 @@ calls! {
     look: LookRequest -> LookResponse;
     list_wanted: ListWantedRequest -> ListWantedResponse;
     store_manifest: StoreManifestRequest -> StoreManifestResponse;
+    lease_blob: LeaseBlobRequest -> LeaseBlobResponse;
     find: FindRequest -> FindResponse;
     merge_found: MergeFoundRequest -> MergeFoundResponse;
     copy: CopyRequest -> CopyResponse;
@@ -111,6 +112,17 @@ async fn store_manifest(
     let manifest = manifest_bytes(request.manifest).map_err(malformed)?;
     let stored = api.store_manifest(manifest).await;
     stored.map(Into::into).map_err(refused)
+}
+
+async fn lease_blob(
+    api: &dyn ReplicaApi,
+    request: pb::LeaseBlobRequest,
+) -> Result<pb::LeaseBlobResponse> {
+    let (registry, repository, digest) = take_lease_request(request).map_err(malformed)?;
+    let leased = api.lease_blob(registry, &repository, digest).await;
+    Ok(pb::LeaseBlobResponse {
+        leased: leased.map_err(refused)?,
+    })
 }
 
 async fn find(api: &dyn ReplicaApi, request: pb::FindRequest) -> Result<pb::FindResponse> {

@@ -11,7 +11,7 @@ use meridian_catalog::{ArrivedManifest, Command};
 use meridian_clients::WriteError;
 use meridian_clients::replica::{ManifestBytes, Stored};
 use meridian_event::RegistryId;
-use meridian_oci::Digest;
+use meridian_oci::{Digest, RepositoryName};
 
 use super::body;
 use crate::changes::View;
@@ -34,6 +34,22 @@ pub(super) async fn store(group: &Group, manifest: &ManifestBytes) -> Result<Sto
         Ok(()) => Stored::Kept,
         Err(reason) => Stored::Unreadable { reason },
     })
+}
+
+/// Leases a blob to a repository, if it is recorded.
+pub(super) async fn lease(
+    group: &Group,
+    registry: RegistryId,
+    repository: &RepositoryName,
+    digest: Digest,
+) -> Result<bool, WriteError> {
+    let command = Command::LeaseBlob {
+        registry,
+        repository: repository.clone(),
+        digest,
+    };
+    let leased = write::done_or_nothing(group.propose(None, command).await?)?;
+    Ok(leased.is_some())
 }
 
 /// Keeps manifests wherever they are wanted by now. One that cannot be read is left out.

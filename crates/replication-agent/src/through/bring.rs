@@ -13,7 +13,8 @@ use meridian_event::RegistryId;
 use meridian_oci::{Digest, Manifest, Reference};
 
 use super::blob::{Holder, lack, locate};
-use super::{resolve, unavailable};
+use super::resolve::{self, refused};
+use super::unavailable;
 use crate::shell::Shell;
 
 /// How many blobs are brought at once for a push.
@@ -80,11 +81,12 @@ async fn bring_blob(
     holder: Holder,
 ) -> Result<(), ReadError> {
     let replica = &shell.ports.replica;
+    let lease = || async {
+        let leased = replica.lease_blob(registry, &repository.name, digest);
+        leased.await.map_err(refused)
+    };
     // It may be here, and present in other repositories only.
-    if replica
-        .lease_blob(registry, &repository.name, digest)
-        .await?
-    {
+    if lease().await? {
         return Ok(());
     }
     let demand = holder.demand(shell)?;
@@ -92,10 +94,7 @@ async fn bring_blob(
     stored.map_err(|error| ReadError::Unavailable {
         reason: format!("blob {digest} of region {}: {error}", holder.region),
     })?;
-    match replica
-        .lease_blob(registry, &repository.name, digest)
-        .await?
-    {
+    match lease().await? {
         true => Ok(()),
         false => Err(unavailable(holder.region)),
     }

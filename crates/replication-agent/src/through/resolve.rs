@@ -112,11 +112,12 @@ async fn merge(shell: &Arc<Shell>, answers: &mut Answers<Vec<Found>>) -> Result<
     Ok(())
 }
 
-fn refused(error: WriteError) -> ReadError {
+/// Why something of another region is not kept here, to whoever reads.
+pub(super) fn refused(error: WriteError) -> ReadError {
     match error {
         WriteError::Read(error) => error,
         other => ReadError::Unavailable {
-            reason: format!("what another region has cannot be merged: {other}"),
+            reason: format!("what another region has cannot be kept: {other}"),
         },
     }
 }

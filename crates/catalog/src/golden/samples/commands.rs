@@ -228,6 +228,11 @@ fn remote() -> Vec<Command> {
             epoch: 3,
             seq: 1 << 63,
         },
+        Command::LeaseBlob {
+            registry: registry(),
+            repository: name("team/app"),
+            digest: digest(9),
+        },
     ]
 }
 
@@ -258,5 +263,6 @@ const fn command_case(command: &Command) -> &'static str {
         Command::MergeFound(_) => "-merge-found",
         Command::FoundRegistry { .. } => "-found-registry",
         Command::SetCursor { .. } => "-set-cursor",
+        Command::LeaseBlob { .. } => "-lease-blob",
     }
 }

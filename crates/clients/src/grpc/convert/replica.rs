@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use meridian_event::RegistryId;
-use meridian_oci::Digest;
+use meridian_oci::{Digest, RepositoryName};
 use meridian_proto::meridian::replication::v1 as pb;
-use meridian_proto::{DecodeError, digest, registry, required};
+use meridian_proto::{DecodeError, digest, registry, required, text};
 
 use super::Result;
 use crate::replica::{Content, ManifestBytes, Merged, Presence, RemoteBatch, Stored};
@@ -172,6 +172,21 @@ pub fn contents(contents: impl IntoIterator<Item = Content>) -> Vec<pb::Content>
 /// When one of them means nothing.
 pub fn take_contents(value: Vec<pb::Content>) -> Result<Vec<Content>> {
     value.into_iter().map(TryInto::try_into).collect()
+}
+
+/// A blob that is to be leased.
+///
+/// # Errors
+///
+/// When it means nothing.
+pub fn take_lease_request(
+    value: pb::LeaseBlobRequest,
+) -> Result<(RegistryId, RepositoryName, Digest)> {
+    Ok((
+        registry(value.registry, "registry")?,
+        text(&value.repository, "repository")?,
+        digest(value.digest, "digest")?,
+    ))
 }
 
 impl From<Stored> for pb::StoreManifestResponse {
