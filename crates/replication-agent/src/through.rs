@@ -6,6 +6,7 @@
 
 mod blob;
 mod bring;
+mod locate;
 mod resolve;
 
 use std::sync::Arc;
@@ -75,7 +76,8 @@ impl RegionsApi for ReplicationAgent {
 }
 
 impl Shell {
-    /// Asks all other regions at once.
+    /// Asks all other regions at once. One that did not answer the last time it was asked how far it
+    /// is, is not waited for.
     async fn ask_all<T, F>(
         self: &Arc<Self>,
         deadline: impl Fn(Region) -> Duration,
@@ -86,8 +88,17 @@ impl Shell {
     {
         let asked = self.ports.peers.iter().map(|peer| {
             let (region, answer) = (peer.region, ask(Arc::clone(&peer.api)));
+            let is_away = self
+                .engine
+                .look_at_freshness(|freshness, now| freshness.is_away(now, region));
             let answer = in_time(deadline(region), answer);
-            async move { (region, answer.await) }
+            async move {
+                let answer = match is_away {
+                    true => None,
+                    false => answer.await,
+                };
+                (region, answer)
+            }
         });
         let mut answers = Answers {
             said: Vec::new(),

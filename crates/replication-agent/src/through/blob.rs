@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use meridian_clients::regions::RemoteBlob;
-use meridian_clients::replica::{Content, ContentKind};
+use meridian_clients::replica::ContentKind;
 use meridian_clients::{BlobRead, ByteStream, ReadBlobError, ReadError, RepositoryPath};
 use meridian_clock::Region;
-use meridian_event::{Leaf, RegistryId};
-use meridian_oci::{ByteRange, Digest, RepositoryName, Resolved};
-use meridian_replication::{Body, Kind, Want};
+use meridian_oci::{ByteRange, Digest, Resolved};
+use meridian_replication::{Body, Want};
 
-use super::{Answers, unavailable};
+use super::locate::{Located, content};
+use super::unavailable;
 use crate::shell::Shell;
 use crate::spool::{Fate, Hitch, Slot};
 
@@ -22,12 +22,6 @@ pub(super) struct Demand {
     pub(super) slot: Arc<Slot>,
 }
 
-/// A blob, and a region that has it.
-pub(super) struct Holder {
-    pub(super) region: Region,
-    want: Want,
-}
-
 pub(super) async fn read(
     shell: &Arc<Shell>,
     repository: &RepositoryPath,
@@ -35,9 +29,11 @@ pub(super) async fn read(
     range: Option<&str>,
 ) -> Result<RemoteBlob, ReadBlobError> {
     let registry = shell.ports.metadata.registry(&repository.registry).await?;
-    let (holders, silent) = locate(shell, registry, &repository.name, &[digest]).await;
-    let holder = holders.into_iter().next().flatten();
-    let holder = holder.ok_or_else(|| lack(silent, ReadError::BlobUnknown))?;
+    let blob = content(registry, &repository.name, ContentKind::Blob, digest);
+    let located = Located::of(shell, vec![blob]).await;
+    let Some(holder) = located.holder(0) else {
+        return Err(located.lack(shell, 0).await?.into());
+    };
     let (region, size) = (holder.region, holder.want.size);
     let (start, end) = match ByteRange::resolve(range, size) {
         Resolved::Whole => (0, size),
@@ -65,71 +61,11 @@ pub(super) async fn read(
     Ok(RemoteBlob { region, read })
 }
 
-/// Who has which of these blobs in a repository, the first that says so; and a region that did not
-/// answer.
-pub(super) async fn locate(
-    shell: &Arc<Shell>,
-    registry: RegistryId,
-    repository: &RepositoryName,
-    digests: &[Digest],
-) -> (Vec<Option<Holder>>, Option<Region>) {
-    let content = |digest: &Digest| Content {
-        registry,
-        repository: repository.clone(),
-        kind: ContentKind::Blob,
-        leaf: Leaf {
-            digest: *digest,
-            size: 0,
-        },
-    };
-    let contents: Vec<_> = digests.iter().map(content).collect();
-    let contents = &contents;
-    let deadline = shell.config.call_deadline;
-    let ask =
-        |peer: Arc<dyn meridian_clients::peer::PeerApi>| async move { peer.holds(contents).await };
-    let answers: Answers<Vec<Option<u64>>> = shell.ask_all(|_| deadline, ask).await;
-    let holders = digests.iter().enumerate().map(|(at, digest)| {
-        let mut having = answers.said.iter().filter_map(|(region, sizes)| {
-            let size = sizes.get(at).copied().flatten()?;
-            Some((*region, size))
-        });
-        let (region, size) = having.next()?;
-        let others = having.filter(|(_, other)| *other == size);
-        let want = Want {
-            body: Body {
-                registry,
-                digest: *digest,
-            },
-            kind: Kind::Blob,
-            size,
-            repository: repository.clone(),
-            holders: std::iter::once(region)
-                .chain(others.map(|(region, _)| region))
-                .collect(),
-        };
-        Some(Holder { region, want })
-    });
-    (holders.collect(), answers.silent.first().copied())
-}
-
-/// Why nobody is known to have it.
-pub(super) fn lack(silent: Option<Region>, unknown: ReadError) -> ReadError {
-    silent.map_or(unknown, unavailable)
-}
-
-// === impl Holder ===
-
-impl Holder {
-    /// Begins to wait for the blob.
-    pub(super) fn demand(&self, shell: &Arc<Shell>) -> Result<Demand, ReadError> {
-        Demand::new(shell, &self.want)
-    }
-}
-
 // === impl Demand ===
 
 impl Demand {
-    fn new(shell: &Arc<Shell>, want: &Want) -> Result<Self, ReadError> {
+    /// Begins to wait.
+    pub(super) fn new(shell: &Arc<Shell>, want: &Want) -> Result<Self, ReadError> {
         let slot = shell.spool.slot(want.body, want.size);
         let slot = slot.map_err(|error| ReadError::Unavailable {
             reason: format!("there is no room for what comes from other regions: {error}"),

@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
+use meridian_clients::replica::ContentKind;
 use meridian_clients::{ReadError, RepositoryPath};
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Manifest, Reference};
 
-use super::blob::{Holder, lack, locate};
+use super::blob::Demand;
+use super::locate::{Holder, Located, content};
 use super::resolve::{self, refused};
 use super::unavailable;
 use crate::shell::Shell;
@@ -42,45 +44,52 @@ fn bring_in<'a>(
     depth: usize,
 ) -> BoxFuture<'a, Result<Vec<Digest>, ReadError>> {
     Box::pin(async move {
-        let (holders, silent) = locate(shell, registry, &repository.name, &digests).await;
-        let (mut blobs, mut others) = (Vec::new(), Vec::new());
-        for (digest, holder) in digests.into_iter().zip(holders) {
-            match holder {
-                Some(holder) => blobs.push((digest, holder)),
-                None => others.push(digest),
+        let located = locate(shell, registry, repository, &digests).await;
+        let (mut blobs, mut manifests, mut absent) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, digest) in digests.into_iter().enumerate() {
+            match located.holder(2 * at) {
+                Some(holder) => blobs.push(holder),
+                None if located.is_held(2 * at + 1) => manifests.push(digest),
+                None => absent.push(digest),
             }
         }
+        if let (Some(region), false) = (located.silent(), absent.is_empty()) {
+            return Err(unavailable(region));
+        }
         let brought = futures::stream::iter(blobs)
-            .map(|(digest, holder)| bring_blob(shell, registry, repository, digest, holder))
+            .map(|holder| bring_blob(shell, registry, repository, holder))
             .buffer_unordered(AT_ONCE);
         let brought: Vec<Result<(), ReadError>> = brought.collect().await;
         brought.into_iter().collect::<Result<(), _>>()?;
-        let mut absent = Vec::new();
-        for digest in others {
-            match bring_manifest(shell, registry, repository, digest, depth).await {
-                Ok(()) => {}
-                Err(ReadError::ManifestUnknown) => {
-                    let unknown = lack(silent, ReadError::ManifestUnknown);
-                    match unknown {
-                        ReadError::ManifestUnknown => absent.push(digest),
-                        error => return Err(error),
-                    }
-                }
-                Err(error) => return Err(error),
-            }
+        for digest in manifests {
+            bring_manifest(shell, registry, repository, digest, depth).await?;
         }
         Ok(absent)
     })
+}
+
+/// Looks for each as a blob and as a manifest, one after the other.
+async fn locate(
+    shell: &Arc<Shell>,
+    registry: RegistryId,
+    repository: &RepositoryPath,
+    digests: &[Digest],
+) -> Located {
+    let kinds = [ContentKind::Blob, ContentKind::Manifest];
+    let of = |digest: &Digest| {
+        let (name, digest) = (&repository.name, *digest);
+        kinds.map(|kind| content(registry, name, kind, digest))
+    };
+    Located::of(shell, digests.iter().flat_map(of).collect()).await
 }
 
 async fn bring_blob(
     shell: &Arc<Shell>,
     registry: RegistryId,
     repository: &RepositoryPath,
-    digest: Digest,
     holder: Holder,
 ) -> Result<(), ReadError> {
-    let replica = &shell.ports.replica;
+    let (replica, digest) = (&shell.ports.replica, holder.want.body.digest);
     let lease = || async {
         let leased = replica.lease_blob(registry, &repository.name, digest);
         leased.await.map_err(refused)
@@ -89,7 +98,7 @@ async fn bring_blob(
     if lease().await? {
         return Ok(());
     }
-    let demand = holder.demand(shell)?;
+    let demand = Demand::new(shell, &holder.want)?;
     let stored = demand.slot.stored().await;
     stored.map_err(|error| ReadError::Unavailable {
         reason: format!("blob {digest} of region {}: {error}", holder.region),

@@ -1,0 +1,103 @@
+//! Which regions have what.
+//!
+//! Owns the judgement of silence: when no region has something and one does not answer, it is missing
+//! for now if something here needs it, because then some region had it; otherwise nobody has heard
+//! of it.
+
+use std::sync::Arc;
+
+use meridian_clients::ReadError;
+use meridian_clients::peer::PeerApi;
+use meridian_clients::replica::{Content, ContentKind, Presence};
+use meridian_clock::Region;
+use meridian_event::{Leaf, RegistryId};
+use meridian_oci::{Digest, RepositoryName};
+use meridian_replication::{Body, Kind, Want};
+
+use super::{Answers, unavailable};
+use crate::shell::Shell;
+
+/// Content, and who has it.
+pub(super) struct Located {
+    contents: Vec<Content>,
+    answers: Answers<Vec<Option<u64>>>,
+}
+
+/// A blob, and a region that has it.
+pub(super) struct Holder {
+    pub(super) region: Region,
+    pub(super) want: Want,
+}
+
+/// Something that is looked for in a repository.
+pub(super) fn content(
+    registry: RegistryId,
+    repository: &RepositoryName,
+    kind: ContentKind,
+    digest: Digest,
+) -> Content {
+    Content {
+        registry,
+        repository: repository.clone(),
+        kind,
+        leaf: Leaf { digest, size: 0 },
+    }
+}
+
+// === impl Located ===
+
+impl Located {
+    /// Asks all regions.
+    pub(super) async fn of(shell: &Arc<Shell>, contents: Vec<Content>) -> Self {
+        let (asked, deadline) = (&contents, shell.config.call_deadline);
+        let ask = |peer: Arc<dyn PeerApi>| async move { peer.holds(asked).await };
+        let answers = shell.ask_all(|_| deadline, ask).await;
+        Self { contents, answers }
+    }
+
+    /// Who has the blob with this number. The first that says so, and then others.
+    pub(super) fn holder(&self, at: usize) -> Option<Holder> {
+        let content = self.contents.get(at)?;
+        let (region, size) = self.having(at).next()?;
+        let holders = self.having(at).filter(|(_, other)| *other == size);
+        let want = Want {
+            body: Body {
+                registry: content.registry,
+                digest: content.leaf.digest,
+            },
+            kind: Kind::Blob,
+            size,
+            repository: content.repository.clone(),
+            holders: holders.map(|(region, _)| region).collect(),
+        };
+        Some(Holder { region, want })
+    }
+
+    /// Whether anybody has the content with this number.
+    pub(super) fn is_held(&self, at: usize) -> bool {
+        self.having(at).next().is_some()
+    }
+
+    /// A region that did not answer.
+    pub(super) fn silent(&self) -> Option<Region> {
+        self.answers.silent.first().copied()
+    }
+
+    /// Why nobody is known to have the content with this number.
+    pub(super) async fn lack(&self, shell: &Shell, at: usize) -> Result<ReadError, ReadError> {
+        let (Some(region), Some(content)) = (self.silent(), self.contents.get(at)) else {
+            return Ok(ReadError::BlobUnknown);
+        };
+        let looked = shell.ports.replica.look(std::slice::from_ref(content));
+        let is_needed = looked.await?.first() == Some(&Presence::Wanted);
+        Ok(match is_needed {
+            true => unavailable(region),
+            false => ReadError::BlobUnknown,
+        })
+    }
+
+    fn having(&self, at: usize) -> impl Iterator<Item = (Region, u64)> {
+        let sizes = self.answers.said.iter();
+        sizes.filter_map(move |(region, sizes)| Some((*region, sizes.get(at).copied().flatten()?)))
+    }
+}
