@@ -21,6 +21,7 @@ use meridian_event::{Leaf, RegistryId};
 use meridian_oci::Digest;
 use meridian_proto::meridian::blob::v1 as pb;
 
+use crate::collection::disk_world;
 use crate::grpc::Served;
 use crate::harness::{Life, World, content, pieces, push, repository, sha256};
 use crate::metadata::registry_id;
@@ -219,7 +220,9 @@ async fn a_record_whose_answer_is_lost_is_asked_for_again() {
 
 #[tokio::test(start_paused = true)]
 async fn without_the_metadata_an_object_waits_for_the_sweep() {
-    let world = World::new();
+    let folder = tempfile::tempdir().unwrap();
+    let world = disk_world(&folder).await;
+    world.metadata.set_times(1 << 50, 1 << 50);
     let life = world.start().await;
     let bytes = content(4, 5000);
     ingest(&life, &content(5, 5000)).await.unwrap();

@@ -152,7 +152,8 @@ impl<F: Fixture> Stage<'_, F> {
 
     async fn a_body_that_breaks_off_leaves_nothing(&self) {
         let before = self.fixture.objects().await;
-        for size in SIZES {
+        // There is one empty blob only, and it is here.
+        for size in SIZES.into_iter().skip(1) {
             let bytes = content(7, size);
             // All of it came, but nobody said so.
             let refused = self.ingest(leaf(&bytes), broken(&bytes)).await;
