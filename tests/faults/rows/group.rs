@@ -39,7 +39,7 @@ async fn b1_notices_reads_that_ask_nobody() {
 /// Pauses the leader, or kills it, until the others have had another one for a while.
 async fn stop_the_leader(trial: &mut Trial, round: usize) {
     let leader = trial.region.leader(round % MEMBERS).await;
-    let is_pause = round % 2 == 0;
+    let is_pause = round.is_multiple_of(2);
     if is_pause {
         trial.region.process(leader).pause();
     } else {
