@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod alone;
+mod at_once;
+mod scatter;
 mod secure;
 mod shared;

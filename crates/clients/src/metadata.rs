@@ -174,6 +174,9 @@ pub struct ManifestStat {
     pub size: u64,
     /// The version of the tag, or of the manifest when it was asked for by digest.
     pub version: Version,
+    /// Whether the tag was put anew in another region, and something of the new value is not here:
+    /// this is the last value that is complete here (design §6.1).
+    pub is_overtaken: bool,
     /// Set when nobody could say whether it is still there.
     pub stale: Option<Stale>,
 }

@@ -75,6 +75,7 @@ fn stat(view: query::ManifestView, stale: Option<Stale>) -> ManifestStat {
         media_type: view.media_type,
         size: view.size,
         version: view.version,
+        is_overtaken: view.is_overtaken,
     }
 }
 

@@ -22,6 +22,8 @@ pub struct ManifestView {
     pub size: u64,
     /// The version of the tag that was asked for, or of the manifest.
     pub version: Version,
+    /// Whether the tag has a newer value, of which something is not here yet.
+    pub is_overtaken: bool,
 }
 
 /// The manifest that a reference names.
@@ -31,12 +33,14 @@ pub fn manifest_stat<S: Read>(
     repository: &RepositoryName,
     reference: &Reference,
 ) -> Result<Option<ManifestView>, S> {
+    let mut is_overtaken = false;
     let (digest, tagged) = match reference {
         Reference::Digest(digest) => (*digest, None),
         Reference::Tag(name) => {
             let tag = read::<Tag, S>(store, &key::tag(registry, repository, name))?;
             match tag {
                 Some(tag) if is_current(store, registry, repository, name, &tag)? => {
+                    is_overtaken = tag.is_behind;
                     (tag.digest, Some(tag.version))
                 }
                 _ => return Ok(None),
@@ -61,6 +65,7 @@ pub fn manifest_stat<S: Read>(
         media_type,
         size: row.size,
         version,
+        is_overtaken,
     }))
 }
 

@@ -1,7 +1,8 @@
 //! Tags, which any region may move.
 //!
 //! A tag is judged before it is read here, so that what was judged to be young enough is not younger than
-//! what is answered.
+//! what is answered. One that has a newer value, of which something is not here, is looked for elsewhere
+//! however young this region is; if nobody answers, its last complete value is (design §6.1).
 
 use meridian_clients::ReadError;
 use meridian_clients::regions::Resolved;
@@ -19,7 +20,7 @@ pub(super) async fn find(
 ) -> Result<Sighted, Failure> {
     let judged = elsewhere.judge_tag();
     let local = match (here(state, sought).await, &judged) {
-        (Ok(found), Judgement::Answer(behind)) => {
+        (Ok(found), Judgement::Answer(behind)) if !found.stat.is_overtaken => {
             elsewhere.answered_tag(Answered::from(behind));
             return Ok(found.confessing(behind.clone()));
         }
@@ -66,6 +67,9 @@ fn without(
 ) -> Result<Sighted, Failure> {
     match (local, judged) {
         (_, Judgement::Insist) => Err(Failure::Behind),
+        (Ok(found), Judgement::Answer(behind)) if found.stat.is_overtaken && behind.is_empty() => {
+            Ok(found.confessing(elsewhere.ages()))
+        }
         (Ok(found), Judgement::Answer(behind) | Judgement::Ask(behind)) => {
             Ok(found.confessing(behind))
         }

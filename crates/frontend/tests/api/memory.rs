@@ -6,6 +6,7 @@ mod blobs;
 mod metadata;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
@@ -21,6 +22,7 @@ pub(crate) struct Memory {
     fault: Mutex<Option<ReadError>>,
     presigned: Mutex<Option<PresignedUrl>>,
     stale: Mutex<Option<Stale>>,
+    is_overtaken: AtomicBool,
 }
 
 #[derive(Default)]
@@ -74,6 +76,11 @@ impl Memory {
     /// From now on, nobody knows whether what is here is still there.
     pub(crate) fn age(&self, stale: Stale) {
         *self.stale.lock().unwrap() = Some(stale);
+    }
+
+    /// From now on, tags have newer values, of which something is not here.
+    pub(crate) fn overtake(&self) {
+        self.is_overtaken.store(true, Ordering::Relaxed);
     }
 
     /// From now on, blobs are found there as well.

@@ -50,6 +50,7 @@ pub(super) async fn resolve(
         size: manifest.leaf.size,
         media_type: manifest.put.map(|(_, it)| it).ok_or_else(unknown)?,
         version,
+        is_overtaken: false,
         stale: stale.map(|region| Stale {
             region,
             age: shell.age_of(region),

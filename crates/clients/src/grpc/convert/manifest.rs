@@ -22,6 +22,7 @@ impl From<ManifestStat> for pb::GetManifestResponse {
             version: Some(stat.version.into()),
             content: bytes::Bytes::new(),
             stale: stat.stale.map(Into::into),
+            overtaken: stat.is_overtaken,
         }
     }
 }
@@ -45,6 +46,7 @@ impl TryFrom<pb::GetManifestResponse> for ManifestStat {
             media_type: text(&value.media_type, "media_type")?,
             size: manifest.size,
             version: version(value.version, "version")?,
+            is_overtaken: value.overtaken,
             stale: value.stale.map(TryInto::try_into).transpose()?,
         })
     }

@@ -72,14 +72,17 @@ fn condition_or_none() -> impl Strategy<Value = Option<Condition>> {
 }
 
 fn stat() -> impl Strategy<Value = ManifestStat> {
-    let parts = (digest(), any::<u64>(), version(), stale());
-    parts.prop_map(|(digest, size, version, stale)| ManifestStat {
-        digest,
-        media_type: MediaType::OCI_IMAGE_INDEX,
-        size,
-        version,
-        stale,
-    })
+    let parts = (digest(), any::<u64>(), version(), any::<bool>(), stale());
+    parts.prop_map(
+        |(digest, size, version, is_overtaken, stale)| ManifestStat {
+            digest,
+            media_type: MediaType::OCI_IMAGE_INDEX,
+            size,
+            version,
+            is_overtaken,
+            stale,
+        },
+    )
 }
 
 fn stale() -> impl Strategy<Value = Option<Stale>> {
@@ -318,6 +321,7 @@ fn content_of_another_length_is_refused() {
             counter: 0,
             region: "eu".parse().unwrap(),
         },
+        is_overtaken: false,
         stale: None,
     };
     let bytes = Bytes::from_static(b"abc");

@@ -1,5 +1,7 @@
 //! Manifests and tags in memory.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use meridian_clients::{
     BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed, Due,
@@ -38,6 +40,7 @@ impl MetadataApi for Memory {
             media_type: manifest.media_type().clone(),
             size: manifest.bytes().len() as u64,
             version,
+            is_overtaken: self.is_overtaken.load(Ordering::Relaxed),
             stale: *self.stale.lock().unwrap(),
         })
     }

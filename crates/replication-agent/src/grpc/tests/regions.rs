@@ -50,6 +50,7 @@ fn resolved() -> Resolved {
         media_type: MediaType::OCI_IMAGE_INDEX,
         size: bytes.len() as u64,
         version: version(9),
+        is_overtaken: false,
         stale: Some(Stale {
             region: "asia".parse().unwrap(),
             age: None,
