@@ -5,5 +5,6 @@ mod events;
 mod group;
 mod network;
 mod processes;
+mod regions;
 mod store;
 mod time;
