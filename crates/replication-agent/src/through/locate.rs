@@ -83,16 +83,19 @@ impl Located {
         self.answers.silent.first().copied()
     }
 
-    /// Why nobody is known to have the content with this number.
+    /// Why nobody is known to have the content with this number. It may have come here since it was
+    /// missed: then whoever asked is to look here again.
     pub(super) async fn lack(&self, shell: &Shell, at: usize) -> Result<ReadError, ReadError> {
-        let (Some(region), Some(content)) = (self.silent(), self.contents.get(at)) else {
+        let Some(content) = self.contents.get(at) else {
             return Ok(ReadError::BlobUnknown);
         };
         let looked = shell.ports.replica.look(std::slice::from_ref(content));
-        let is_needed = looked.await?.first() == Some(&Presence::Wanted);
-        Ok(match is_needed {
-            true => unavailable(region),
-            false => ReadError::BlobUnknown,
+        Ok(match (looked.await?.first(), self.silent()) {
+            (Some(Presence::Here), _) => ReadError::Unavailable {
+                reason: "it has come to this region since it was looked for".to_owned(),
+            },
+            (Some(Presence::Wanted), Some(region)) => unavailable(region),
+            _ => ReadError::BlobUnknown,
         })
     }
 
