@@ -1,5 +1,6 @@
 //! The rows of the fault matrix, by the letter of their group, and for each a test.
 
+mod arrival;
 mod cache;
 mod events;
 mod group;

@@ -165,6 +165,15 @@ impl Verdict {
         panic!("{}\n{}", lines.join("\n"), self.keep());
     }
 
+    /// Fails unless this invariant was broken, and no other one: all else held without it.
+    #[track_caller]
+    pub(crate) fn has_only_broken(&self, invariant: &str) {
+        self.has_broken(invariant);
+        let others = self.breaches.iter().filter(|it| it.invariant != invariant);
+        let others: Vec<_> = others.map(ToString::to_string).collect();
+        assert!(others.is_empty(), "{}\n{}", others.join("\n"), self.keep());
+    }
+
     /// Fails unless an invariant was broken: the mechanism that is switched off was needed, and its
     /// lack is noticed.
     #[track_caller]
