@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use harness::{Client, Content, Image, World, digest, eventually, seed};
 
+use crate::history::{Call, History, Name, Op};
 use crate::trial::SOON;
 use crate::world::WorldTrial;
 
@@ -49,8 +50,7 @@ async fn h6_what_has_not_arrived_is_pulled_whole_or_not_at_all() {
     let mut content = Content::new(seed(806));
     for (round, is_cut) in [false, true].into_iter().enumerate() {
         let (image, tag) = (content.image(&[200, 3_000_000]), round.to_string());
-        let pushed = here.push_image(REPOSITORY, &tag, &image).await;
-        pushed.unwrap().expect(201);
+        push(&trial.history, &here, &tag, &image).await;
         let pulled = there.manifest(REPOSITORY, &tag).await.unwrap();
         assert_eq!(pulled.expect(200).body, image.manifest);
         let pulls = join_all((0..AT_ONCE).map(|_| pull(&there, &image)));
@@ -76,6 +76,28 @@ async fn h6_what_has_not_arrived_is_pulled_whole_or_not_at_all() {
     trial.world.heal();
     trial.world.set_wan(crate::world::WAN);
     trial.end().await.is_clean();
+}
+
+/// Pushes an image to the first frontend of all, on record: its topic tells of it.
+async fn push(history: &History, client: &Client, tag: &str, image: &Image) {
+    let name = Name {
+        repository: REPOSITORY.to_owned(),
+        tag: tag.to_owned(),
+    };
+    let call = Call::Put(name, image.digest());
+    let begun = history.now();
+    let answer = client.push_image(REPOSITORY, tag, image).await;
+    history.record(Op {
+        client: 0,
+        front: 0,
+        begun,
+        ended: history.now(),
+        outcome: call.outcome(&answer),
+        is_stale: false,
+        retry_after: false,
+        call,
+    });
+    answer.unwrap().expect(201);
 }
 
 /// Pulls the blobs of an image; whether they were to be had. What is had is whole.

@@ -98,8 +98,13 @@ async fn d1_the_clock_of_a_region_is_wrong() {
     for offset in ["-10m", "-1d"] {
         clocks.set(0, offset);
         trial.go_on(A_WHILE).await;
+        let since = trial.history.now();
         trial.works_in(RIGHT).await;
         trial.go_on(A_WHILE).await;
+        let stamped = trial.history.ops().into_iter().find(|op| {
+            op.region() == WRONG && op.begun > since && op.call.is_write() && op.succeeded()
+        });
+        assert!(stamped.is_none(), "a version of then: {stamped:?}");
         clocks.set(0, "+0");
         trial.work().await;
     }
