@@ -1,42 +1,54 @@
 //! Asking other regions how far they are.
 //!
-//! Owns what each region said last of itself. From it follows as of when this region knows all that
-//! others know, how much is still to come, and how far others are with what this region did.
+//! Owns when each region was heard of. From what they say follows as of when this region knows all that
+//! others know, and how much is still to come. One that was not heard of for a while is not waited for.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use meridian_chassis::Spawner;
-use meridian_clients::replica::Progress;
 use meridian_clock::Region;
 use meridian_replication::StreamId;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::shell::Shell;
 use crate::shell::cursor;
 
-/// What other regions said last.
-#[derive(Default)]
+/// After so long without an answer, a region is not waited for. A machine that is busy answers late.
+const DEAF: Duration = Duration::from_secs(3);
+
+/// When other regions were heard of.
 pub(crate) struct Heads {
-    said: Mutex<BTreeMap<Region, Progress>>,
+    began: Instant,
+    heard: Mutex<BTreeMap<Region, Instant>>,
 }
 
 // === impl Heads ===
 
 impl Heads {
+    pub(crate) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            heard: Mutex::default(),
+        }
+    }
+
+    /// Whether a region was not heard of for so long that it is not waited for.
+    pub(crate) fn is_deaf(&self, region: Region) -> bool {
+        let heard = self.heard().get(&region).copied();
+        heard.unwrap_or(self.began).elapsed() > DEAF
+    }
+
     /// Asks until it is stopped.
-    pub(crate) async fn run(
-        self: Arc<Self>,
-        shell: Arc<Shell>,
-        spawner: Spawner,
-        stop: CancellationToken,
-    ) {
+    pub(crate) async fn run(shell: Arc<Shell>, spawner: Spawner, stop: CancellationToken) {
         loop {
             let (due, wake) = shell.engine.poll_freshness();
             for region in due {
-                let (heads, shell) = (Arc::clone(&self), Arc::clone(&shell));
+                let shell = Arc::clone(&shell);
                 spawner.spawn_child("replication.heads", async move {
-                    heads.ask(&shell, region).await;
+                    shell.heads.ask(&shell, region).await;
                 });
             }
             let waited = stop.run_until_cancelled(shell.engine.wait_for_freshness(wake));
@@ -79,10 +91,10 @@ impl Heads {
         shell
             .engine
             .tell_freshness(|it, _| it.answered(region, &heads));
-        self.said().insert(region, progress);
+        self.heard().insert(region, Instant::now());
     }
 
-    fn said(&self) -> MutexGuard<'_, BTreeMap<Region, Progress>> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    fn heard(&self) -> MutexGuard<'_, BTreeMap<Region, Instant>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

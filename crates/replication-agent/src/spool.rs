@@ -34,17 +34,14 @@ pub(crate) struct Spool {
 // === impl Spool ===
 
 impl Spool {
-    /// An empty one, in a directory that is its own: whatever lies there is deleted.
+    /// An empty one. Its files have no names once they are open, so nothing of them is left behind.
     pub(crate) fn open(dir: &Path, most: u64) -> io::Result<Self> {
-        match std::fs::remove_dir_all(dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => std::fs::create_dir_all(dir)?,
-        }
+        std::fs::create_dir_all(dir)?;
         Ok(Self {
             dir: dir.to_owned(),
             most,
             taken: Arc::default(),
-            names: AtomicU64::new(0),
+            names: AtomicU64::new(rand::random()),
             slots: Mutex::default(),
         })
     }
@@ -80,7 +77,7 @@ impl Spool {
         }
         let lease = Lease::take(&self.taken, self.most, size)?;
         let name = self.names.fetch_add(1, Ordering::Relaxed);
-        let path = self.dir.join(format!("{name:016x}"));
+        let path = self.dir.join(format!("incoming-{name:016x}"));
         Slot::in_file(&path, size, lease)
     }
 

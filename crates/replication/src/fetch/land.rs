@@ -119,6 +119,13 @@ impl Fetch {
         }
     }
 
+    /// A blob arrived at its origin, as an event says that is merged now: soon, a manifest may name it.
+    pub(crate) fn expect(&mut self, now: Now, body: Body) {
+        if let Some(entry) = self.entries.get_mut(&body) {
+            entry.expected_until = Some(now.elapsed + self.config.early_grace);
+        }
+    }
+
     /// An event that names a body will not be merged from here.
     pub(crate) fn unnamed(&mut self, body: Body) {
         if let Some(entry) = self.entries.get_mut(&body) {
