@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use meridian_chassis::Spawner;
 use meridian_clock::Region;
-use meridian_replication::StreamId;
+use meridian_event::SHARDS;
+use meridian_replication::{Cursor, StreamId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,18 @@ const DEAF: Duration = Duration::from_secs(3);
 pub(crate) struct Heads {
     began: Instant,
     heard: Mutex<BTreeMap<Region, Instant>>,
+}
+
+/// A stream of which the region knows less than was merged here.
+fn forgotten(shell: &Shell, origin: Region, heads: &[(u16, Cursor)]) -> Option<StreamId> {
+    let streams = shell.engine.look(|agent, now| agent.streams(now));
+    let mut mine = streams.iter().filter(|it| it.stream.origin == origin);
+    let forgot = |head: &Cursor, cursor: Cursor| head.epoch == cursor.epoch && *head < cursor;
+    let lost = mine.find(|it| {
+        let mut heads = heads.iter().filter(|(shard, _)| *shard == it.stream.shard);
+        heads.any(|(_, head)| forgot(head, it.cursor))
+    });
+    lost.map(|it| it.stream)
 }
 
 // === impl Heads ===
@@ -78,7 +91,14 @@ impl Heads {
             }
         };
         let heads = progress.heads.iter().map(|place| cursor(*place));
-        let heads: Vec<_> = (0..).zip(heads).collect();
+        let heads: Vec<_> = (0..SHARDS).zip(heads).collect();
+        if let Some(stream) = forgotten(shell, region, &heads) {
+            tracing::error!(
+                %stream,
+                "a region says less of itself than is merged here: it has lost data and began again without a new epoch; what it does now is not merged"
+            );
+            return shell.engine.tell_freshness(|it, _| it.failed(region));
+        }
         shell.engine.tell(|agent, now| {
             for (shard, head) in &heads {
                 let stream = StreamId {

@@ -299,7 +299,7 @@ impl Default for BackfillConfig {
 impl BackfillConfig {
     fn check(&self, bounds: &mut Bounds) {
         let [tick, day] = [Duration::from_millis(10), Duration::from_secs(86_400)];
-        bounds.number("backfill.page", self.page, 1..=100_000);
+        bounds.number("backfill.page", self.page, 1..=10_000);
         bounds.span("backfill.every", self.every, tick..=day);
         bounds.span("backfill.soon", self.soon, tick..=self.every);
     }

@@ -44,6 +44,25 @@ pub(super) fn content(
     }
 }
 
+/// Why nobody is known to have something: what is needed here is missing for now.
+pub(super) async fn lack(
+    shell: &Shell,
+    content: &Content,
+    silent: Option<Region>,
+    unknown: ReadError,
+) -> Result<ReadError, ReadError> {
+    let looked = shell.ports.replica.look(std::slice::from_ref(content));
+    if looked.await?.first() != Some(&Presence::Wanted) {
+        return Ok(unknown);
+    }
+    Ok(silent.map_or_else(
+        || ReadError::Unavailable {
+            reason: format!("no region has {} now", content.leaf.digest),
+        },
+        unavailable,
+    ))
+}
+
 // === impl Located ===
 
 impl Located {
@@ -85,15 +104,10 @@ impl Located {
 
     /// Why nobody is known to have the content with this number.
     pub(super) async fn lack(&self, shell: &Shell, at: usize) -> Result<ReadError, ReadError> {
-        let (Some(region), Some(content)) = (self.silent(), self.contents.get(at)) else {
-            return Ok(ReadError::BlobUnknown);
-        };
-        let looked = shell.ports.replica.look(std::slice::from_ref(content));
-        let is_needed = looked.await?.first() == Some(&Presence::Wanted);
-        Ok(match is_needed {
-            true => unavailable(region),
-            false => ReadError::BlobUnknown,
-        })
+        match self.contents.get(at) {
+            Some(content) => lack(shell, content, self.silent(), ReadError::BlobUnknown).await,
+            None => Ok(ReadError::BlobUnknown),
+        }
     }
 
     fn having(&self, at: usize) -> impl Iterator<Item = (Region, u64)> {

@@ -208,8 +208,7 @@ impl Fetch {
         if entry.active > 0 {
             self.abort_idle();
         }
-        if entry.received > 0 || entry.active > 0 || entry.state == State::Staged {
-            self.outbox.push(Action::Discard { body });
-        }
+        // Also if nothing is here: room may be set aside for it.
+        self.outbox.push(Action::Discard { body });
     }
 }

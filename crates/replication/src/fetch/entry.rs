@@ -141,6 +141,14 @@ impl Entry {
         }
     }
 
+    /// Learns how long it is, if nobody knew when it was wanted first.
+    pub(super) fn measure(&mut self, size: u64) {
+        if self.size == 0 && size > 0 {
+            self.size = size;
+            self.spans = Spans::whole(size);
+        }
+    }
+
     /// Whether it is kept although the state does not want it.
     pub(super) fn is_expected(&self, now: Now) -> bool {
         let is_awaited = self.expected_until.is_some_and(|end| now.elapsed < end);

@@ -137,10 +137,11 @@ impl Fetch {
         }
     }
 
-    /// Whether a manifest lies in memory.
-    pub(crate) fn is_staged(&self, body: &Body) -> bool {
+    /// The length of a manifest that lies in memory.
+    pub(crate) fn staged_size(&self, body: &Body) -> Option<u64> {
         let entry = self.entries.get(body);
-        entry.is_some_and(|entry| entry.state == State::Staged)
+        let staged = entry.filter(|entry| entry.state == State::Staged);
+        staged.map(|entry| entry.size)
     }
 
     /// Whether it is worth waiting for a manifest before its event is merged: it is on its way.

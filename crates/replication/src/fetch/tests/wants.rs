@@ -75,7 +75,7 @@ fn manifests_are_staged_up_to_a_bound_and_stored_when_their_events_are_merged() 
         }]
     ));
     fetch.finished(at(2), body, Finished::Stored);
-    assert!(fetch.is_staged(&body));
+    assert!(fetch.staged_size(&body).is_some());
     fetch.merged(at(3), body, true);
     let actions = poll(&mut fetch, at(3));
     assert!(matches!(
