@@ -1,9 +1,11 @@
 //! Whether a run broke an invariant.
 //!
 //! Each checker reads the history, and what is there in the end, and says what may not be, in words.
-//! Names are those of the fault matrix: DUR, LIN, INTEG, EVT, and coverage: a run in which nothing
-//! was done proves nothing.
+//! Names are those of the fault matrix: DUR, LIN, INTEG, EVT, between regions CONV and CLOS, and coverage:
+//! a run in which nothing was done proves nothing.
 
+mod closed;
+mod converged;
 mod durable;
 mod events;
 mod linear;
@@ -14,6 +16,9 @@ use harness::Client;
 use meridian_eventlog::{EventLog, Topic};
 
 use crate::history::{Call, Op};
+
+/// How the names of tags begin that all regions write.
+pub(crate) const SHARED: &str = "shared-";
 
 /// An invariant that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +51,35 @@ pub(crate) async fn breaches(ops: &[Op], end: &End<'_>) -> Vec<Breach> {
     found.extend(durable::at_the_end(ops, end).await);
     if let Some((log, topic)) = end.events {
         found.extend(events::breaches(ops, log, topic).await);
+    }
+    found
+}
+
+/// Everything that is wrong with regions that replicate each other. `ends` has what is there in each
+/// region that is left, by its number; the images are those of all.
+///
+/// Tags whose names say that regions share them are registers of no region: they only have to agree in
+/// the end. All others are written and read in one region.
+pub(crate) async fn breaches_between(ops: &[Op], ends: &[(usize, End<'_>)]) -> Vec<Breach> {
+    let is_shared = |op: &&Op| op.call.name().is_some_and(|it| it.tag.starts_with(SHARED));
+    let (_, own): (Vec<_>, Vec<_>) = ops.iter().partition(is_shared);
+    let own: Vec<_> = own.into_iter().cloned().collect();
+    let mut found = linear::breaches(&own);
+    found.extend(durable::online(ops));
+    let clients: Vec<_> = { ends.iter() }
+        .flat_map(|(_, end)| end.clients.iter().cloned())
+        .collect();
+    found.extend(converged::breaches(ops, &clients).await);
+    for (region, end) in ends {
+        let here = ops.iter().filter(|op| op.region() == *region);
+        let here: Vec<_> = here.cloned().collect();
+        found.extend(covered(&here));
+        found.extend(closed::breaches(&here, end.images));
+        found.extend(durable::at_the_end(ops, end).await);
+        // What was put elsewhere is nothing that this topic may tell: no echo.
+        if let Some((log, topic)) = end.events {
+            found.extend(events::breaches(&here, log, topic).await);
+        }
     }
     found
 }

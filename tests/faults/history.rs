@@ -138,6 +138,11 @@ impl Call {
 // === impl Op ===
 
 impl Op {
+    /// The region that was asked.
+    pub(crate) const fn region(&self) -> usize {
+        self.front / harness::FRONTS
+    }
+
     /// Whether it did what it was asked to do.
     pub(crate) const fn succeeded(&self) -> bool {
         matches!(self.outcome, Outcome::Done(_) | Outcome::Found(_))

@@ -3,6 +3,7 @@
 //! ```text
 //! work ──── clients that push, pull and delete; every call goes to the history
 //! rows ──── one fault each: what is done to the region, and what is seen only there
+//! world ─── the same for two regions that replicate each other
 //! check ─── whether the history, and what is there in the end, break an invariant
 //! ```
 //!
@@ -24,3 +25,4 @@ mod history;
 mod rows;
 mod trial;
 mod work;
+mod world;

@@ -115,16 +115,12 @@ impl Trial {
             events: log.as_ref().map(|log| (log as &dyn EventLog, &topic)),
         };
         let breaches = check::breaches(&history.ops(), &end).await;
-        Verdict {
-            row: self.row,
-            history,
-            breaches,
-        }
+        Verdict::new(self.row, history, breaches)
     }
 }
 
 /// The log in Kafka, if events go there.
-async fn events(region: &Region) -> Option<KafkaEventLog> {
+pub(crate) async fn events(region: &Region) -> Option<KafkaEventLog> {
     if region.plan.brokers.is_empty() {
         return None;
     }
@@ -139,6 +135,14 @@ async fn events(region: &Region) -> Option<KafkaEventLog> {
 // === impl Verdict ===
 
 impl Verdict {
+    pub(crate) const fn new(row: &'static str, history: History, breaches: Vec<Breach>) -> Self {
+        Self {
+            row,
+            history,
+            breaches,
+        }
+    }
+
     /// Everything that was asked.
     pub(crate) fn ops(&self) -> Vec<Op> {
         self.history.ops()
@@ -159,6 +163,15 @@ impl Verdict {
         }
         let lines: Vec<_> = self.breaches.iter().map(ToString::to_string).collect();
         panic!("{}\n{}", lines.join("\n"), self.keep());
+    }
+
+    /// Fails unless this invariant was broken, and no other one: all else held without it.
+    #[track_caller]
+    pub(crate) fn has_only_broken(&self, invariant: &str) {
+        self.has_broken(invariant);
+        let others = self.breaches.iter().filter(|it| it.invariant != invariant);
+        let others: Vec<_> = others.map(ToString::to_string).collect();
+        assert!(others.is_empty(), "{}\n{}", others.join("\n"), self.keep());
     }
 
     /// Fails unless an invariant was broken: the mechanism that is switched off was needed, and its

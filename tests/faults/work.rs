@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use harness::{Answer, Client, Content, Image};
+use meridian_oci::Digest;
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::history::{Call, History, Name, Op};
@@ -29,6 +31,19 @@ const CHUNK: usize = 40_000;
 
 const REPOSITORY: &str = "team/app";
 
+/// Where clients work.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    /// Of its frontends.
+    pub(crate) bases: Vec<String>,
+    /// The number of the first of them, among those of all regions.
+    pub(crate) first_front: usize,
+    /// What they contend for.
+    pub(crate) tags: Vec<String>,
+    /// Whether they pull what they find under a tag.
+    pub(crate) pulls: bool,
+}
+
 /// Clients at work.
 pub(crate) struct Work {
     pub(crate) history: History,
@@ -41,6 +56,7 @@ struct Worker {
     content: Content,
     /// Of each frontend.
     clients: Vec<Client>,
+    site: Site,
     next: Arc<AtomicUsize>,
     history: History,
     pushed: Vec<Image>,
@@ -51,19 +67,44 @@ pub(crate) fn client(base: &str) -> Client {
     Client::with_patience(base, PATIENCE)
 }
 
+/// Tags whose names begin so.
+pub(crate) fn tags(prefix: &str) -> impl Iterator<Item = String> {
+    (0..TAGS).map(move |tag| format!("{prefix}{tag}"))
+}
+
+// === impl Site ===
+
+impl Site {
+    /// The only region that there is.
+    fn alone(bases: &[String]) -> Self {
+        Self {
+            bases: bases.to_vec(),
+            first_front: 0,
+            tags: tags("t").collect(),
+            pulls: false,
+        }
+    }
+}
+
 // === impl Work ===
 
 impl Work {
     /// Has clients begin to ask these frontends in turn.
     pub(crate) fn begin(seed: u64, bases: &[String]) -> Self {
-        let (history, stop) = (History::new(), Arc::new(AtomicBool::new(false)));
+        Self::begin_at(&Site::alone(bases), seed, History::new())
+    }
+
+    /// The same at one site of several, whose calls all go to one history.
+    pub(crate) fn begin_at(site: &Site, seed: u64, history: History) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
         let next = Arc::new(AtomicUsize::new(0));
         let mut clients = JoinSet::new();
         for number in 0..CLIENTS {
             let mut worker = Worker {
                 number,
                 content: Content::new(seed * 1_000 + number as u64),
-                clients: bases.iter().map(|base| client(base)).collect(),
+                clients: site.bases.iter().map(|base| client(base)).collect(),
+                site: site.clone(),
                 next: Arc::clone(&next),
                 history: history.clone(),
                 pushed: Vec::new(),
@@ -115,10 +156,10 @@ impl Work {
 
 impl Worker {
     async fn step(&mut self) {
-        let tag = format!("t{}", self.content.number(0..TAGS));
+        let tag = self.content.number(0..self.site.tags.len() as u64);
         let name = Name {
             repository: REPOSITORY.to_owned(),
-            tag,
+            tag: self.site.tags[usize::try_from(tag).unwrap()].clone(),
         };
         match self.content.number(0..10) {
             0..=3 => self.push(name).await,
@@ -127,14 +168,23 @@ impl Worker {
                 self.call(Call::Untag(name), async |client| client.delete(&path).await)
                     .await;
             }
-            5..=7 => {
-                let tag = name.tag.clone();
-                self.call(Call::Read(name), async |client| {
-                    client.manifest(REPOSITORY, &tag).await
-                })
-                .await;
-            }
+            5..=7 => self.read(name).await,
             _ => self.fetch().await,
+        }
+    }
+
+    async fn read(&self, name: Name) {
+        let tag = name.tag.clone();
+        let answer = self.call(Call::Read(name), async |client| {
+            client.manifest(REPOSITORY, &tag).await
+        });
+        let Some(answer) = answer.await else {
+            return;
+        };
+        if self.site.pulls {
+            for leaf in leaves(&answer) {
+                self.get("blobs", leaf).await;
+            }
         }
     }
 
@@ -154,7 +204,7 @@ impl Worker {
                         .await
                 }
             });
-            if !uploaded.await {
+            if uploaded.await.is_none() {
                 return;
             }
         }
@@ -182,6 +232,10 @@ impl Worker {
                 harness::digest(&image.blobs[usize::from(blob == 1)]),
             ),
         };
+        self.get(kind, digest).await;
+    }
+
+    async fn get(&self, kind: &'static str, digest: Digest) {
         let path = format!("/v2/{REPOSITORY}/{kind}/{digest}");
         self.call(Call::Fetch(kind, digest), async |client| {
             client.get(&path).await
@@ -192,15 +246,15 @@ impl Worker {
     /// The next frontend. All clients take turns, so that the calls of each go to all.
     fn client(&self) -> (Client, usize) {
         let front = self.next.fetch_add(1, Ordering::Relaxed) % self.clients.len();
-        (self.clients[front].clone(), front)
+        (self.clients[front].clone(), self.site.first_front + front)
     }
 
-    /// Makes a call, on record; returns whether it succeeded.
+    /// Makes a call, on record; returns the answer if it succeeded.
     async fn call(
         &self,
         call: Call,
         ask: impl AsyncFnOnce(Client) -> Result<Answer, reqwest::Error>,
-    ) -> bool {
+    ) -> Option<Answer> {
         let (client, front) = self.client();
         let begun = self.history.now();
         let answer = ask(client).await;
@@ -217,6 +271,16 @@ impl Worker {
         };
         let has_succeeded = op.succeeded();
         self.history.record(op);
-        has_succeeded
+        answer.ok().filter(|_| has_succeeded)
     }
+}
+
+/// What the manifest in an answer names.
+pub(crate) fn leaves(answer: &Answer) -> Vec<Digest> {
+    // What is no manifest is found by the digest of its bytes.
+    let manifest: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let layers = manifest["layers"].as_array().into_iter().flatten();
+    let leaves = layers.chain([&manifest["config"]]);
+    let digests = leaves.filter_map(|leaf| leaf["digest"].as_str()?.parse().ok());
+    digests.collect()
 }

@@ -10,6 +10,8 @@ use serde::Deserialize;
 pub struct Parts {
     /// Apache Kafka.
     pub kafka: Option<Kafka>,
+    /// Another one, of another region.
+    pub other_kafka: Option<Kafka>,
     /// Redis.
     pub redis: Option<Redis>,
 }
@@ -19,6 +21,10 @@ pub struct Parts {
 pub struct Kafka {
     /// `host:port`, without encryption or password.
     pub brokers: Vec<String>,
+    /// The same brokers, where they say that they are found at `doors`.
+    pub far_brokers: Vec<String>,
+    /// Where nobody listens, unless a test does.
+    pub doors: Vec<String>,
     processes: Vec<i32>,
 }
 

@@ -2,10 +2,11 @@
 //!
 //! All speak mutual TLS over TCP, each at an address of its own that stays the same over restarts.
 //! Members may have a network of their own, which can be cut; events may go to Kafka, blobs to a bucket,
-//! and what may be lost to Redis.
+//! and what may be lost to Redis. A region that knows another one has an agent too.
 
 use std::path::PathBuf;
 use std::process::Output;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 /// How a region is made.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
+    /// Whether there is one member only.
+    pub is_small: bool,
     /// Whether members have a network of their own.
     pub has_network: bool,
     /// The brokers of Kafka, if events go there.
@@ -45,6 +48,19 @@ pub struct Plan {
     pub blob: Vec<(String, String)>,
     /// Settings of frontends.
     pub front: Vec<(String, String)>,
+    /// Settings of the agent.
+    pub agent: Vec<(String, String)>,
+}
+
+/// What a region knows of another one.
+#[derive(Debug, Clone)]
+pub struct Neighbour {
+    /// Its name.
+    pub name: meridian_clock::Region,
+    /// Where its agent is found from here, `host:port`.
+    pub agent: String,
+    /// Where its brokers are found from here, if it has some.
+    pub brokers: Vec<String>,
 }
 
 /// A region at work.
@@ -52,13 +68,15 @@ pub struct Region {
     /// How it was made.
     pub plan: Plan,
     folder: TempDir,
-    authority: Authority,
+    authority: Arc<Authority>,
     /// No other region of this machine has it, nor had it lately.
     number: u32,
     network: Option<Network>,
     members: Vec<Option<Dev>>,
     blobs: Vec<Option<Dev>>,
     fronts: Vec<Option<Dev>>,
+    neighbours: Vec<Neighbour>,
+    agent: Option<Dev>,
 }
 
 // === impl Plan ===
@@ -67,8 +85,13 @@ impl Plan {
     /// One whose events go to the brokers that run.
     pub fn with_kafka() -> Self {
         let kafka = Parts::find().kafka.expect("Kafka is among the parts");
+        Self::with_brokers(kafka.brokers)
+    }
+
+    /// One whose events go to these brokers.
+    pub fn with_brokers(brokers: Vec<String>) -> Self {
         Self {
-            brokers: kafka.brokers,
+            brokers,
             ..Self::default()
         }
     }
@@ -111,37 +134,64 @@ impl Plan {
 impl Region {
     /// Starts all its processes, and waits until they serve.
     pub fn start(plan: Plan) -> Self {
-        let number = std::process::id() * 100 + STARTED.fetch_add(1, Ordering::Relaxed);
-        let blobs = 1 + plan.more_blobs;
-        let mut region = Self {
-            network: plan.has_network.then(|| Network::new(MEMBERS)),
-            plan,
+        let mut region = Self::lay(plan, Arc::default());
+        region.begin();
+        region
+    }
+
+    /// One that has its name and its addresses, and no process yet.
+    pub fn lay(plan: Plan, authority: Arc<Authority>) -> Self {
+        let members = if plan.is_small { 1 } else { MEMBERS };
+        Self {
             folder: tempfile::tempdir().unwrap(),
-            authority: Authority::default(),
-            number,
-            members: (0..MEMBERS).map(|_| None).collect(),
-            blobs: (0..blobs).map(|_| None).collect(),
+            authority,
+            number: std::process::id() * 100 + STARTED.fetch_add(1, Ordering::Relaxed),
+            network: plan.has_network.then(|| Network::new(members)),
+            members: (0..members).map(|_| None).collect(),
+            blobs: (0..=plan.more_blobs).map(|_| None).collect(),
             fronts: (0..FRONTS).map(|_| None).collect(),
-        };
-        let founders: Vec<_> = (0..MEMBERS).map(|it| region.endpoint(it)).collect();
+            neighbours: Vec::new(),
+            agent: None,
+            plan,
+        }
+    }
+
+    /// Has it know another region. That is told to processes when they are started.
+    pub fn know(&mut self, neighbour: Neighbour) {
+        self.neighbours.push(neighbour);
+    }
+
+    /// Starts all processes of a region that is laid, and waits until they serve.
+    pub fn begin(&mut self) {
+        let members = 0..self.members.len();
+        let founders: Vec<_> = members.clone().map(|it| self.endpoint(it)).collect();
         let founders = format!("{founders:?}");
-        let starting: Vec<_> = (0..MEMBERS)
+        let starting: Vec<_> = members
             .map(|member| {
-                let founder = region.member(member);
+                let founder = self.member(member);
                 let founder = founder.env("MERIDIAN_METADATA__GROUP__FOUNDERS", &founders);
                 founder.launch()
             })
             .collect();
         for (member, starting) in starting.into_iter().enumerate() {
-            region.members[member] = Some(starting.ready().unwrap());
+            self.members[member] = Some(starting.ready().unwrap());
         }
-        for blob in 0..blobs {
-            region.start_blob(blob);
+        for blob in 0..self.blobs.len() {
+            self.start_blob(blob);
+        }
+        if !self.neighbours.is_empty() {
+            self.start_agent();
         }
         for front in 0..FRONTS {
-            region.start_front(front);
+            self.start_front(front);
         }
-        region
+    }
+
+    /// Kills all processes at once, for ever.
+    pub fn lose(&mut self) {
+        let parts = [&mut self.members, &mut self.blobs, &mut self.fronts];
+        parts.into_iter().flatten().for_each(|it| drop(it.take()));
+        self.agent = None;
     }
 
     // --- processes ---
@@ -218,18 +268,51 @@ impl Region {
         self.blobs[blob] = Some(builder.start());
     }
 
+    /// Starts the agent, also again.
+    pub fn start_agent(&mut self) {
+        let builder = self
+            .builder("replication", 0)
+            .listen(self.agent_address())
+            .env(
+                "MERIDIAN_REPLICATION__PEER_LISTEN",
+                format!("[{:?}]", self.door()),
+            )
+            .env("MERIDIAN_SERVICES__METADATA", self.endpoints())
+            .env("MERIDIAN_SERVICES__BLOB", self.blob_endpoints());
+        let settings = self.plan.agent.iter();
+        let builder = settings.fold(builder, |builder, (name, value)| builder.env(name, value));
+        self.agent = Some(self.among_neighbours(builder).start());
+    }
+
+    /// Tells a process of other regions.
+    fn among_neighbours(&self, builder: DevBuilder) -> DevBuilder {
+        self.neighbours.iter().fold(builder, |builder, neighbour| {
+            let name = neighbour.name.to_string().to_uppercase();
+            let set = |setting: &str| format!("MERIDIAN_REGIONS__{name}__{setting}");
+            let builder = builder.env(&set("ENDPOINTS"), format!("https://{}", neighbour.agent));
+            if neighbour.brokers.is_empty() {
+                return builder;
+            }
+            let brokers = format!("{:?}", neighbour.brokers);
+            builder
+                .env(&set("EVENTS__KIND"), "kafka")
+                .env(&set("EVENTS__KAFKA__SINGLE_BROKER"), "true")
+                .env(&set("EVENTS__KAFKA__BROKERS"), brokers)
+        })
+    }
+
     /// A frontend, as it is started again.
     pub fn front(&self, front: usize) -> DevBuilder {
         let builder = self.builder("frontend", front);
-        let blobs: Vec<_> = (0..self.blobs.len())
-            .map(|blob| format!("https://{}", self.blob_address(blob)))
-            .collect();
         let settings = self.plan.front.iter();
         let builder = settings.fold(builder, |builder, (name, value)| builder.env(name, value));
-        builder
+        let agent = format!("https://{}", self.agent_address());
+        let builder = builder
             .listen(self.front_address(front))
             .env("MERIDIAN_SERVICES__METADATA", self.endpoints())
-            .env("MERIDIAN_SERVICES__BLOB", format!("{blobs:?}"))
+            .env("MERIDIAN_SERVICES__BLOB", self.blob_endpoints())
+            .env("MERIDIAN_SERVICES__REPLICATION", agent);
+        self.among_neighbours(builder)
     }
 
     /// Starts a frontend, also again.
@@ -250,6 +333,16 @@ impl Region {
     /// Hands a frontend over.
     pub fn take_front(&mut self, front: usize) -> Dev {
         self.fronts[front].take().unwrap()
+    }
+
+    /// Hands the agent over.
+    pub fn take_agent(&mut self) -> Dev {
+        self.agent.take().unwrap()
+    }
+
+    /// The agent, which runs.
+    pub fn agent(&self) -> &Dev {
+        self.agent.as_ref().unwrap()
     }
 
     /// A member that runs.
@@ -277,8 +370,30 @@ impl Region {
     }
 
     fn endpoints(&self) -> String {
-        let all: Vec<_> = (0..MEMBERS).map(|it| self.endpoint(it)).collect();
+        let members = 0..self.members.len();
+        let all: Vec<_> = members.map(|it| self.endpoint(it)).collect();
         format!("{all:?}")
+    }
+
+    fn blob_endpoints(&self) -> String {
+        let blobs: Vec<_> = (0..self.blobs.len())
+            .map(|blob| format!("https://{}", self.blob_address(blob)))
+            .collect();
+        format!("{blobs:?}")
+    }
+
+    fn agent_address(&self) -> String {
+        format!("127.77.{}.150:7404", self.subnet())
+    }
+
+    /// Where its agent takes the calls of other regions.
+    pub fn door(&self) -> String {
+        format!("127.77.{}.150:7405", self.subnet())
+    }
+
+    /// An address in it that nobody has: for what leads elsewhere.
+    pub fn spare(&self) -> String {
+        format!("127.77.{}.160:7405", self.subnet())
     }
 
     const fn subnet(&self) -> u32 {
@@ -341,6 +456,6 @@ impl Region {
     pub fn led_by(&self, of: usize) -> Option<usize> {
         let status = self.status(of)?;
         let leader = leader_of(&status)?;
-        (0..MEMBERS).find(|it| leader == self.endpoint(*it))
+        (0..self.members.len()).find(|it| leader == self.endpoint(*it))
     }
 }

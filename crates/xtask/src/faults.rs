@@ -1,6 +1,6 @@
-//! `cargo xtask faults`: the rows of the fault matrix against a region of several processes.
+//! `cargo xtask faults`: the rows of the fault matrix against a region of several processes, or two.
 //!
-//! They are the test program `faults` of `/tests`. They need Kafka and Redis, which are started for them, and
+//! They are the test program `faults` of `/tests`. They need Kafka, one for each region, and Redis, which are started for them, and
 //! networks and clocks of their own; a plain `cargo test` leaves them out. `cargo xtask test` runs
 //! some of them: one for each kind of fault, and a proof that the checkers notice.
 
@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
     workspace.build()?;
     let tests = LeftOut {
         programs: &["faults"],
-        parts: &[Part::Kafka { brokers: 1 }, Part::Redis],
+        parts: &[Part::Kafka { brokers: 1 }, Part::OtherKafka, Part::Redis],
         arguments: &["--include-ignored", "--test-threads=1"],
         limit: LIMIT,
     };

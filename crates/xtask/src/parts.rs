@@ -1,6 +1,6 @@
 //! `cargo xtask parts`: the services that Meridian stands on, for tests.
 //!
-//! Starts the real ones on free ports of loopback: Apache Kafka from Maven Central, Redis from the
+//! Starts the real ones on free ports of loopback: Apache Kafka from Maven Central, twice, Redis from the
 //! distribution, moto's S3 server from the Python Package Index. What they are and where they are
 //! found stands in one file, which tests read; the variable `XTASK_PARTS` names it.
 //!
@@ -56,7 +56,11 @@ pub(crate) struct Options {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part {
-    Kafka { brokers: u16 },
+    Kafka {
+        brokers: u16,
+    },
+    /// One broker, of another region.
+    OtherKafka,
     Redis,
     Moto,
 }
@@ -93,7 +97,7 @@ fn ensure(parts: &[Part], workspace: &Workspace) -> Result<()> {
     prerequisites::ensure(&needs, workspace)?;
     for part in parts {
         let had = match part {
-            Part::Kafka { .. } => kafka::libraries(workspace).map(drop),
+            Part::Kafka { .. } | Part::OtherKafka => kafka::libraries(workspace).map(drop),
             Part::Redis => Ok(()),
             Part::Moto => moto::environment(workspace).map(drop),
         };
@@ -105,9 +109,14 @@ fn ensure(parts: &[Part], workspace: &Workspace) -> Result<()> {
 // === impl Options ===
 
 impl Options {
-    fn parts(self) -> [Part; 3] {
+    fn parts(self) -> [Part; 4] {
         let brokers = self.brokers;
-        [Part::Kafka { brokers }, Part::Redis, Part::Moto]
+        [
+            Part::Kafka { brokers },
+            Part::OtherKafka,
+            Part::Redis,
+            Part::Moto,
+        ]
     }
 }
 
@@ -116,7 +125,7 @@ impl Options {
 impl Part {
     const fn needs(self) -> &'static [Need] {
         match self {
-            Self::Kafka { .. } => &[Need::Java, Need::Maven],
+            Self::Kafka { .. } | Self::OtherKafka => &[Need::Java, Need::Maven],
             Self::Redis => &[Need::Redis],
             Self::Moto => &[Need::Python],
         }
@@ -156,7 +165,12 @@ impl Parts {
         } = self;
         match part {
             Part::Kafka { brokers } => {
-                description.kafka = Some(kafka::start(brokers, services, scratch, workspace)?);
+                let kafka = kafka::start("kafka", brokers, services, scratch, workspace)?;
+                description.kafka = Some(kafka);
+            }
+            Part::OtherKafka => {
+                let kafka = kafka::start("other-kafka", 1, services, scratch, workspace)?;
+                description.other_kafka = Some(kafka);
             }
             Part::Redis => description.redis = Some(redis::start(services, scratch)?),
             Part::Moto => description.s3 = Some(moto::start(services, scratch, workspace)?),

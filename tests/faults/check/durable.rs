@@ -1,7 +1,8 @@
 //! DUR and INTEG: what was acknowledged is there, with its bytes.
 //!
 //! Nobody in these runs deletes a manifest by its digest, so one that was put stays. While faults go
-//! on an answer may be refused, but never be "not there"; in the end every frontend has everything.
+//! on an answer may be refused, but never be "not there"; in the end every frontend has everything, in
+//! every region.
 
 use std::collections::HashMap;
 use std::time::Duration;

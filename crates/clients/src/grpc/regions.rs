@@ -59,7 +59,8 @@ impl GrpcRegions {
         }
     }
 
-    /// Makes a call. What it merges here may be merged again.
+    /// Asks once. An agent that says that another region does not answer has waited for it already, and
+    /// whoever asked has an answer for that.
     async fn call<Q, R, T, E, F>(
         &self,
         caller: &Caller,
@@ -73,7 +74,7 @@ impl GrpcRegions {
         F: Future<Output = Result<Response<R>, Status>>,
     {
         let send = |request| send(self.client.clone(), request);
-        caller.unary(Repeat::Yes, message, send, read).await
+        caller.unary(Repeat::No, message, send, read).await
     }
 }
 
@@ -122,7 +123,7 @@ impl RegionsApi for GrpcRegions {
                 open(answer.into_inner(), self.stall_timeout).await
             }
         };
-        self.caller.repeat(Repeat::Yes, attempt).await
+        self.caller.repeat(Repeat::No, attempt).await
     }
 
     async fn bring(
@@ -130,13 +131,17 @@ impl RegionsApi for GrpcRegions {
         repository: &RepositoryPath,
         digests: &[Digest],
     ) -> Result<Vec<Digest>, ReadError> {
-        let send = |mut to: Client, request| async move { to.bring(request).await };
+        // What was brought may be brought again.
+        let send = |request| {
+            let mut to = self.client.clone();
+            async move { to.bring(request).await }
+        };
         let read = |answer: pb::BringResponse| convert::take_digests(answer.absent);
         let message = pb::BringRequest {
             repository: Some(repository.into()),
             digests: convert::digests(digests),
         };
-        self.call(&self.patient, message, send, read).await
+        self.patient.unary(Repeat::Yes, message, send, read).await
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) async fn read(
     let blob = content(registry, &repository.name, ContentKind::Blob, digest);
     let located = Located::of(shell, vec![blob]).await;
     let Some(holder) = located.holder(0) else {
-        return Err(located.lack(shell, 0).await?.into());
+        return Err(missing(shell, repository, digest, &located).await?.into());
     };
     let (region, size) = (holder.region, holder.want.size);
     let (start, end) = match ByteRange::resolve(range, size) {
@@ -48,7 +48,7 @@ pub(super) async fn read(
     };
     let demand = Demand::new(shell, &holder.want)?;
     if !demand.begun(start, region).await? {
-        return Err(located.lack(shell, 0).await?.into());
+        return Err(missing(shell, repository, digest, &located).await?.into());
     }
     let body = demand.read(start..end);
     let read = match (start, end) {
@@ -61,6 +61,22 @@ pub(super) async fn read(
         },
     };
     Ok(RemoteBlob { region, read })
+}
+
+/// Why a blob is not had. It may have come here since it was missed: then whoever asked is to look here
+/// again.
+async fn missing(
+    shell: &Shell,
+    repository: &RepositoryPath,
+    digest: Digest,
+    located: &Located,
+) -> Result<ReadError, ReadError> {
+    if shell.ports.metadata.blob(repository, digest).await.is_ok() {
+        return Ok(ReadError::Unavailable {
+            reason: "it has come to this region since it was looked for".to_owned(),
+        });
+    }
+    located.lack(shell, 0).await
 }
 
 // === impl Demand ===

@@ -7,11 +7,15 @@
 //! brokers = ["127.0.0.1:40001"]       # without encryption or password
 //! processes = [4712]                  # of the brokers, in the same order
 //! secure_brokers = ["127.0.0.1:40002"]
+//! far_brokers = ["127.0.0.1:40006"]   # the same as `brokers`, but they say that they are found at
+//! doors = ["127.0.0.1:40007"]         # these, where nobody listens unless a test does
 //! ca_file = "…/ca.pem"                # for `secure_brokers`: TLS, both sides with a certificate,
 //! certificate_file = "…/client.pem"   # and SCRAM with a password
 //! key_file = "…/client.key"
 //! user = "meridian"
 //! password_file = "…/password"
+//!
+//! [other_kafka]                       # another cluster, of one broker: that of another region
 //!
 //! [redis]
 //! address = "127.0.0.1:40003"         # without encryption or password
@@ -36,6 +40,7 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Description {
     pub(super) owner: u32,
     pub(super) kafka: Option<Kafka>,
+    pub(super) other_kafka: Option<Kafka>,
     pub(super) redis: Option<Redis>,
     pub(super) s3: Option<S3>,
 }
@@ -45,6 +50,8 @@ pub(super) struct Kafka {
     pub(super) brokers: Vec<String>,
     pub(super) processes: Vec<i32>,
     pub(super) secure_brokers: Vec<String>,
+    pub(super) far_brokers: Vec<String>,
+    pub(super) doors: Vec<String>,
     pub(super) ca_file: PathBuf,
     pub(super) certificate_file: PathBuf,
     pub(super) key_file: PathBuf,
@@ -76,6 +83,7 @@ impl Description {
         Self {
             owner: std::process::id(),
             kafka: None,
+            other_kafka: None,
             redis: None,
             s3: None,
         }

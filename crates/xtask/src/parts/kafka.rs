@@ -1,5 +1,6 @@
-//! Apache Kafka: brokers that are controllers as well, each with one listener for everybody and one
-//! for those who have a certificate and a password.
+//! Apache Kafka: brokers that are controllers as well, each with one listener for everybody, one
+//! for those who have a certificate and a password, and one for those who come from afar: it names
+//! itself by a door at which nobody listens, until a test has something lead from there to it.
 //!
 //! They are fast to start and to notice that one of them has gone, and keep little memory; what a
 //! topic promises is left to those who create it.
@@ -36,6 +37,8 @@ struct Broker {
     dir: PathBuf,
     plain: String,
     secure: String,
+    far: String,
+    door: String,
     controller: String,
 }
 
@@ -55,13 +58,15 @@ pub(super) fn libraries(workspace: &Workspace) -> Result<PathBuf> {
     })
 }
 
+/// Starts a cluster, which is known to this machine by that name.
 pub(super) fn start(
+    name: &str,
     count: u16,
     services: &mut Vec<Service>,
     scratch: &Scratch,
     workspace: &Workspace,
 ) -> Result<Kafka> {
-    let dir = scratch.dir("kafka")?;
+    let dir = scratch.dir(name)?;
     let certificates = Certificates::issue(&dir)?;
     let brokers = (1..=usize::from(count)).map(|number| Broker::place(number, &dir));
     let brokers: Vec<Broker> = brokers.collect::<Result<_>>()?;
@@ -74,7 +79,7 @@ pub(super) fn start(
     format_all(&brokers, workspace)?;
     let mut processes = Vec::new();
     for broker in &brokers {
-        let log = scratch.path().join(format!("kafka-{}.log", broker.number));
+        let log = scratch.path().join(format!("{name}-{}.log", broker.number));
         let java = java(workspace)?.arg("kafka.Kafka").arg(broker.settings());
         let service = java.dir(&broker.dir).start(&log)?;
         scratch.note(&service)?;
@@ -93,6 +98,8 @@ pub(super) fn start(
         brokers: brokers.iter().map(|it| it.plain.clone()).collect(),
         processes,
         secure_brokers: brokers.iter().map(|it| it.secure.clone()).collect(),
+        far_brokers: brokers.iter().map(|it| it.far.clone()).collect(),
+        doors: brokers.iter().map(|it| it.door.clone()).collect(),
         ca_file: certificates.authority,
         certificate_file: certificates.client,
         key_file: certificates.client_key,
@@ -146,17 +153,19 @@ fn settings(broker: &Broker, all: &[Broker], certificates: &Certificates) -> Res
         dir,
         plain,
         secure,
+        far,
+        door,
         controller,
     } = broker;
     let mut text = format!(
         "process.roles=broker,controller\n\
          node.id={number}\n\
          controller.quorum.voters={voters}\n\
-         listeners=PLAIN://{plain},SECURE://{secure},CONTROLLER://{controller}\n\
-         advertised.listeners=PLAIN://{plain},SECURE://{secure}\n\
+         listeners=PLAIN://{plain},SECURE://{secure},FAR://{far},CONTROLLER://{controller}\n\
+         advertised.listeners=PLAIN://{plain},SECURE://{secure},FAR://{door}\n\
          controller.listener.names=CONTROLLER\n\
          inter.broker.listener.name=PLAIN\n\
-         listener.security.protocol.map=PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL\n\
+         listener.security.protocol.map=PLAIN:PLAINTEXT,FAR:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL\n\
          log.dirs={dir}/data\n",
         voters = voters.join(","),
         dir = dir.display(),
@@ -201,12 +210,14 @@ impl Broker {
     fn place(number: usize, all: &Path) -> Result<Self> {
         let dir = all.join(number.to_string());
         fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
-        let [plain, secure, controller] = free_addresses()?;
+        let [plain, secure, far, door, controller] = free_addresses()?;
         Ok(Self {
             number,
             dir,
             plain,
             secure,
+            far,
+            door,
             controller,
         })
     }
