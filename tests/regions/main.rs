@@ -4,6 +4,7 @@
 
 mod alone;
 mod at_once;
+mod joining;
 mod scatter;
 mod secure;
 mod shared;

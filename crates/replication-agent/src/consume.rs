@@ -120,8 +120,9 @@ impl Consumer {
         while low < high {
             let middle = low + (high - low) / 2;
             match self.place(middle).await? {
-                Some(place) if Some(place) > cursor => high = middle,
-                _ => low = middle + 1,
+                Some(place) if Some(place) <= cursor => low = middle + 1,
+                // What cannot be read is not passed: it has to be met.
+                _ => high = middle,
             }
         }
         // The last that is passed is read again: it may stand there twice.

@@ -1,42 +1,67 @@
 //! Asking other regions how far they are.
 //!
-//! Owns what each region said last of itself. From it follows as of when this region knows all that
-//! others know, how much is still to come, and how far others are with what this region did.
+//! Owns when each region was heard of. From what they say follows as of when this region knows all that
+//! others know, and how much is still to come. One that was not heard of for a while is not waited for.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use meridian_chassis::Spawner;
-use meridian_clients::replica::Progress;
 use meridian_clock::Region;
-use meridian_replication::StreamId;
+use meridian_event::SHARDS;
+use meridian_replication::{Cursor, StreamId};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::shell::Shell;
 use crate::shell::cursor;
 
-/// What other regions said last.
-#[derive(Default)]
+/// After so long without an answer, a region is not waited for. A machine that is busy answers late.
+const DEAF: Duration = Duration::from_secs(3);
+
+/// When other regions were heard of.
 pub(crate) struct Heads {
-    said: Mutex<BTreeMap<Region, Progress>>,
+    began: Instant,
+    heard: Mutex<BTreeMap<Region, Instant>>,
+}
+
+/// A stream of which the region knows less than was merged here.
+fn forgotten(shell: &Shell, origin: Region, heads: &[(u16, Cursor)]) -> Option<StreamId> {
+    let streams = shell.engine.look(|agent, now| agent.streams(now));
+    let mut mine = streams.iter().filter(|it| it.stream.origin == origin);
+    let forgot = |head: &Cursor, cursor: Cursor| head.epoch == cursor.epoch && *head < cursor;
+    let lost = mine.find(|it| {
+        let mut heads = heads.iter().filter(|(shard, _)| *shard == it.stream.shard);
+        heads.any(|(_, head)| forgot(head, it.cursor))
+    });
+    lost.map(|it| it.stream)
 }
 
 // === impl Heads ===
 
 impl Heads {
+    pub(crate) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            heard: Mutex::default(),
+        }
+    }
+
+    /// Whether a region was not heard of for so long that it is not waited for.
+    pub(crate) fn is_deaf(&self, region: Region) -> bool {
+        let heard = self.heard().get(&region).copied();
+        heard.unwrap_or(self.began).elapsed() > DEAF
+    }
+
     /// Asks until it is stopped.
-    pub(crate) async fn run(
-        self: Arc<Self>,
-        shell: Arc<Shell>,
-        spawner: Spawner,
-        stop: CancellationToken,
-    ) {
+    pub(crate) async fn run(shell: Arc<Shell>, spawner: Spawner, stop: CancellationToken) {
         loop {
             let (due, wake) = shell.engine.poll_freshness();
             for region in due {
-                let (heads, shell) = (Arc::clone(&self), Arc::clone(&shell));
+                let shell = Arc::clone(&shell);
                 spawner.spawn_child("replication.heads", async move {
-                    heads.ask(&shell, region).await;
+                    shell.heads.ask(&shell, region).await;
                 });
             }
             let waited = stop.run_until_cancelled(shell.engine.wait_for_freshness(wake));
@@ -66,7 +91,14 @@ impl Heads {
             }
         };
         let heads = progress.heads.iter().map(|place| cursor(*place));
-        let heads: Vec<_> = (0..).zip(heads).collect();
+        let heads: Vec<_> = (0..SHARDS).zip(heads).collect();
+        if let Some(stream) = forgotten(shell, region, &heads) {
+            tracing::error!(
+                %stream,
+                "a region says less of itself than is merged here: it has lost data and began again without a new epoch; what it does now is not merged"
+            );
+            return shell.engine.tell_freshness(|it, _| it.failed(region));
+        }
         shell.engine.tell(|agent, now| {
             for (shard, head) in &heads {
                 let stream = StreamId {
@@ -79,10 +111,10 @@ impl Heads {
         shell
             .engine
             .tell_freshness(|it, _| it.answered(region, &heads));
-        self.said().insert(region, progress);
+        self.heard().insert(region, Instant::now());
     }
 
-    fn said(&self) -> MutexGuard<'_, BTreeMap<Region, Progress>> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    fn heard(&self) -> MutexGuard<'_, BTreeMap<Region, Instant>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,6 +7,7 @@ mod engine;
 mod grpc;
 mod heads;
 mod serve;
+mod sessions;
 mod shell;
 mod spool;
 mod start;
@@ -22,6 +23,7 @@ pub use grpc::{
     regions_server,
 };
 pub use serve::PeerService;
+pub use sessions::ForeignSessions;
 pub use start::{Peer, Ports, StartError, start};
 
 /// The agent of a region. Cheap to clone.

@@ -1,10 +1,10 @@
 //! This region, as the agents of others see it.
 //!
-//! Owns how a registry, which they name by its id, is found by the name that it bears here. Leaves to
-//! the metadata and the blob service what is here.
+//! Owns how a registry, which they name by its id, is found by the name that it bears here. The name is
+//! asked for each time: another registry may bear it by now. Leaves to the metadata and the blob service
+//! what is here.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
@@ -16,10 +16,7 @@ use meridian_clients::replica::{
 use meridian_clients::{BlobApi, BlobRead, ReadBlobError, ReadError, RepositoryPath};
 use meridian_error::{Classify, Code, Retry, chain};
 use meridian_event::RegistryId;
-use meridian_oci::{Reference, RegistryName, RepositoryName};
-
-/// How many names of registries are remembered.
-const NAMES: usize = 1_024;
+use meridian_oci::{Reference, RepositoryName};
 
 /// How many are looked for at once, of those that a region asks after.
 const AT_ONCE: usize = 8;
@@ -29,7 +26,6 @@ const AT_ONCE: usize = 8;
 pub struct PeerService {
     replica: Arc<dyn ReplicaApi>,
     blobs: Arc<dyn BlobApi>,
-    names: Arc<Mutex<BTreeMap<RegistryId, RegistryName>>>,
 }
 
 // === impl PeerService ===
@@ -38,11 +34,7 @@ impl PeerService {
     /// What a region has, by its metadata and its blobs.
     #[must_use]
     pub fn new(replica: Arc<dyn ReplicaApi>, blobs: Arc<dyn BlobApi>) -> Self {
-        Self {
-            replica,
-            blobs,
-            names: Arc::default(),
-        }
+        Self { replica, blobs }
     }
 
     async fn path(
@@ -51,26 +43,9 @@ impl PeerService {
         name: &RepositoryName,
     ) -> Result<RepositoryPath, ReadError> {
         Ok(RepositoryPath {
-            registry: self.name_of(registry).await?,
+            registry: self.replica.registry_name(registry).await?,
             name: name.clone(),
         })
-    }
-
-    async fn name_of(&self, registry: RegistryId) -> Result<RegistryName, ReadError> {
-        if let Some(name) = self.names().get(&registry) {
-            return Ok(name.clone());
-        }
-        let name = self.replica.registry_name(registry).await?;
-        let mut names = self.names();
-        if names.len() >= NAMES {
-            names.clear();
-        }
-        names.insert(registry, name.clone());
-        Ok(name)
-    }
-
-    fn names(&self) -> std::sync::MutexGuard<'_, BTreeMap<RegistryId, RegistryName>> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The length of content that is here.

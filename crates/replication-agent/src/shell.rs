@@ -10,6 +10,7 @@ mod ask;
 mod land;
 mod merge;
 mod repair;
+mod report;
 mod transfer;
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,10 +22,11 @@ use meridian_clients::peer::PeerApi;
 use meridian_clients::replica::{Content, ContentKind};
 use meridian_clock::Region;
 use meridian_event::Leaf;
-use meridian_replication::{Action, Body, Condition, Kind, StreamId, TransferId, Want};
+use meridian_replication::{Action, Body, Kind, TransferId, Want};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
+use crate::heads::Heads;
 use crate::spool::{Fate, Spool};
 use crate::{Config, Ports};
 
@@ -37,7 +39,9 @@ pub(crate) struct Shell {
     pub(crate) ports: Ports,
     pub(crate) engine: Engine,
     pub(crate) spool: Spool,
+    pub(crate) heads: Heads,
     spawner: Spawner,
+    alarms: report::Alarms,
     transfers: Mutex<HashMap<TransferId, CancellationToken>>,
     /// Which peers' states are being copied.
     copying: BTreeMap<Region, tokio::sync::Mutex<()>>,
@@ -62,7 +66,9 @@ impl Shell {
             ports,
             engine,
             spool,
+            heads: Heads::new(),
             spawner,
+            alarms: <_>::default(),
             transfers: Mutex::default(),
         }
     }
@@ -104,7 +110,7 @@ impl Shell {
             } => self.start("replication.resync", async move |shell| {
                 shell.resync(stream, cursor, reason).await;
             }),
-            Action::Report { stream, condition } => report(stream, condition),
+            Action::Report { stream, condition } => self.alarms.tell(stream, condition),
             Action::Check { id, bodies } => {
                 let wants = self.wants(&bodies);
                 self.start("replication.check", async move |shell| {
@@ -209,13 +215,5 @@ pub(crate) fn content(want: &Want) -> Content {
             digest: want.body.digest,
             size: want.size,
         },
-    }
-}
-
-fn report(stream: StreamId, condition: Condition) {
-    if condition.is_alarming() {
-        tracing::error!(%stream, ?condition, "events of a region are not merged");
-    } else {
-        tracing::info!(%stream, ?condition, "events of a region are merged again");
     }
 }

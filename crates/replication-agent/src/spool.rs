@@ -1,7 +1,7 @@
 //! Where content lies while it comes, until all of it is here.
 //!
-//! Owns the bytes that were received and are not stored yet: in memory if there are few of them, in
-//! a file if there are many. Keeps these invariants: what a slot says to be here is here, from its
+//! Owns the bytes that were received and are not stored yet: manifests and small blobs in memory, others
+//! in files. Keeps these invariants: what a slot says to be here is here, from its
 //! first byte on; a slot that was thrown away tells everybody who reads from it, and is written to
 //! by nobody who began later. May be lost: what was in it is fetched again.
 
@@ -14,12 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use meridian_replication::Body;
+use meridian_replication::{Body, Kind};
 
 pub(crate) use slot::{Fate, Hitch, Slot};
 
-/// Up to this size, content lies in memory. No manifest is larger.
-const MEMORY: u64 = 4 << 20;
+/// No manifest is longer.
+const LONGEST_MANIFEST: u64 = 4 << 20;
+/// Up to this size, a blob lies in memory.
+const SMALL_BLOB: u64 = 64 << 10;
 
 /// What is on its way here.
 pub(crate) struct Spool {
@@ -34,28 +36,25 @@ pub(crate) struct Spool {
 // === impl Spool ===
 
 impl Spool {
-    /// An empty one, in a directory that is its own: whatever lies there is deleted.
+    /// An empty one. Its files have no names once they are open, so nothing of them is left behind.
     pub(crate) fn open(dir: &Path, most: u64) -> io::Result<Self> {
-        match std::fs::remove_dir_all(dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => std::fs::create_dir_all(dir)?,
-        }
+        std::fs::create_dir_all(dir)?;
         Ok(Self {
             dir: dir.to_owned(),
             most,
             taken: Arc::default(),
-            names: AtomicU64::new(0),
+            names: AtomicU64::new(rand::random()),
             slots: Mutex::default(),
         })
     }
 
     /// The slot of a body; a new one, unless there is one.
-    pub(crate) fn slot(&self, body: Body, size: u64) -> io::Result<Arc<Slot>> {
+    pub(crate) fn slot(&self, body: Body, kind: Kind, size: u64) -> io::Result<Arc<Slot>> {
         let mut slots = self.slots();
         if let Some(slot) = slots.get(&body).filter(|slot| slot.size() == size) {
             return Ok(Arc::clone(slot));
         }
-        let slot = Arc::new(self.make(size)?);
+        let slot = Arc::new(self.make(kind, size)?);
         if let Some(other) = slots.insert(body, Arc::clone(&slot)) {
             other.close(Fate::Lost);
         }
@@ -74,13 +73,16 @@ impl Spool {
         }
     }
 
-    fn make(&self, size: u64) -> io::Result<Slot> {
-        if size <= MEMORY {
-            return Ok(Slot::in_memory(size));
+    fn make(&self, kind: Kind, size: u64) -> io::Result<Slot> {
+        match kind {
+            Kind::Manifest if size <= LONGEST_MANIFEST => return Ok(Slot::in_memory(size)),
+            Kind::Manifest => return Err(io::ErrorKind::FileTooLarge.into()),
+            Kind::Blob if size <= SMALL_BLOB => return Ok(Slot::in_memory(size)),
+            Kind::Blob => {}
         }
         let lease = Lease::take(&self.taken, self.most, size)?;
         let name = self.names.fetch_add(1, Ordering::Relaxed);
-        let path = self.dir.join(format!("{name:016x}"));
+        let path = self.dir.join(format!("incoming-{name:016x}"));
         Slot::in_file(&path, size, lease)
     }
 

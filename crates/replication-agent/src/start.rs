@@ -107,12 +107,10 @@ pub async fn start(
             Ok(())
         }
     });
-    let heads = Arc::new(Heads::default());
     supervisor.spawn("replication.heads", {
-        let (heads, shell) = (Arc::clone(&heads), Arc::clone(&shell));
-        let stop = stop.clone();
+        let (shell, stop) = (Arc::clone(&shell), stop.clone());
         async move {
-            heads.run(shell, spawner, stop).await;
+            Heads::run(shell, spawner, stop).await;
             Ok(())
         }
     });

@@ -76,8 +76,7 @@ impl RegionsApi for ReplicationAgent {
 }
 
 impl Shell {
-    /// Asks all other regions at once. One that did not answer the last time it was asked how far it
-    /// is, is not waited for.
+    /// Asks all other regions at once, but for those that were not heard of for a while.
     async fn ask_all<T, F>(
         self: &Arc<Self>,
         deadline: impl Fn(Region) -> Duration,
@@ -88,12 +87,10 @@ impl Shell {
     {
         let asked = self.ports.peers.iter().map(|peer| {
             let (region, answer) = (peer.region, ask(Arc::clone(&peer.api)));
-            let is_away = self
-                .engine
-                .look_at_freshness(|freshness, now| freshness.is_away(now, region));
+            let is_deaf = self.heads.is_deaf(region);
             let answer = in_time(deadline(region), answer);
             async move {
-                let answer = match is_away {
+                let answer = match is_deaf {
                     true => None,
                     false => answer.await,
                 };

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use meridian_clock::Region;
-use meridian_event::{Envelope, RegistryId};
+use meridian_event::{Envelope, Event, RegistryId};
 
 use crate::backfill::Backfill;
 use crate::dice::Dice;
@@ -243,6 +243,9 @@ impl Agent {
                     self.fetch.want(&want, Class::Next);
                 } else {
                     self.backfill.overflow(now);
+                }
+                if matches!(envelope.event, Event::BlobPut { .. }) {
+                    self.fetch.expect(now, want.body);
                 }
             }
             if frees(&envelope.event) {

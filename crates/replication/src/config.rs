@@ -112,6 +112,9 @@ pub struct FetchConfig {
     pub recheck: Duration,
     /// Whether blobs are fetched when they arrive at the origin, before any manifest names them.
     pub fetch_blobs_early: bool,
+    /// How long such a blob is fetched although nothing needs it yet.
+    #[serde(with = "humantime_serde")]
+    pub early_grace: Duration,
 }
 
 /// How the bodies that the state is missing are found again: after a restart, and when more were
@@ -236,6 +239,7 @@ impl Default for FetchConfig {
             missing_again: Duration::from_secs(60),
             recheck: Duration::from_secs(1),
             fetch_blobs_early: true,
+            early_grace: Duration::from_secs(60),
         }
     }
 }
@@ -276,6 +280,7 @@ impl FetchConfig {
         bounds.number("fetch.question", self.question, 1..=10_000);
         bounds.span("fetch.missing_again", self.missing_again, tick..=24 * hour);
         bounds.span("fetch.recheck", self.recheck, tick..=hour);
+        bounds.span("fetch.early_grace", self.early_grace, Duration::ZERO..=hour);
     }
 }
 
@@ -294,7 +299,7 @@ impl Default for BackfillConfig {
 impl BackfillConfig {
     fn check(&self, bounds: &mut Bounds) {
         let [tick, day] = [Duration::from_millis(10), Duration::from_secs(86_400)];
-        bounds.number("backfill.page", self.page, 1..=100_000);
+        bounds.number("backfill.page", self.page, 1..=10_000);
         bounds.span("backfill.every", self.every, tick..=day);
         bounds.span("backfill.soon", self.soon, tick..=self.every);
     }

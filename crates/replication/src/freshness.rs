@@ -187,13 +187,6 @@ impl Freshness {
         self.peers.get(&region)?.fresh_as_of(shard)
     }
 
-    /// Whether a peer did not answer the last time, and was not heard of since.
-    #[must_use]
-    pub fn is_away(&self, now: Now, region: Region) -> bool {
-        let peer = self.peers.get(&region);
-        peer.is_some_and(|peer| peer.is_away(now, &self.config))
-    }
-
     /// What is to become of a read that began at `begun`. To be asked again after what it says was
     /// done, with the same `begun`; it ends when the budget does.
     #[must_use]

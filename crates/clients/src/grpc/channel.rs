@@ -200,11 +200,11 @@ impl Default for GrpcConfig {
 impl GrpcConfig {
     /// How a service of another region is called, from which every answer takes long.
     #[must_use]
-    pub fn between_regions() -> Self {
+    pub fn between_regions(&self) -> Self {
         Self {
-            connect_timeout: Duration::from_secs(5),
-            window: FAR_WINDOW,
-            ..Self::default()
+            connect_timeout: self.connect_timeout.max(Duration::from_secs(5)),
+            window: self.window.max(FAR_WINDOW),
+            ..self.clone()
         }
     }
 
@@ -261,7 +261,7 @@ mod tests {
         let faults: Vec<_> = config.faults().iter().map(ToString::to_string).collect();
         assert_eq!(faults.len(), 3);
         assert!(faults[2].starts_with("window is 1"), "{}", faults[2]);
-        assert!(GrpcConfig::between_regions().faults().is_empty());
+        assert!(GrpcConfig::default().between_regions().faults().is_empty());
         assert_eq!(faults[1], "ping_every is 0ns; set it between 10ms and 1d");
     }
 

@@ -26,7 +26,7 @@ type Client = PeerClient<Ways>;
 
 /// A [`PeerApi`] in another region. Cheap to clone; clones share their connection.
 ///
-/// Connections are best made with [`GrpcConfig::between_regions`].
+/// Connections are best made with [`between_regions`](GrpcConfig::between_regions).
 #[derive(Debug, Clone)]
 pub struct GrpcPeer {
     client: Client,

@@ -138,7 +138,7 @@ impl Others {
     pub(super) fn peer(&self, region: Region) -> Arc<dyn PeerApi> {
         let ways = self.abroad.get(&region).cloned();
         let ways = ways.expect("a region of the settings was found");
-        Arc::new(GrpcPeer::over(ways, &self.calls))
+        Arc::new(GrpcPeer::over(ways, &self.calls.between_regions()))
     }
 
     /// What the agents of this region know of others, if there are any.
@@ -150,7 +150,7 @@ impl Others {
     /// The blob services of other regions, for uploads that were begun there.
     pub(super) fn blobs_abroad(&self) -> BTreeMap<Region, Arc<dyn BlobApi>> {
         let blobs = self.abroad.iter().map(|(region, ways)| {
-            let blobs = GrpcBlobs::over(ways.clone(), &self.calls);
+            let blobs = GrpcBlobs::over(ways.clone(), &self.calls.between_regions());
             (*region, Arc::new(blobs) as Arc<dyn BlobApi>)
         });
         blobs.collect()
@@ -163,12 +163,13 @@ fn abroad(
     calls: &GrpcConfig,
     identity: Option<&Identity>,
 ) -> Result<BTreeMap<Region, Ways>, Exit> {
+    let calls = calls.between_regions();
     let regions = config.regions.iter().map(|(name, region)| {
         let (key, to) = (
             format!("regions.{name}.endpoints"),
             (*name, Role::Replication),
         );
-        let ways = ways(&key, to, &region.endpoints, calls, identity)?;
+        let ways = ways(&key, to, &region.endpoints, &calls, identity)?;
         Ok((*name, ways))
     });
     regions.collect()

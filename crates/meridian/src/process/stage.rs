@@ -8,7 +8,7 @@ use meridian_chassis::http::{ListenAddress, Listener};
 use meridian_chassis::identity::Reach;
 use meridian_clients::regions::RegionsApi;
 use meridian_frontend::{Backends, LinkMaker, Regions};
-use meridian_replication_agent::{PeerService, ReplicationAgent};
+use meridian_replication_agent::{ForeignSessions, PeerService, ReplicationAgent};
 use tonic::service::Routes;
 
 use super::caches::Caches;
@@ -123,7 +123,7 @@ impl Stage<'_> {
     }
 
     /// Serves an agent to the frontends of the region, and to other regions; to their frontends the
-    /// blobs of this one, too, for uploads that were begun here.
+    /// uploads that were begun here.
     async fn serve_agent(
         self,
         agent: ReplicationAgent,
@@ -146,7 +146,8 @@ impl Stage<'_> {
         let blobs = services.blobs(others, supervisor);
         let peer = PeerService::new(services.replica(others, supervisor), Arc::clone(&blobs));
         let service = meridian_replication_agent::peer_server(Arc::new(peer));
-        let blobs = meridian_blob_service::blob_server(blobs);
+        let sessions = Arc::new(ForeignSessions::new(blobs));
+        let blobs = meridian_blob_service::blob_server(sessions);
         let beside = |routes: Routes| routes.add_service(blobs);
         grpc::serve(port, service, beside, supervisor).await;
     }

@@ -32,12 +32,13 @@ impl Shell {
         let wanted = self.in_time(self.ports.replica.wanted(after, limit)).await;
         let page = match wanted {
             Some(Ok(found)) => {
+                let is_full = found.len() >= limit;
                 let found: Vec<_> = found.into_iter().map(want).collect();
-                let last = found.last().map(|want| want.body);
-                Some(Page {
-                    through: last.filter(|_| found.len() >= limit),
-                    found,
-                })
+                let through = found.last().map(|want| want.body).filter(|_| is_full);
+                // Of what is merely pointed at, nobody knows how long it is before its event comes.
+                let is_known = |want: &Want| want.kind == Kind::Blob || want.size > 0;
+                let found = found.into_iter().filter(is_known).collect();
+                Some(Page { found, through })
             }
             Some(Err(error)) => {
                 tracing::debug!(%error, "the state does not say what it misses");

@@ -19,12 +19,15 @@ impl Shell {
         size: u64,
         landing: Landing,
     ) {
-        let finished = match self.spool.slot(body, size) {
-            Err(error) => {
-                tracing::warn!(%body, %error, "what came from a region cannot be kept");
-                Finished::Failed
-            }
-            Ok(slot) => match (kind, landing) {
+        // What is empty is complete before anything came.
+        let slot = match size {
+            0 => self.spool.slot(body, kind, 0).ok(),
+            _ => self.spool.get(&body),
+        };
+        let slot = slot.filter(|slot| slot.is_complete() && slot.size() == size);
+        let finished = match slot {
+            None => Finished::Failed,
+            Some(slot) => match (kind, landing) {
                 (Kind::Blob, _) => self.keep_blob(body, slot).await,
                 (Kind::Manifest, Landing::Stage) => stage(&body, &slot),
                 (Kind::Manifest, Landing::Store) => match stage(&body, &slot) {
@@ -42,13 +45,18 @@ impl Shell {
     }
 
     fn finished(&self, body: Body, finished: Finished, is_last: bool) {
-        match finished {
-            Finished::Stored if is_last => self.spool.forget(&body, Fate::Stored),
-            Finished::Stored => {}
-            Finished::Corrupt | Finished::Failed => self.spool.forget(&body, Fate::Lost),
-        }
-        self.engine
-            .tell(|agent, now| agent.finished(now, body, finished));
+        let fate = match finished {
+            Finished::Stored if is_last => Some(Fate::Stored),
+            Finished::Stored => None,
+            Finished::Corrupt | Finished::Failed => Some(Fate::Lost),
+        };
+        // In one go: whoever begins to wait afterwards has a slot of their own.
+        self.engine.tell(|agent, now| {
+            if let Some(fate) = fate {
+                self.spool.forget(&body, fate);
+            }
+            agent.finished(now, body, finished);
+        });
     }
 
     async fn keep_blob(&self, body: Body, slot: Arc<Slot>) -> Finished {

@@ -1,11 +1,12 @@
 //! When an event log does not do: asking the origin for events, or for all it knows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use meridian_clients::peer::{PeerApi, PeerError};
-use meridian_clients::replica::{CursorAt, EventRange, Events, Progress};
+use meridian_clients::replica::{CopyMark, CopyPage, CursorAt, EventRange, Events, Progress};
 use meridian_error::chain;
-use meridian_event::Envelope;
+use meridian_event::{Envelope, SHARDS};
 use meridian_proto::encode_envelope;
 use meridian_replication::{Arrival, Cursor, Refill, Refilled, ResyncReason, StreamId};
 
@@ -14,6 +15,9 @@ use super::merge::cursor;
 
 /// How many cells are copied at once.
 const PAGE: usize = 500;
+/// How often each page is asked for, and how long to wait before it is asked for again.
+const ATTEMPTS: usize = 5;
+const AGAIN: Duration = Duration::from_millis(500);
 
 impl Shell {
     pub(super) async fn refill(self: Arc<Self>, stream: StreamId, refill: Refill) {
@@ -81,7 +85,7 @@ impl Shell {
         tracing::info!(%stream, ?reason, "copying the state of a region");
         let progress = self.answer_of(peer.progress()).await?;
         let cells = self.copy_cells(&**peer).await?;
-        let cursors = cursors(&progress, self.region);
+        let cursors = cursors(&progress);
         self.ports.replica.set_cursors(cursors.clone()).await?;
         tracing::info!(%stream, cells, "the state of a region is copied");
         for at in &cursors {
@@ -114,7 +118,7 @@ impl Shell {
     async fn copy_cells(&self, peer: &dyn PeerApi) -> Result<usize, Failure> {
         let (mut after, mut cells) = (None, 0);
         loop {
-            let page = self.answer_of(peer.copy(after, PAGE)).await?;
+            let page = self.page(peer, after).await?;
             cells += page.found.len();
             if !page.found.is_empty() {
                 self.ports.replica.merge_found(page.found).await?;
@@ -123,6 +127,18 @@ impl Shell {
             if after.is_none() {
                 return Ok(cells);
             }
+        }
+    }
+
+    /// The next page. Over a bad line, not every answer arrives.
+    async fn page(&self, peer: &dyn PeerApi, after: Option<CopyMark>) -> Result<CopyPage, Failure> {
+        let mut attempts = 1..ATTEMPTS;
+        loop {
+            let page = self.answer_of(peer.copy(after.clone(), PAGE)).await;
+            if page.is_ok() || attempts.next().is_none() {
+                return page;
+            }
+            tokio::time::sleep(AGAIN).await;
         }
     }
 
@@ -137,20 +153,16 @@ impl Shell {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Where the cursors stand when all is merged that a region knows: at the ends of its own streams,
-/// and where it stands itself in those of others.
-fn cursors(progress: &Progress, me: meridian_clock::Region) -> Vec<CursorAt> {
-    let own = progress
-        .heads
-        .iter()
-        .zip(0..)
-        .map(|(place, shard)| CursorAt {
-            origin: progress.region,
-            shard,
-            place: *place,
-        });
-    let others = progress.cursors.iter().filter(|at| at.origin != me);
-    own.chain(others.copied()).collect()
+/// Where the cursors of a region's streams stand when all is merged that it knows. What it says of
+/// others' streams is not believed: they say it themselves.
+fn cursors(progress: &Progress) -> Vec<CursorAt> {
+    let heads = (0..SHARDS).zip(&progress.heads);
+    let cursors = heads.map(|(shard, place)| CursorAt {
+        origin: progress.region,
+        shard,
+        place: *place,
+    });
+    cursors.collect()
 }
 
 const fn stream_of(at: &CursorAt) -> StreamId {

@@ -15,6 +15,8 @@ use crate::spool::Slot;
 
 /// A part that is under way, and where it goes.
 struct Incoming {
+    /// Which part of the order it is.
+    number: usize,
     slot: Arc<Slot>,
     /// Where the next bytes go.
     next: u64,
@@ -48,36 +50,64 @@ impl Shell {
             reason: "it is no peer any more".to_owned(),
         };
         let peer = self.peer(order.peer).ok_or_else(refused)?;
-        let mut incoming = Vec::with_capacity(order.parts.len());
-        for part in &order.parts {
-            incoming.push(Incoming {
-                slot: self.spool.slot(part.body, part.size)?,
-                next: part.start,
-                end: part.end,
-            });
+        let (mut incoming, mut parts) = (Vec::new(), Vec::new());
+        for (number, part) in order.parts.iter().enumerate() {
+            match Incoming::new(self, number, part) {
+                Ok(new) => {
+                    incoming.push(new);
+                    parts.push(fetch_part(part));
+                }
+                Err(error) => self.give_up(order, number, &error),
+            }
         }
-        let parts: Vec<_> = order.parts.iter().map(fetch_part).collect();
+        if parts.is_empty() {
+            return Ok(());
+        }
         let mut pieces = peer.fetch(&parts).await?;
         while let Some(piece) = pieces.next().await {
             match piece? {
                 Piece::Bytes(part, bytes) => {
                     let incoming = incoming.get_mut(part).ok_or(Stop::Nonsense)?;
-                    let length = incoming.take(bytes).await?;
-                    self.engine
-                        .tell(|agent, now| agent.received(now, order.id, part, length));
+                    match incoming.take(bytes).await {
+                        Ok(length) => self.engine.tell(|agent, now| {
+                            agent.received(now, order.id, incoming.number, length);
+                        }),
+                        Err(Stop::Here(error)) => self.give_up(order, incoming.number, &error),
+                        Err(stop) => return Err(stop),
+                    }
                 }
-                Piece::Absent(part) => self
-                    .engine
-                    .tell(|agent, now| agent.gone(now, order.id, part)),
+                Piece::Absent(part) => {
+                    let incoming = incoming.get(part).ok_or(Stop::Nonsense)?;
+                    self.engine
+                        .tell(|agent, now| agent.gone(now, order.id, incoming.number));
+                }
             }
         }
         Ok(())
+    }
+
+    /// There is no room for a part. Nobody else is to suffer from it, the peer least of all: the body is
+    /// looked for again in a while.
+    fn give_up(&self, order: &Order, number: usize, error: &io::Error) {
+        let body = order.parts.get(number).map(|part| part.body.to_string());
+        tracing::warn!(body, %error, "there is no room for what comes from another region");
+        self.engine
+            .tell(|agent, now| agent.gone(now, order.id, number));
     }
 }
 
 // === impl Incoming ===
 
 impl Incoming {
+    fn new(shell: &Shell, number: usize, part: &Part) -> io::Result<Self> {
+        Ok(Self {
+            number,
+            slot: shell.spool.slot(part.body, part.kind, part.size)?,
+            next: part.start,
+            end: part.end,
+        })
+    }
+
     async fn take(&mut self, bytes: Bytes) -> Result<u64, Stop> {
         let length = bytes.len() as u64;
         let next = self.next + length;

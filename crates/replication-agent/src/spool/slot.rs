@@ -94,6 +94,10 @@ impl Slot {
         self.size
     }
 
+    pub(crate) fn is_complete(&self) -> bool {
+        self.state.borrow().prefix == self.size
+    }
+
     /// Keeps bytes that came. They are here when this returns.
     pub(crate) async fn write(&self, offset: u64, bytes: Bytes) -> io::Result<()> {
         let range = self.range(offset, bytes.len())?;

@@ -32,7 +32,7 @@ pub(super) async fn read(
     let blob = content(registry, &repository.name, ContentKind::Blob, digest);
     let located = Located::of(shell, vec![blob]).await;
     let Some(holder) = located.holder(0) else {
-        return Err(located.lack(shell, 0).await?.into());
+        return Err(missing(shell, repository, digest, &located).await?.into());
     };
     let (region, size) = (holder.region, holder.want.size);
     let (start, end) = match ByteRange::resolve(range, size) {
@@ -47,7 +47,9 @@ pub(super) async fn read(
         }
     };
     let demand = Demand::new(shell, &holder.want)?;
-    demand.begun(start, region).await?;
+    if !demand.begun(start, region).await? {
+        return Err(missing(shell, repository, digest, &located).await?.into());
+    }
     let body = demand.read(start..end);
     let read = match (start, end) {
         (0, end) if end == size => BlobRead::Whole { size, body },
@@ -61,21 +63,46 @@ pub(super) async fn read(
     Ok(RemoteBlob { region, read })
 }
 
+/// Why a blob is not had. It may have come here since it was missed: then whoever asked is to look here
+/// again.
+async fn missing(
+    shell: &Shell,
+    repository: &RepositoryPath,
+    digest: Digest,
+    located: &Located,
+) -> Result<ReadError, ReadError> {
+    if shell.ports.metadata.blob(repository, digest).await.is_ok() {
+        return Ok(ReadError::Unavailable {
+            reason: "it has come to this region since it was looked for".to_owned(),
+        });
+    }
+    located.lack(shell, 0).await
+}
+
 // === impl Demand ===
 
 impl Demand {
     /// Begins to wait.
     pub(super) fn new(shell: &Arc<Shell>, want: &Want) -> Result<Self, ReadError> {
-        let slot = shell.spool.slot(want.body, want.size);
-        let slot = slot.map_err(|error| ReadError::Unavailable {
-            reason: format!("there is no room for what comes from other regions: {error}"),
+        let unavailable = |reason: &str| ReadError::Unavailable {
+            reason: format!("what is in another region cannot be brought: {reason}"),
+        };
+        // In one go: what nobody waits for any more is forgotten in between otherwise.
+        let slot = shell.engine.tell(|agent, now| {
+            let known = agent.wanted(&want.body).map(|known| known.size);
+            if known.is_some_and(|known| known != want.size) {
+                return Err(unavailable("regions differ in how long it is"));
+            }
+            let slot = shell.spool.slot(want.body, want.kind, want.size);
+            let slot = slot.map_err(|error| unavailable(&error.to_string()))?;
+            if agent.demand(now, want, &[]) {
+                return Ok(slot);
+            }
+            if known.is_none() {
+                shell.spool.forget(&want.body, Fate::Lost);
+            }
+            Err(unavailable("too many clients wait"))
         })?;
-        let is_taken = shell.engine.tell(|agent, now| agent.demand(now, want, &[]));
-        if !is_taken {
-            return Err(ReadError::Unavailable {
-                reason: "too many clients wait for what comes from other regions".to_owned(),
-            });
-        }
         Ok(Self {
             shell: Arc::clone(shell),
             body: want.body,
@@ -83,14 +110,15 @@ impl Demand {
         })
     }
 
-    /// Waits until something is here from `start` on, but not for ever.
-    async fn begun(&self, start: u64, region: Region) -> Result<(), ReadError> {
+    /// Waits until something is here from `start` on, but not for ever. Says no if nobody has it after
+    /// all.
+    async fn begun(&self, start: u64, region: Region) -> Result<bool, ReadError> {
         if start >= self.slot.size() {
-            return Ok(());
+            return Ok(true);
         }
         match self.shell.in_time(self.slot.begun(start)).await {
-            Some(Ok(())) => Ok(()),
-            Some(Err(Hitch::Absent(true))) => Err(ReadError::BlobUnknown),
+            Some(Ok(())) => Ok(true),
+            Some(Err(Hitch::Absent(true))) => Ok(false),
             Some(Err(error)) => Err(ReadError::Unavailable {
                 reason: error.to_string(),
             }),
@@ -119,10 +147,5 @@ fn held<T: Send>(
 impl Drop for Demand {
     fn drop(&mut self) {
         self.shell.engine.tell(|agent, _| agent.release(self.body));
-        // What was asked for in vain would lie there for ever.
-        let is_wanted = self.shell.engine.look(|agent, _| agent.wanted(&self.body));
-        if is_wanted.is_none() {
-            self.shell.spool.forget(&self.body, Fate::Stored);
-        }
     }
 }

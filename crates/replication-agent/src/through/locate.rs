@@ -44,6 +44,25 @@ pub(super) fn content(
     }
 }
 
+/// Why nobody is known to have something: what is needed here is missing for now.
+pub(super) async fn lack(
+    shell: &Shell,
+    content: &Content,
+    silent: Option<Region>,
+    unknown: ReadError,
+) -> Result<ReadError, ReadError> {
+    let looked = shell.ports.replica.look(std::slice::from_ref(content));
+    if looked.await?.first() != Some(&Presence::Wanted) {
+        return Ok(unknown);
+    }
+    Ok(silent.map_or_else(
+        || ReadError::Unavailable {
+            reason: format!("no region has {} now", content.leaf.digest),
+        },
+        unavailable,
+    ))
+}
+
 // === impl Located ===
 
 impl Located {
@@ -83,20 +102,12 @@ impl Located {
         self.answers.silent.first().copied()
     }
 
-    /// Why nobody is known to have the content with this number. It may have come here since it was
-    /// missed: then whoever asked is to look here again.
+    /// Why nobody is known to have the content with this number.
     pub(super) async fn lack(&self, shell: &Shell, at: usize) -> Result<ReadError, ReadError> {
-        let Some(content) = self.contents.get(at) else {
-            return Ok(ReadError::BlobUnknown);
-        };
-        let looked = shell.ports.replica.look(std::slice::from_ref(content));
-        Ok(match (looked.await?.first(), self.silent()) {
-            (Some(Presence::Here), _) => ReadError::Unavailable {
-                reason: "it has come to this region since it was looked for".to_owned(),
-            },
-            (Some(Presence::Wanted), Some(region)) => unavailable(region),
-            _ => ReadError::BlobUnknown,
-        })
+        match self.contents.get(at) {
+            Some(content) => lack(shell, content, self.silent(), ReadError::BlobUnknown).await,
+            None => Ok(ReadError::BlobUnknown),
+        }
     }
 
     fn having(&self, at: usize) -> impl Iterator<Item = (Region, u64)> {

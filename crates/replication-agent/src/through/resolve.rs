@@ -1,11 +1,11 @@
 //! A tag or a manifest, looked for in all regions.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use meridian_clients::regions::Resolved;
-use meridian_clients::replica::{Found, FoundManifest, FoundTag};
+use meridian_clients::replica::{ContentKind, Found, FoundManifest, FoundTag};
 use meridian_clients::{
     ManifestStat, ReadError, RepositoryPath, Stale, StoredManifest, WriteError,
 };
@@ -13,7 +13,7 @@ use meridian_clock::{Region, Version};
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RepositoryName};
 
-use super::{Answers, unavailable};
+use super::{Answers, locate, unavailable};
 use crate::shell::Shell;
 
 /// What all regions together know of a reference.
@@ -31,11 +31,10 @@ pub(super) async fn resolve(
     let registry = shell.ports.metadata.registry(&repository.registry).await?;
     let name = &repository.name;
     let mut answers = ask(shell, registry, name, reference, at_least).await;
-    merge(shell, &mut answers).await?;
-    let here = shell.ports.replica.find(registry, name, reference).await?;
-    let outcome = Outcome::of(here);
-    let unknown = || answers.lack(ReadError::ManifestUnknown);
-    let (digest, version) = outcome.visible(reference).ok_or_else(unknown)?;
+    let outcome = merge(shell, registry, name, reference, &mut answers).await?;
+    let Some((digest, version)) = outcome.visible(reference) else {
+        return Err(why(shell, registry, name, reference, &answers).await?);
+    };
     if let Some(floor) = at_least.filter(|floor| version < *floor) {
         return Err(unavailable(floor.region));
     }
@@ -43,12 +42,13 @@ pub(super) async fn resolve(
         Some(manifest) if manifest.bytes.is_some() => manifest,
         _ => bring_bytes(shell, registry, name, digest).await?,
     };
+    let media_type = manifest.put.map(|(_, media_type)| media_type);
     let stale = answers.silent.first().copied();
     let region = answers.whose(shell.region, version);
     let stat = ManifestStat {
         digest,
         size: manifest.leaf.size,
-        media_type: manifest.put.map(|(_, it)| it).ok_or_else(unknown)?,
+        media_type: media_type.ok_or(ReadError::ManifestUnknown)?,
         version,
         is_overtaken: false,
         stale: stale.map(|region| Stale {
@@ -83,34 +83,70 @@ async fn ask(
     shell.ask_all(deadline, find).await
 }
 
-/// Merges what was said. Bytes that are not what their digest says are thrown away, and no bytes are
-/// sent twice.
-async fn merge(shell: &Arc<Shell>, answers: &mut Answers<Vec<Found>>) -> Result<(), ReadError> {
-    let mut have = HashSet::new();
-    for (region, found) in &mut answers.said {
-        for found in found {
-            if let Found::Manifest { manifest, .. } = found {
-                manifest.bytes = manifest.bytes.take().filter(|bytes| {
-                    let digest = manifest.leaf.digest;
-                    let is_sound = Digest::of(digest.algorithm(), bytes) == digest;
-                    if !is_sound {
-                        tracing::error!(%region, %digest, "a region sent something that is not what its digest says");
-                    }
-                    is_sound && have.insert(digest)
-                });
-            }
+/// Why nobody is known to have it. A tag may be known where nobody answers; a digest is missing only
+/// if something here needs it.
+async fn why(
+    shell: &Shell,
+    registry: RegistryId,
+    name: &RepositoryName,
+    reference: &Reference,
+    answers: &Answers<Vec<Found>>,
+) -> Result<ReadError, ReadError> {
+    let unknown = ReadError::ManifestUnknown;
+    match reference {
+        Reference::Tag(_) => Ok(answers.lack(unknown)),
+        Reference::Digest(digest) => {
+            let content = locate::content(registry, name, ContentKind::Manifest, *digest);
+            let silent = answers.silent.first().copied();
+            locate::lack(shell, &content, silent, unknown).await
         }
     }
-    let said = answers.said.iter().flat_map(|(_, found)| found.clone());
-    let said: Vec<_> = said.collect();
-    if said.is_empty() {
-        return Ok(());
+}
+
+/// Merges what was said and is news here; returns what all together know. Bytes that are not what their
+/// digest says are thrown away.
+async fn merge(
+    shell: &Arc<Shell>,
+    registry: RegistryId,
+    name: &RepositoryName,
+    reference: &Reference,
+    answers: &mut Answers<Vec<Found>>,
+) -> Result<Outcome, ReadError> {
+    let replica = &shell.ports.replica;
+    let here = Outcome::of(replica.find(registry, name, reference).await?);
+    for (region, found) in &mut answers.said {
+        drop_unsound(*region, found);
     }
-    let merged = shell.ports.replica.merge_found(said).await;
-    merged.map_err(refused)?;
+    let said = answers.said.iter().flat_map(|(_, found)| found);
+    let news: Vec<_> = said
+        .filter(|found| here.is_raised_by(found))
+        .cloned()
+        .collect();
+    if news.is_empty() {
+        return Ok(here);
+    }
+    replica.merge_found(news).await.map_err(refused)?;
     // What came by without an event, nobody else brings.
     shell.engine.tell(|agent, now| agent.search(now));
-    Ok(())
+    Ok(Outcome::of(replica.find(registry, name, reference).await?))
+}
+
+fn drop_unsound(region: Region, found: &mut [Found]) {
+    for found in found {
+        let Found::Manifest { manifest, .. } = found else {
+            continue;
+        };
+        let digest = manifest.leaf.digest;
+        let is_sound = |bytes: &Bytes| Digest::of(digest.algorithm(), bytes) == digest;
+        if manifest
+            .bytes
+            .as_ref()
+            .is_some_and(|bytes| !is_sound(bytes))
+        {
+            tracing::error!(%region, %digest, "a region sent something that is not what its digest says");
+            manifest.bytes = None;
+        }
+    }
 }
 
 /// Why something of another region is not kept here, to whoever reads.
@@ -132,9 +168,8 @@ async fn bring_bytes(
 ) -> Result<FoundManifest, ReadError> {
     let reference = Reference::Digest(digest);
     let mut answers = ask(shell, registry, name, &reference, None).await;
-    merge(shell, &mut answers).await?;
-    let here = shell.ports.replica.find(registry, name, &reference).await?;
-    let manifest = Outcome::of(here).manifest;
+    let outcome = merge(shell, registry, name, &reference, &mut answers).await?;
+    let manifest = outcome.manifest;
     let manifest = manifest.filter(|manifest| manifest.bytes.is_some());
     manifest.ok_or_else(|| {
         answers.lack(ReadError::Unavailable {
@@ -159,6 +194,23 @@ impl Outcome {
             }
         }
         outcome
+    }
+
+    /// Whether something is news.
+    fn is_raised_by(&self, found: &Found) -> bool {
+        match found {
+            Found::Registry { .. } => false,
+            Found::Tag { tag, .. } => self.tag.as_ref().is_none_or(|it| it.version < tag.version),
+            Found::Manifest { manifest, .. } => self.manifest.as_ref().is_none_or(|it| {
+                let put =
+                    |manifest: &FoundManifest| manifest.put.as_ref().map(|(version, _)| *version);
+                it.leaf.digest != manifest.leaf.digest
+                    || it.add < manifest.add
+                    || it.del < manifest.del
+                    || put(it) < put(manifest)
+                    || (it.bytes.is_none() && manifest.bytes.is_some())
+            }),
+        }
     }
 
     /// What is to be answered, if anything: a tag's manifest was not deleted since, and neither was

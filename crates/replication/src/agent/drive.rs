@@ -9,6 +9,10 @@ use crate::now::earlier;
 use crate::stream::{Condition, Cursor, StreamId};
 use crate::{Action, Now};
 
+/// How many bytes of manifests go into one proposal, but one of them in any case. The others are
+/// stored when their events are merged.
+const CARRIED_BYTES: u64 = 4 << 20;
+
 impl Agent {
     /// What is to be done now. To be called after inputs, and when [`wake`](Self::wake) says so.
     pub fn poll(&mut self, now: Now) -> Vec<Action> {
@@ -116,7 +120,16 @@ impl Followed {
         let after = self.stream.cursor();
         let events = self.stream.propose(now, count, ticket);
         let manifests = events.iter().filter_map(|envelope| manifest(envelope));
-        self.carried = manifests.filter(|body| fetch.is_staged(body)).collect();
+        let mut bytes = 0;
+        let carried = manifests.filter(|body| {
+            let Some(size) = fetch.staged_size(body) else {
+                return false;
+            };
+            let fits = bytes == 0 || bytes + size <= CARRIED_BYTES;
+            bytes += if fits { size } else { 0 };
+            fits
+        });
+        self.carried = carried.collect();
         self.ticket = ticket;
         Some(Action::Propose {
             stream: id,

@@ -95,8 +95,12 @@ impl Fetch {
             .range(from..)
             .take_while(|(body, _)| body.registry == registry)
             .filter(|(body, entry)| {
-                let is_settled = matches!(entry.state, State::New | State::Checking);
-                let may_go = entry.unmerged == 0 && entry.demands == 0 && !is_settled;
+                // What is not fetched yet is checked in any case; what is all here is stored in a moment.
+                let is_settled = matches!(
+                    entry.state,
+                    State::New | State::Checking | State::Landing(_)
+                );
+                let may_go = !entry.is_expected(now) && entry.demands == 0 && !is_settled;
                 may_go && Some(**body) != recheck.after
             });
         let bodies: Vec<_> = rest
@@ -155,7 +159,7 @@ impl Fetch {
             return;
         };
         let is_checking = entry.state == State::Checking;
-        let is_unnamed = entry.unmerged == 0 && stands(Guard::UnwantedCancelled);
+        let is_unnamed = !entry.is_expected(now) && stands(Guard::UnwantedCancelled);
         match known {
             Known::Here => {
                 if entry.demands > 0 {
@@ -204,8 +208,7 @@ impl Fetch {
         if entry.active > 0 {
             self.abort_idle();
         }
-        if entry.received > 0 || entry.active > 0 || entry.state == State::Staged {
-            self.outbox.push(Action::Discard { body });
-        }
+        // Also if nothing is here: room may be set aside for it.
+        self.outbox.push(Action::Discard { body });
     }
 }

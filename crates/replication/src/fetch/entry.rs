@@ -9,6 +9,7 @@ use meridian_oci::RepositoryName;
 use super::spans::Spans;
 use super::turns::Place;
 use super::{Body, Class, Kind, Landing, Want};
+use crate::Now;
 use crate::backoff::Backoff;
 
 /// A body that is wanted.
@@ -24,6 +25,8 @@ pub(crate) struct Entry {
     pub(super) demands: u32,
     /// How many events name it that are not merged.
     pub(super) unmerged: u32,
+    /// It arrived at its origin a moment ago, and a manifest is expected to name it until then.
+    pub(super) expected_until: Option<Duration>,
     holders: Vec<(Region, Standing)>,
     /// What is neither here nor under way.
     pub(super) spans: Spans,
@@ -110,6 +113,7 @@ impl Entry {
             class,
             demands: 0,
             unmerged: 0,
+            expected_until: None,
             holders: Vec::new(),
             spans: Spans::whole(want.size),
             received: 0,
@@ -135,6 +139,20 @@ impl Entry {
             repository: self.repository.clone(),
             holders: self.holders().collect(),
         }
+    }
+
+    /// Learns how long it is, if nobody knew when it was wanted first.
+    pub(super) fn measure(&mut self, size: u64) {
+        if self.size == 0 && size > 0 {
+            self.size = size;
+            self.spans = Spans::whole(size);
+        }
+    }
+
+    /// Whether it is kept although the state does not want it.
+    pub(super) fn is_expected(&self, now: Now) -> bool {
+        let is_awaited = self.expected_until.is_some_and(|end| now.elapsed < end);
+        self.unmerged > 0 || is_awaited
     }
 
     pub(super) const fn place(&self, body: Body) -> Place {

@@ -119,6 +119,13 @@ impl Fetch {
         }
     }
 
+    /// A blob arrived at its origin, as an event says that is merged now: soon, a manifest may name it.
+    pub(crate) fn expect(&mut self, now: Now, body: Body) {
+        if let Some(entry) = self.entries.get_mut(&body) {
+            entry.expected_until = Some(now.elapsed + self.config.early_grace);
+        }
+    }
+
     /// An event that names a body will not be merged from here.
     pub(crate) fn unnamed(&mut self, body: Body) {
         if let Some(entry) = self.entries.get_mut(&body) {
@@ -130,10 +137,11 @@ impl Fetch {
         }
     }
 
-    /// Whether a manifest lies in memory.
-    pub(crate) fn is_staged(&self, body: &Body) -> bool {
+    /// The length of a manifest that lies in memory.
+    pub(crate) fn staged_size(&self, body: &Body) -> Option<u64> {
         let entry = self.entries.get(body);
-        entry.is_some_and(|entry| entry.state == State::Staged)
+        let staged = entry.filter(|entry| entry.state == State::Staged);
+        staged.map(|entry| entry.size)
     }
 
     /// Whether it is worth waiting for a manifest before its event is merged: it is on its way.

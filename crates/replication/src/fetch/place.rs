@@ -85,7 +85,8 @@ impl Fetch {
         if !is_staged || entry.demands > 0 || entry.reserved > 0 {
             return true;
         }
-        let fits = self.staged_bytes == 0 || self.staged_bytes + entry.size <= limit;
+        let whole = self.staged_bytes.checked_add(entry.size);
+        let fits = self.staged_bytes == 0 || whole.is_some_and(|whole| whole <= limit);
         if fits || !stands(Guard::RoomIsLimited) {
             entry.reserved = entry.size;
             self.staged_bytes += entry.size;

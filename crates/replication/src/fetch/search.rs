@@ -45,7 +45,9 @@ impl Fetch {
             if (is_unasked || is_asked) && !peer.is_open() {
                 return;
             }
-            is_certain &= !is_unasked && !is_asked;
+            // What it sent was something else, but it has something.
+            let has_lied = entry.standing(*region) == Some(Standing::Lied);
+            is_certain &= !is_unasked && !is_asked && !has_lied;
         }
         let trouble = if is_certain {
             Trouble::Missing

@@ -58,6 +58,7 @@ impl Fetch {
         for holder in &want.holders {
             entry.holder_named(*holder);
         }
+        entry.measure(want.size);
         if !stands(Guard::SingleFlight) {
             entry.restart();
         }

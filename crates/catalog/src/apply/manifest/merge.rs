@@ -145,7 +145,7 @@ fn name<S: Write>(
 
 /// Bytes say themselves how long they are; until they are here, somebody else does.
 fn measure(cell: &mut Cell<'_>, manifest: Leaf) {
-    if !cell.row.has_body() {
+    if !cell.row.has_body() && manifest.size > 0 {
         cell.row.size = manifest.size;
     }
 }

@@ -11,6 +11,7 @@ pub use copy::{copy_limit, copy_request, take_copy_request};
 pub use found::{find_request, found, take_find_request, take_found};
 
 use meridian_clock::Region;
+use meridian_event::SHARDS;
 use meridian_proto::meridian::replication::v1 as pb;
 use meridian_proto::{DecodeError, leaf, registry, required, text};
 
@@ -87,6 +88,9 @@ impl TryFrom<pb::GetProgressResponse> for Progress {
     type Error = DecodeError;
 
     fn try_from(value: pb::GetProgressResponse) -> Result<Self> {
+        if value.heads.len() != usize::from(SHARDS) {
+            return Err(DecodeError::Invalid("heads"));
+        }
         let cursors = value.cursors.into_iter().map(TryInto::try_into);
         Ok(Self {
             region: text::<Region>(&value.region, "region")?,

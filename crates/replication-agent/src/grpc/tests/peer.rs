@@ -1,3 +1,5 @@
+//! The calls between regions: what is said comes over whole, and what breaks off says so.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -181,7 +183,7 @@ fn served(fails: Option<PeerError>) -> (Served, GrpcPeer) {
     let config = GrpcConfig {
         // No answer is asked for again.
         deadline: Duration::from_millis(800),
-        ..GrpcConfig::between_regions()
+        ..GrpcConfig::default().between_regions()
     };
     let client = GrpcPeer::at(&served.endpoint, &config).unwrap();
     (served, client)

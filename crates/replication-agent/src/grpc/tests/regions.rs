@@ -1,3 +1,5 @@
+//! What frontends ask: answers and errors come over whole, and a blob that breaks off says so.
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;

@@ -75,7 +75,7 @@ fn manifests_are_staged_up_to_a_bound_and_stored_when_their_events_are_merged() 
         }]
     ));
     fetch.finished(at(2), body, Finished::Stored);
-    assert!(fetch.is_staged(&body));
+    assert!(fetch.staged_size(&body).is_some());
     fetch.merged(at(3), body, true);
     let actions = poll(&mut fetch, at(3));
     assert!(matches!(
@@ -183,4 +183,36 @@ fn what_comes_of_a_transfer_that_was_given_up_counts_for_nothing() {
     fetch.ended(at(10_000), stalled.id, End::Complete);
     let again = only(&poll(&mut fetch, at(10_010)));
     assert_eq!(again.parts[0].start, 0);
+}
+
+#[test]
+fn a_blob_that_arrived_at_its_origin_is_fetched_before_a_manifest_names_it() {
+    let mut fetch = fetch_with(FetchConfig {
+        early_grace: Duration::from_secs(2),
+        ..FetchConfig::default()
+    });
+    let want = blob(1, 1 << 20);
+    fetch.prefetch(&want);
+    let order = only(&poll(&mut fetch, at(0)));
+    fetch.merged(at(0), want.body, false);
+    fetch.expect(at(0), want.body);
+    fetch.recheck(registry(1));
+    assert_eq!(fetch.poll(at(1)), []);
+    // When none has after a while, the state is asked about it as about others.
+    fetch.recheck(registry(1));
+    let actions = fetch.poll(at(3));
+    let [Action::Check { id, bodies }] = &actions[..] else {
+        panic!("{actions:?}");
+    };
+    assert_eq!(bodies[..], [want.body]);
+    fetch.known(at(3), *id, vec![(want.body, absent(true))]);
+    // What is all here is stored in a moment.
+    deliver(&mut fetch, at(3), &order);
+    let actions = poll(&mut fetch, at(3));
+    assert!(
+        matches!(actions[..], [Action::Finish { .. }]),
+        "{actions:?}"
+    );
+    fetch.recheck(registry(1));
+    assert_eq!(fetch.poll(at(4)), []);
 }
