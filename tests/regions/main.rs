@@ -8,3 +8,4 @@ mod joining;
 mod scatter;
 mod secure;
 mod shared;
+mod status;

@@ -4,6 +4,7 @@
 
 mod blob;
 mod copy;
+mod extent;
 mod list;
 mod manifest;
 mod outbox;
@@ -16,6 +17,7 @@ use meridian_oci::RepositoryName;
 
 pub use blob::{BlobView, DueView, blob, doomed, due, is_known};
 pub use copy::{copied_manifests, copied_registries, copied_tags};
+pub use extent::{Extent, extent};
 pub use list::{Listed, referrers, repositories, tags};
 pub use manifest::{ManifestView, manifest, manifest_stat};
 pub use outbox::{Backlog, backlog, events, outbox, streams};

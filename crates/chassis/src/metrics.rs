@@ -10,10 +10,12 @@ mod counts;
 mod grid;
 mod histogram;
 mod reading;
+mod readings;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prometheus_client::encoding::EncodeLabelValue;
 use prometheus_client::encoding::prometheus_protobuf::{self, prometheus_data_model};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::info::Info;
@@ -25,6 +27,7 @@ pub use histogram::Histogram;
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;
 pub use reading::Reading;
+pub use readings::Readings;
 
 /// The media type of the text form.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -65,11 +68,23 @@ impl Metrics {
         self.locked(|registry| registry.register_collector(Box::new(reading)));
     }
 
+    /// Shows the numbers that `read` returns whenever somebody asks, each under its value of `label`.
+    /// It must not wait, and what values there are must be settled beforehand.
+    pub fn read_each<L, F>(&self, name: &str, help: &str, label: &'static str, read: F)
+    where
+        L: EncodeLabelValue + 'static,
+        F: Fn() -> Vec<(L, i64)> + Send + Sync + 'static,
+    {
+        let readings = Readings::new(name, help, label, read);
+        self.locked(|registry| registry.register_collector(Box::new(readings)));
+    }
+
     /// Shows the counts that `read` returns whenever somebody asks, each under its value of `label`.
     /// It must not wait, and must not count down.
-    pub fn read_counts<F>(&self, name: &str, help: &str, label: &'static str, read: F)
+    pub fn read_counts<L, F>(&self, name: &str, help: &str, label: &'static str, read: F)
     where
-        F: Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static,
+        L: EncodeLabelValue + 'static,
+        F: Fn() -> Vec<(L, u64)> + Send + Sync + 'static,
     {
         let counts = Counts::new(name, help, Some(label), read);
         self.locked(|registry| registry.register_collector(Box::new(counts)));
@@ -135,9 +150,13 @@ mod tests {
             vec![("in", 5), ("out", 6)]
         });
         metrics.read_count("test_moves", "Moves.", || 4);
+        metrics.read_each("test_height_meters", "Heights.", "hill", || {
+            vec![("low".to_owned(), 8), ("high".to_owned(), 9)]
+        });
         let text = metrics.text();
         for line in [
             "meridian_test_moves_total 4",
+            "meridian_test_height_meters{hill=\"high\"} 9",
             "meridian_build_info{version=\"0.1.0\"} 1",
             "meridian_test_calls_total{call=\"read\",code=\"ok\"} 2",
             "meridian_test_calls_total{call=\"write\",code=\"late\"} 1",

@@ -6,6 +6,7 @@ mod blob;
 pub mod conformance;
 pub mod content;
 pub mod grpc;
+pub mod image;
 mod ingest;
 pub mod link;
 mod metadata;

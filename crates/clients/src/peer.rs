@@ -14,6 +14,7 @@ use meridian_error::{Classify, Code, Retry};
 use meridian_event::{Leaf, RegistryId};
 use meridian_oci::{Reference, RepositoryName};
 
+use crate::image::ImageReport;
 use crate::replica::{
     Content, ContentKind, CopyMark, CopyPage, EventRange, Events, Found, Progress,
 };
@@ -55,6 +56,14 @@ pub trait PeerApi: Send + Sync + 'static {
     /// A part of all that the region knows. See
     /// [`ReplicaApi::copy`](crate::replica::ReplicaApi::copy).
     async fn copy(&self, after: Option<CopyMark>, limit: usize) -> Result<CopyPage, PeerError>;
+
+    /// How far an image is in the region, tombstones too. Nothing if nothing is known of it.
+    async fn image(
+        &self,
+        registry: RegistryId,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<ImageReport>, PeerError>;
 }
 
 /// A range of content that is to be read.

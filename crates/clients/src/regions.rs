@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use meridian_clock::{Region, Version};
-use meridian_oci::{Digest, Reference};
+use meridian_event::RegistryId;
+use meridian_oci::{Digest, Reference, RegistryName};
 
+use crate::image::ImageStatus;
+use crate::replica::Place;
 use crate::{BlobRead, ReadBlobError, ReadError, RepositoryPath, StoredManifest};
 
 /// The other regions, as a frontend sees them through an agent of its own.
@@ -49,6 +52,23 @@ pub trait RegionsApi: Send + Sync + 'static {
         repository: &RepositoryPath,
         digests: &[Digest],
     ) -> Result<Vec<Digest>, ReadError>;
+
+    /// How far what other regions did is merged and copied here.
+    async fn status(&self) -> Result<ReplicationStatus, ReadError>;
+
+    /// How far an image is in every region: the newest that any of them knows, or that of `at_least`
+    /// if it is newer. A region that does not answer in time is said not to.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::ManifestUnknown`] when every region says that there is none.
+    /// [`ReadError::Unavailable`] when one did not answer that may have it, and no other has.
+    async fn image(
+        &self,
+        repository: &RepositoryPath,
+        reference: &Reference,
+        at_least: Option<Version>,
+    ) -> Result<ImageStatus, ReadError>;
 }
 
 /// How old answers of a region may be.
@@ -76,6 +96,85 @@ pub struct RemoteBlob {
     pub region: Region,
     /// Its bytes, as they come.
     pub read: BlobRead,
+}
+
+/// How far a region is with what others did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicationStatus {
+    /// The region.
+    pub region: Region,
+    /// Each other region.
+    pub peers: Vec<PeerStatus>,
+    /// What is on its way for each registry, from each region: only where something is.
+    pub registries: Vec<RegistryStatus>,
+}
+
+/// How far what another region did is merged here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// The other region.
+    pub region: Region,
+    /// Whether it answers.
+    pub answers: bool,
+    /// How long ago it was known that everything which had happened there was merged here; nothing,
+    /// if that was never known.
+    pub fresh: Option<Duration>,
+    /// How far each of its shards is merged here.
+    pub streams: Vec<StreamStatus>,
+    /// How many events are not merged here, as far as it is known.
+    pub events: u64,
+    /// How long ago the oldest of them that is at hand was committed.
+    pub age: Option<Duration>,
+    /// How many bodies are to come from there.
+    pub bodies: u64,
+    /// How many bytes of them.
+    pub bytes: u64,
+    /// How many come from there per second.
+    pub bytes_per_second: u64,
+    /// How long the rest takes at this rate.
+    pub eta: Option<Duration>,
+    /// How many bodies it sent that were something else.
+    pub lies: u64,
+    /// What went wrong there last.
+    pub failure: Option<String>,
+}
+
+/// How far a shard of another region is merged here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamStatus {
+    /// Which.
+    pub shard: u16,
+    /// The last event that is merged.
+    pub cursor: Place,
+    /// The last that its region has told of.
+    pub head: Option<Place>,
+    /// Why it is stopped, if it is: somebody is to look at it.
+    pub alarm: Option<String>,
+}
+
+/// What is on its way for a registry, from another region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryStatus {
+    /// Which.
+    pub registry: RegistryId,
+    /// Its name, if it is known here.
+    pub name: Option<RegistryName>,
+    /// From where. Nothing, for bodies of which nobody knows who has them.
+    pub origin: Option<Region>,
+    /// How many events are here, and not merged.
+    pub events: u64,
+    /// How long ago the oldest of them was committed.
+    pub age: Option<Duration>,
+    /// How many bodies are wanted.
+    pub bodies: u64,
+    /// How many bytes of them are still to come.
+    pub bytes: u64,
+    /// How many come per second, from wherever.
+    pub bytes_per_second: u64,
+    /// How long the rest takes at this rate.
+    pub eta: Option<Duration>,
+    /// What went wrong last with one of them.
+    pub trouble: Option<String>,
 }
 
 // === impl Freshness ===

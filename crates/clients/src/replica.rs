@@ -14,6 +14,7 @@ use meridian_clock::{Region, Version};
 use meridian_event::{Envelope, Leaf, RegistryId};
 use meridian_oci::{Digest, MediaType, Reference, RegistryName, RepositoryName, Tag};
 
+use crate::image::ImageView;
 use crate::{ReadError, WriteError};
 
 /// The metadata of a region, for its agents.
@@ -80,6 +81,14 @@ pub trait ReplicaApi: Send + Sync + 'static {
     /// Moves cursors forward, over what was merged by other means than events. One that stands
     /// further already stays.
     async fn set_cursors(&self, cursors: Vec<CursorAt>) -> Result<(), WriteError>;
+
+    /// How much of an image is here, tombstones too. Nothing if nothing is known of it.
+    async fn image(
+        &self,
+        registry: RegistryId,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<ImageView>, ReadError>;
 
     /// The name that a registry bears here.
     async fn registry_name(&self, id: RegistryId) -> Result<RegistryName, ReadError>;

@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use meridian_chassis::http::ListenAddress;
 use meridian_clock::Region;
 use meridian_wan::Profile;
 
+use crate::replication::ImageName;
 use crate::role::Role;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -128,6 +130,27 @@ Exit codes:
   1   one did not, or nobody answered
   64  the command line is wrong";
 
+const REPLICATION_HELP: &str = "Examples:
+  meridian replication status
+  meridian replication status team/app:1.0 --watch
+  meridian replication wait team/app:1.0 --regions us,asia --timeout 60s
+
+Without an image, `status` says how far the region that is asked is with what others did: how many
+events are not merged, what content is to come, and what went wrong. With one, it says how far the
+newest value that any region knows is in each of them: pending (the region has not heard of it),
+copying, complete (the region answers it by itself), failed (something of it is nowhere to be had) or
+unreachable. `wait` returns when it is complete in all regions that are named, for the steps of a
+pipeline that come after a push. An image without a tag is the one with the tag `latest`.
+
+Asks the process that serves from the data directory, or the one at --server: one that runs the
+frontend or the replication agent of a region.
+
+Exit codes:
+  0   done; with `wait`, the image is complete in all of the regions
+  1   something failed, or nobody knows the image; standard error says what
+  5   it took too long
+  64  the command line is wrong, or names a region that there is not";
+
 /// A container registry that operators run themselves.
 #[derive(Debug, Parser)]
 #[command(name = "meridian", version, after_help = HELP)]
@@ -157,6 +180,9 @@ pub(crate) enum Verb {
     /// Found the metadata group of a region, and change its members
     #[command(after_help = CLUSTER_HELP)]
     Cluster(Cluster),
+    /// Say how far the regions are with each other's images, and wait for them
+    #[command(after_help = REPLICATION_HELP)]
+    Replication(Replication),
     /// Check a region from end to end, as a client would
     #[command(after_help = CHECK_HELP)]
     Check(Check),
@@ -215,6 +241,41 @@ pub(crate) enum ClusterVerb {
     },
     /// Take a snapshot now, behind which the log may go
     Snapshot,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replication {
+    #[command(subcommand)]
+    pub(crate) verb: ReplicationVerb,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReplicationVerb {
+    /// Say how far a region is with what others did, or an image in every region
+    #[command(after_help = REPLICATION_HELP)]
+    Status {
+        /// An image
+        #[arg(value_name = "REPO[:TAG|@DIGEST]")]
+        image: Option<ImageName>,
+        /// Go on saying so, with progress bars on a terminal: an image, until it is complete everywhere
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Wait until an image is complete in several regions
+    #[command(after_help = REPLICATION_HELP)]
+    Wait {
+        /// Which
+        #[arg(value_name = "REPO[:TAG|@DIGEST]")]
+        image: ImageName,
+        /// In which regions [default: in all]
+        #[arg(long, value_name = "NAME,NAME,…", value_delimiter = ',')]
+        regions: Vec<Region>,
+        /// How long to wait
+        #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+        timeout: Duration,
+    },
 }
 
 /// A node id, as it is printed.

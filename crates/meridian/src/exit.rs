@@ -7,6 +7,9 @@ use meridian_error::{Classify, Code, chain};
 
 use crate::management::ClientError;
 
+/// The code of what took too long.
+const LATE: u8 = 5;
+
 /// An end that is not a success.
 #[derive(Debug)]
 pub(crate) struct Exit {
@@ -56,6 +59,14 @@ impl Exit {
     pub(crate) fn unsuccessful(line: impl Into<String>) -> Self {
         Self {
             code: 1,
+            lines: vec![line.into()],
+        }
+    }
+
+    /// What was waited for has not come in time.
+    pub(crate) fn late(line: impl Into<String>) -> Self {
+        Self {
+            code: LATE,
             lines: vec![line.into()],
         }
     }

@@ -16,6 +16,7 @@ mod exit;
 mod management;
 mod process;
 mod remote;
+mod replication;
 mod role;
 mod run;
 mod verbs;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
             Verb::Gc(options) => verbs::gc(options).await,
             Verb::Status(options) => verbs::status(options).await,
             Verb::Cluster(options) => cluster::run(options).await,
+            Verb::Replication(options) => replication::run(options).await,
             Verb::Check(options) => verbs::check(options).await,
         }
     });

@@ -21,6 +21,7 @@ mod forms;
 mod gate;
 mod page;
 mod problem;
+mod replication;
 mod status;
 mod strikes;
 
@@ -33,6 +34,7 @@ use meridian_blob_service::BlobService;
 use meridian_chassis::Supervisor;
 use meridian_chassis::http::{HttpServer, Listener};
 use meridian_chassis::token::Tokens;
+use meridian_clients::regions::RegionsApi;
 use meridian_metadata_service::MetadataService;
 use meridian_oci::RegistryName;
 use tower::Layer;
@@ -44,7 +46,9 @@ pub(crate) use client::{Client, ClientError};
 pub(crate) use cluster::{Cluster, Founders, NewMember};
 pub(crate) use config::ManagementConfig;
 pub(crate) use events::Events;
-pub(crate) use forms::{Freed, Status, WouldFree};
+pub(crate) use forms::{
+    Freed, ImageReplication, RegionImage, Replication, ReplicationState, Status, WouldFree,
+};
 
 use crate::exit::Exit;
 use gate::Gate;
@@ -55,6 +59,7 @@ use problem::{Kind, Problem};
 pub(crate) struct Management {
     metadata: Option<Arc<MetadataService>>,
     blobs: Option<Arc<BlobService>>,
+    regions: Option<Arc<dyn RegionsApi>>,
     registry: RegistryName,
     checks: Arc<Checks>,
     document: Arc<OpenApi>,
@@ -64,6 +69,8 @@ pub(crate) struct Management {
 pub(crate) struct Managed {
     pub(crate) metadata: Option<Arc<MetadataService>>,
     pub(crate) blobs: Option<Arc<BlobService>>,
+    /// What an agent of the region knows of others.
+    pub(crate) regions: Option<Arc<dyn RegionsApi>>,
     pub(crate) registry: RegistryName,
     pub(crate) checks: Checks,
 }
@@ -101,6 +108,7 @@ fn router(managed: Managed, tokens: Option<Tokens>) -> Router {
     let management = Management {
         metadata: managed.metadata,
         blobs: managed.blobs,
+        regions: managed.regions,
         registry: managed.registry,
         checks: Arc::new(managed.checks),
         document: Arc::new(document),
@@ -123,6 +131,7 @@ fn resources() -> OpenApiRouter<Management> {
         .merge(cluster::routes())
         .merge(events::routes())
         .merge(checks::routes())
+        .merge(replication::routes())
 }
 
 async fn nothing() -> Problem {

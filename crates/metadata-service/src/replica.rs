@@ -10,10 +10,12 @@ mod content;
 mod copy;
 mod events;
 mod found;
+mod image;
 mod keep;
 mod merge;
 
 use async_trait::async_trait;
+use meridian_clients::image::ImageView;
 use meridian_clients::replica::{
     Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, ManifestBytes, Merged,
     Presence, Progress, RemoteBatch, ReplicaApi, Stored,
@@ -86,6 +88,15 @@ impl ReplicaApi for MetadataService {
 
     async fn set_cursors(&self, cursors: Vec<CursorAt>) -> Result<(), WriteError> {
         merge::set_cursors(self.of_group(), cursors).await
+    }
+
+    async fn image(
+        &self,
+        registry: RegistryId,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<ImageView>, ReadError> {
+        image::image(self.of_group(), registry, repository, reference).await
     }
 
     async fn registry_name(&self, id: RegistryId) -> Result<RegistryName, ReadError> {

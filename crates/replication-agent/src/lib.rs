@@ -6,12 +6,16 @@ mod consume;
 mod engine;
 mod grpc;
 mod heads;
+mod image;
+mod metrics;
 mod serve;
 mod sessions;
 mod shell;
 mod spool;
 mod start;
+mod status;
 mod through;
+mod words;
 
 use std::sync::Arc;
 

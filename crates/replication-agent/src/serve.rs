@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
+use meridian_clients::image::ImageReport;
 use meridian_clients::peer::{FetchPart, PeerApi, PeerError, Piece, Pieces};
 use meridian_clients::replica::{
     Content, ContentKind, CopyMark, CopyPage, EventRange, Events, Found, Progress, ReplicaApi,
@@ -18,6 +19,8 @@ use meridian_error::{Classify, Code, Retry, chain};
 use meridian_event::RegistryId;
 use meridian_oci::{Reference, RepositoryName};
 
+use crate::{ReplicationAgent, image};
+
 /// How many are looked for at once, of those that a region asks after.
 const AT_ONCE: usize = 8;
 
@@ -26,6 +29,8 @@ const AT_ONCE: usize = 8;
 pub struct PeerService {
     replica: Arc<dyn ReplicaApi>,
     blobs: Arc<dyn BlobApi>,
+    /// An agent that knows what is on its way.
+    agent: Option<ReplicationAgent>,
 }
 
 // === impl PeerService ===
@@ -34,7 +39,20 @@ impl PeerService {
     /// What a region has, by its metadata and its blobs.
     #[must_use]
     pub fn new(replica: Arc<dyn ReplicaApi>, blobs: Arc<dyn BlobApi>) -> Self {
-        Self { replica, blobs }
+        Self {
+            replica,
+            blobs,
+            agent: None,
+        }
+    }
+
+    /// The same, with an agent that knows what is on its way here.
+    #[must_use]
+    pub fn beside(self, agent: ReplicationAgent) -> Self {
+        Self {
+            agent: Some(agent),
+            ..self
+        }
     }
 
     async fn path(
@@ -164,6 +182,20 @@ impl PeerApi for PeerService {
 
     async fn copy(&self, after: Option<CopyMark>, limit: usize) -> Result<CopyPage, PeerError> {
         self.replica.copy(after, limit).await.map_err(failed)
+    }
+
+    async fn image(
+        &self,
+        registry: RegistryId,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<ImageReport>, PeerError> {
+        let view = self.replica.image(registry, repository, reference).await;
+        let view = view.map_err(failed)?;
+        Ok(view.map(|view| match &self.agent {
+            Some(agent) => image::report(&agent.shell, registry, view),
+            None => image::told(view),
+        }))
     }
 }
 

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 use crate::heads::Heads;
+use crate::metrics::Meters;
 use crate::spool::{Fate, Spool};
 use crate::{Config, Ports};
 
@@ -40,6 +41,7 @@ pub(crate) struct Shell {
     pub(crate) engine: Engine,
     pub(crate) spool: Spool,
     pub(crate) heads: Heads,
+    pub(crate) meters: Meters,
     spawner: Spawner,
     alarms: report::Alarms,
     transfers: Mutex<HashMap<TransferId, CancellationToken>>,
@@ -61,6 +63,7 @@ impl Shell {
         let copying = ports.peers.iter().map(|peer| (peer.region, <_>::default()));
         Self {
             region,
+            meters: Meters::of(ports.peers.iter().map(|peer| peer.region)),
             copying: copying.collect(),
             config,
             ports,

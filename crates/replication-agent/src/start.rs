@@ -20,7 +20,7 @@ use crate::engine::Engine;
 use crate::heads::Heads;
 use crate::shell::{Shell, cursor};
 use crate::spool::Spool;
-use crate::{Config, ReplicationAgent};
+use crate::{Config, ReplicationAgent, metrics};
 
 /// How long to wait before the state is asked again how far it is, when it did not say.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -99,6 +99,7 @@ pub async fn start(
     let spawner = supervisor.spawner();
     let shell = Shell::new(region, config, ports, engine, spool, spawner.clone());
     let shell = Arc::new(shell);
+    metrics::show(&shell, supervisor.metrics());
     let stop = supervisor.token();
     supervisor.spawn("replication.agent", {
         let (shell, stop) = (Arc::clone(&shell), stop.clone());

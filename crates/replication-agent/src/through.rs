@@ -14,18 +14,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use meridian_clients::image::ImageStatus;
 use meridian_clients::peer::{PeerApi, PeerError};
-use meridian_clients::regions::{Freshness, RegionsApi, RemoteBlob, Resolved};
+use meridian_clients::regions::{Freshness, RegionsApi, RemoteBlob, ReplicationStatus, Resolved};
 use meridian_clients::{ReadBlobError, ReadError, RepositoryPath};
 use meridian_clock::{Region, Version};
 use meridian_oci::{Digest, Reference};
 
-use crate::ReplicationAgent;
 use crate::shell::{Shell, in_time};
+use crate::{ReplicationAgent, image, status};
 
 /// What the regions said that were asked.
-struct Answers<T> {
-    said: Vec<(Region, T)>,
+pub(crate) struct Answers<T> {
+    pub(crate) said: Vec<(Region, T)>,
     /// Those that did not answer in time.
     silent: Vec<Region>,
 }
@@ -73,11 +74,24 @@ impl RegionsApi for ReplicationAgent {
     ) -> Result<Vec<Digest>, ReadError> {
         bring::bring(&self.shell, repository, digests).await
     }
+
+    async fn status(&self) -> Result<ReplicationStatus, ReadError> {
+        status::status(&self.shell).await
+    }
+
+    async fn image(
+        &self,
+        repository: &RepositoryPath,
+        reference: &Reference,
+        at_least: Option<Version>,
+    ) -> Result<ImageStatus, ReadError> {
+        image::status(&self.shell, repository, reference, at_least).await
+    }
 }
 
 impl Shell {
     /// Asks all other regions at once, but for those that were not heard of for a while.
-    async fn ask_all<T, F>(
+    pub(crate) async fn ask_all<T, F>(
         self: &Arc<Self>,
         deadline: impl Fn(Region) -> Duration,
         ask: impl Fn(Arc<dyn PeerApi>) -> F,
@@ -119,7 +133,7 @@ impl Shell {
 
 impl<T> Answers<T> {
     /// Why there is no answer, when none of those who answered has one.
-    fn lack(&self, unknown: ReadError) -> ReadError {
+    pub(crate) fn lack(&self, unknown: ReadError) -> ReadError {
         match self.silent.first() {
             None => unknown,
             Some(region) => unavailable(*region),

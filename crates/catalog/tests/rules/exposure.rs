@@ -41,6 +41,48 @@ fn sweep_all(stage: &mut Stage) {
 }
 
 #[test]
+fn an_image_is_as_large_as_its_parts_and_each_counts_once() {
+    let (mut stage, mut peer) = stage();
+    let one = image(&[blob(1), blob(2)]);
+    let two = image(&[blob(2), blob(3)]);
+    let all = index(&[one.leaf(), two.leaf()]);
+    let extent = |stage: &Stage, limit| {
+        let (id, name) = (stage.id(), repository("a"));
+        let extent = query::extent(&stage.store, id, &name, all.digest, limit);
+        extent.unwrap().map(|mut extent| {
+            extent.missing.sort();
+            (extent.bytes, extent.missing)
+        })
+    };
+    let sorted = |mut leaves: Vec<Leaf>| {
+        leaves.sort();
+        leaves
+    };
+    let manifests = [&all, &one, &two].map(Manifested::leaf);
+    let [top, first, second] = manifests.map(|leaf| leaf.size);
+    assert_eq!(extent(&stage, 100), None);
+    for new in [&one, &two, &all] {
+        stage.say(merge(peer.puts(new)));
+    }
+    assert_eq!(extent(&stage, 100), Some((top, vec![all.leaf()])));
+    stage.done(peer.bytes(&all));
+    let children = sorted(vec![one.leaf(), two.leaf()]);
+    let known = top + first + second;
+    assert_eq!(extent(&stage, 100), Some((known, children)));
+    stage.done(peer.bytes(&one));
+    let missing = sorted(vec![two.leaf(), blob(1), blob(2)]);
+    assert_eq!(extent(&stage, 100), Some((known + 1 + 2, missing)));
+    stage.done(peer.blob(blob(2)));
+    stage.done(peer.bytes(&two));
+    let missing = sorted(vec![blob(1), blob(3)]);
+    assert_eq!(extent(&stage, 100), Some((known + 1 + 2 + 3, missing)));
+    stage.done(peer.blob(blob(1)));
+    stage.done(peer.blob(blob(3)));
+    assert_eq!(extent(&stage, 100), Some((known + 1 + 2 + 3, vec![])));
+    assert_eq!(extent(&stage, 1), Some((top + first, vec![])));
+}
+
+#[test]
 fn a_tag_shows_its_last_complete_value_and_says_that_there_is_a_newer_one() {
     let (mut stage, mut peer) = stage();
     let old = image(&[blob(1)]).tagged(&["v"]);

@@ -65,6 +65,7 @@ pub async fn run(fixture: &impl Fixture) {
     finding::what_is_found_is_shown_when_its_blobs_are_here(fixture).await;
     finding::what_was_found_before_changes_nothing(fixture).await;
     finding::of_what_nobody_knows_nothing_is_found(fixture).await;
+    finding::what_is_here_of_an_image_is_told(fixture).await;
 
     content::what_is_wanted_comes_in_order_and_once(fixture).await;
     content::what_is_here_or_wanted_is_told_apart(fixture).await;

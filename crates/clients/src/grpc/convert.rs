@@ -7,6 +7,7 @@
 
 mod collection;
 mod handover;
+mod image;
 mod list;
 mod manifest;
 mod outcome;
@@ -15,9 +16,14 @@ mod record;
 mod regions;
 mod replica;
 mod replication;
+mod status;
 mod upload;
 
 pub use collection::{doomed, due, storage_keys, take_doomed, take_due};
+pub use image::{
+    image_report_request, image_request, take_image, take_image_report, take_image_report_request,
+    take_image_request,
+};
 pub use meridian_proto::DecodeError;
 pub use outcome::{mounted, take_mounted};
 pub use peer::{held, holds_request, take_held, take_parts};

@@ -19,6 +19,7 @@ use self::pieces::pieces;
 use super::call::{Caller, Repeat};
 use super::convert::{self, DecodeError};
 use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE, Ways, failure};
+use crate::image::ImageReport;
 use crate::peer::{FetchPart, PeerApi, PeerError, Pieces};
 use crate::replica::{Content, CopyMark, CopyPage, EventRange, Events, Found, Progress};
 
@@ -127,5 +128,16 @@ impl PeerApi for GrpcPeer {
         let send = |mut to: Client, request| async move { to.copy(request).await };
         let message = convert::copy_request(after, limit);
         self.call(message, send, TryInto::try_into).await
+    }
+
+    async fn image(
+        &self,
+        registry: RegistryId,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<ImageReport>, PeerError> {
+        let send = |mut to: Client, request| async move { to.get_image_report(request).await };
+        let message = convert::image_report_request(registry, repository, reference);
+        self.call(message, send, convert::take_image_report).await
     }
 }

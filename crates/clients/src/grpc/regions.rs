@@ -15,7 +15,8 @@ use super::convert::{self, DecodeError};
 use super::failure::WireError;
 use super::incoming::incoming;
 use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE, Ways, failure};
-use crate::regions::{Freshness, RegionsApi, RemoteBlob, Resolved};
+use crate::image::ImageStatus;
+use crate::regions::{Freshness, RegionsApi, RemoteBlob, ReplicationStatus, Resolved};
 use crate::{BlobRead, ReadBlobError, ReadError, RepositoryPath};
 
 /// How long what a push relies on may be on its way: about as long as its client waits.
@@ -142,6 +143,30 @@ impl RegionsApi for GrpcRegions {
             digests: convert::digests(digests),
         };
         self.patient.unary(Repeat::Yes, message, send, read).await
+    }
+
+    async fn status(&self) -> Result<ReplicationStatus, ReadError> {
+        let send =
+            |mut to: Client, request| async move { to.get_replication_status(request).await };
+        let message = pb::GetReplicationStatusRequest {};
+        self.call(&self.caller, message, send, TryInto::try_into)
+            .await
+    }
+
+    async fn image(
+        &self,
+        repository: &RepositoryPath,
+        reference: &Reference,
+        at_least: Option<Version>,
+    ) -> Result<ImageStatus, ReadError> {
+        let send = |mut to: Client, request| async move { to.get_image_status(request).await };
+        let message = pb::GetImageStatusRequest {
+            repository: Some(repository.into()),
+            reference: reference.to_string(),
+            at_least: at_least.map(Into::into),
+        };
+        self.call(&self.caller, message, send, TryInto::try_into)
+            .await
     }
 }
 

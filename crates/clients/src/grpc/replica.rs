@@ -12,6 +12,7 @@ use super::call::{Caller, Repeat};
 use super::convert::{self, DecodeError};
 use super::failure::WireError;
 use super::{EndpointError, GrpcConfig, MAX_REPLICA_MESSAGE, Ways};
+use crate::image::ImageView;
 use crate::replica::{
     Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, ManifestBytes, Merged,
     Presence, Progress, RemoteBatch, ReplicaApi, Stored,
@@ -167,6 +168,17 @@ impl ReplicaApi for GrpcReplica {
         let send = |mut to: Client, request| async move { to.set_cursors(request).await };
         self.call(message, send, |pb::SetCursorsResponse {}| Ok(()))
             .await
+    }
+
+    async fn image(
+        &self,
+        registry: RegistryId,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<ImageView>, ReadError> {
+        let message = convert::image_request(registry, repository, reference);
+        let send = |mut to: Client, request| async move { to.get_image(request).await };
+        self.call(message, send, convert::take_image).await
     }
 
     async fn registry_name(&self, id: RegistryId) -> Result<RegistryName, ReadError> {

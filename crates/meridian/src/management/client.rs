@@ -57,6 +57,9 @@ pub(crate) enum ClientError {
     /// The answer is a problem.
     #[error("the registry answered: {0}")]
     Refused(String),
+    /// The answer is a problem that may pass.
+    #[error("the registry cannot answer now: {0}")]
+    Later(String),
     /// The answer is no JSON of the expected kind.
     #[error("the registry's answer cannot be read; is it of another version?")]
     Unreadable(#[from] serde_json::Error),
@@ -148,9 +151,12 @@ impl Client {
             return Ok(serde_json::from_slice(answer.body())?);
         }
         let problem = serde_json::from_slice::<Problem>(answer.body());
-        Err(ClientError::Refused(match problem {
-            Ok(problem) => problem.detail,
-            Err(_) => answer.status().to_string(),
-        }))
+        Err(match problem {
+            Ok(problem) if problem.retry_after_seconds.is_some() => {
+                ClientError::Later(problem.detail)
+            }
+            Ok(problem) => ClientError::Refused(problem.detail),
+            Err(_) => ClientError::Refused(answer.status().to_string()),
+        })
     }
 }

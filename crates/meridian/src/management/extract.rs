@@ -17,8 +17,8 @@ pub(super) struct Sent<T>(pub(super) T);
 /// The query.
 pub(super) struct Asked<T>(pub(super) T);
 
-/// The one name in the path.
-pub(super) struct Named(pub(super) String);
+/// The names in the path: one, or several in their order.
+pub(super) struct Named<T = String>(pub(super) T);
 
 // === impl Sent ===
 
@@ -58,7 +58,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 
 // === impl Named ===
 
-impl<S: Send + Sync> FromRequestParts<S> for Named {
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {

@@ -1,5 +1,8 @@
 //! What the management API says of a process, as JSON and for people.
 
+mod columns;
+mod replication;
+
 use std::fmt;
 
 use meridian_blob_service::{
@@ -7,6 +10,8 @@ use meridian_blob_service::{
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+
+pub(crate) use replication::{ImageReplication, RegionImage, Replication, ReplicationState};
 
 /// How garbage collection is asked for.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -21,6 +21,7 @@ fn router() -> Router {
     let managed = Managed {
         metadata: None,
         blobs: None,
+        regions: None,
         registry,
         checks: checks.unwrap(),
     };
@@ -102,7 +103,10 @@ async fn every_route_that_is_described_is_there_and_has_no_method_more() {
     let router = router();
     assert!(described().len() >= 9);
     for (path, methods) in described() {
-        let path = path.replace("{node}", "0000000000000001");
+        let path = path
+            .replace("{node}", "0000000000000001")
+            .replace("{repository}", "team%2Fapp")
+            .replace("{reference}", "latest");
         for method in ["GET", "PUT", "POST", "DELETE", "PATCH"] {
             let (status, allow, body) = ask(&router, request(method, &path, "")).await;
             let is_described = methods.iter().any(|it| it == method);

@@ -134,7 +134,7 @@ impl Stage<'_> {
     ) {
         let others = &self.peers.others;
         if self.cast.serves(Role::Replication) {
-            let service = meridian_replication_agent::regions_server(Arc::new(agent));
+            let service = meridian_replication_agent::regions_server(Arc::new(agent.clone()));
             let listeners = std::mem::take(&mut doors.replication);
             let port = self.peers.port(Role::Replication, Reach::Home, listeners);
             grpc::serve(port, service, |routes| routes, supervisor).await;
@@ -145,6 +145,7 @@ impl Stage<'_> {
         let port = self.peers.port(Role::Replication, reach, listeners);
         let blobs = services.blobs(others, supervisor);
         let peer = PeerService::new(services.replica(others, supervisor), Arc::clone(&blobs));
+        let peer = peer.beside(agent);
         let service = meridian_replication_agent::peer_server(Arc::new(peer));
         let sessions = Arc::new(ForeignSessions::new(blobs));
         let blobs = meridian_blob_service::blob_server(sessions);
@@ -179,13 +180,14 @@ impl Stage<'_> {
         let frontends: Vec<_> = frontends.collect();
         let checks = services.checks(&config, &frontends)?;
         let registry = config.frontend.registry.clone();
+        let regions = self.regions(started.agent.as_ref(), &config);
         if let Some(caches) = started.caches.filter(|_| self.cast.has(Role::Frontend)) {
             let backends = Backends {
                 metadata: services.metadata(others, supervisor),
                 blobs: services.blobs(others, supervisor),
                 links: started.maker,
                 counters: caches.counters(),
-                regions: self.regions(started.agent.as_ref(), &config),
+                regions: regions.clone(),
             };
             let listeners = std::mem::take(&mut doors.frontend);
             let started =
@@ -200,6 +202,7 @@ impl Stage<'_> {
         let managed = Managed {
             metadata: services.metadata,
             blobs: services.blobs,
+            regions: regions.map(|regions| regions.api),
             registry,
             checks,
         };

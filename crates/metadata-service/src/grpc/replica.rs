@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use meridian_clients::grpc::convert::{
     self, found, manifest_bytes, page_limit, presences, take_contents, take_copy_request,
-    take_find_request, take_found, take_lease_request, wanted_after,
+    take_find_request, take_found, take_image_request, take_lease_request, wanted_after,
 };
 use meridian_clients::grpc::{MAX_REPLICA_MESSAGE, deadline};
 use meridian_clients::replica::{CursorAt, EventRange, RemoteBatch, ReplicaApi};
@@ -61,6 +61,7 @@ calls! {
     copy: CopyRequest -> CopyResponse;
     set_cursors: SetCursorsRequest -> SetCursorsResponse;
     get_registry_name: GetRegistryNameRequest -> GetRegistryNameResponse;
+    get_image: GetImageRequest -> GetImageResponse;
 }
 
 async fn get_progress(
@@ -167,4 +168,14 @@ async fn get_registry_name(
     Ok(pb::GetRegistryNameResponse {
         name: name.to_string(),
     })
+}
+
+async fn get_image(
+    api: &dyn ReplicaApi,
+    request: pb::GetImageRequest,
+) -> Result<pb::GetImageResponse> {
+    let (registry, repository, reference) = take_image_request(request).map_err(malformed)?;
+    let image = api.image(registry, &repository, &reference).await;
+    let image = image.map_err(refused)?.map(Into::into);
+    Ok(pb::GetImageResponse { image })
 }

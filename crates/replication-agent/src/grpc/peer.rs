@@ -95,6 +95,20 @@ impl Peer for PeerAdapter {
         };
         deadline::within(request, copy).await
     }
+
+    async fn get_image_report(
+        &self,
+        request: Request<pb::GetImageReportRequest>,
+    ) -> Answer<pb::GetImageReportResponse> {
+        let report = async |request: pb::GetImageReportRequest| {
+            let asked = convert::take_image_report_request(request).map_err(malformed)?;
+            let (registry, repository, reference) = asked;
+            let report = self.api.image(registry, &repository, &reference).await;
+            let report = report.map_err(refused)?.map(Into::into);
+            Ok(pb::GetImageReportResponse { report })
+        };
+        deadline::within(request, report).await
+    }
 }
 
 /// Content on its way out.

@@ -87,6 +87,32 @@ impl Regions for RegionsAdapter {
         };
         deadline::within(request, bring).await
     }
+
+    async fn get_replication_status(
+        &self,
+        request: Request<pb::GetReplicationStatusRequest>,
+    ) -> Answer<pb::GetReplicationStatusResponse> {
+        let status = async |_asked| {
+            let status = self.api.status().await;
+            status.map(Into::into).map_err(refused)
+        };
+        deadline::within(request, status).await
+    }
+
+    async fn get_image_status(
+        &self,
+        request: Request<pb::GetImageStatusRequest>,
+    ) -> Answer<pb::GetImageStatusResponse> {
+        let image = async |request: pb::GetImageStatusRequest| {
+            let repository = convert::repository(request.repository).map_err(malformed)?;
+            let reference = convert::reference(&request.reference).map_err(malformed)?;
+            let at_least = request.at_least.map(|it| version(Some(it), "at_least"));
+            let at_least = at_least.transpose().map_err(malformed)?;
+            let image = self.api.image(&repository, &reference, at_least).await;
+            image.map(Into::into).map_err(refused)
+        };
+        deadline::within(request, image).await
+    }
 }
 
 /// A blob on its way out.

@@ -63,15 +63,19 @@ impl Shell {
         if parts.is_empty() {
             return Ok(());
         }
+        self.meters.begun(order.peer);
         let mut pieces = peer.fetch(&parts).await?;
         while let Some(piece) = pieces.next().await {
             match piece? {
                 Piece::Bytes(part, bytes) => {
                     let incoming = incoming.get_mut(part).ok_or(Stop::Nonsense)?;
                     match incoming.take(bytes).await {
-                        Ok(length) => self.engine.tell(|agent, now| {
-                            agent.received(now, order.id, incoming.number, length);
-                        }),
+                        Ok(length) => {
+                            self.meters.received(order.peer, length);
+                            self.engine.tell(|agent, now| {
+                                agent.received(now, order.id, incoming.number, length);
+                            });
+                        }
                         Err(Stop::Here(error)) => self.give_up(order, incoming.number, &error),
                         Err(stop) => return Err(stop),
                     }

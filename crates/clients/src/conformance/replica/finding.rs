@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use meridian_oci::Reference;
 
-use super::Fixture;
+use super::{Fixture, Region, default};
 use crate::conformance::metadata::digest_of;
 use crate::conformance::{repository, sha256};
 use crate::replica::{ContentKind, Found};
@@ -69,4 +69,49 @@ pub(super) async fn of_what_nobody_knows_nothing_is_found(fixture: &impl Fixture
         assert_eq!(eu.find(&at.name, &reference).await, []);
     }
     eu.replica.merge_found(Vec::new()).await.unwrap();
+}
+
+pub(super) async fn what_is_here_of_an_image_is_told(fixture: &impl Fixture) {
+    let at = repository("finding/image");
+    let (eu, us) = (fixture.open("eu").await, fixture.open("us").await);
+    let image = eu.stage().push_image(&at, "layer", "tag").await;
+    let references: [Reference; 2] = ["tag".parse().unwrap(), digest_of(&image).into()];
+    let ask = async |region: &Region, reference: &Reference| {
+        let asked = region.replica.image(default(), &at.name, reference);
+        asked.await.unwrap()
+    };
+    for reference in &references {
+        let whole = ask(&eu, reference).await.unwrap();
+        assert_eq!(whole.digest, Some(digest_of(&image)));
+        assert!(whole.is_exposed && whole.missing.is_empty(), "{whole:?}");
+        assert_eq!(ask(&us, reference).await, None);
+    }
+    us.hear(&eu).await;
+    let manifest = image.bytes().len() as u64;
+    for reference in &references {
+        let (whole, heard) = (ask(&eu, reference).await, ask(&us, reference).await);
+        let (whole, heard) = (whole.unwrap(), heard.unwrap());
+        assert_eq!((heard.version, heard.digest), (whole.version, whole.digest));
+        assert!(!heard.is_exposed);
+        assert_eq!((heard.bytes, heard.missing.len()), (manifest, 1));
+    }
+    us.fetch_manifest(&eu, &us.wants().await[0]).await;
+    for reference in &references {
+        let (whole, part) = (ask(&eu, reference).await, ask(&us, reference).await);
+        let (whole, part) = (whole.unwrap(), part.unwrap());
+        let missing: u64 = part.missing.iter().map(|leaf| leaf.size).sum();
+        assert!(!part.is_exposed);
+        assert_eq!((part.bytes, part.bytes - missing), (whole.bytes, manifest));
+    }
+    us.fetch(&eu).await;
+    for reference in &references {
+        assert_eq!(ask(&us, reference).await, ask(&eu, reference).await);
+    }
+    fixture.pass(Duration::from_secs(1)).await;
+    let before = ask(&eu, &references[0]).await.unwrap();
+    eu.stage().delete(&at, "tag", None).await.unwrap();
+    let gone = ask(&eu, &references[0]).await.unwrap();
+    assert!(gone.version > before.version);
+    assert_eq!((gone.digest, gone.bytes, gone.is_exposed), (None, 0, false));
+    assert!(ask(&eu, &references[1]).await.unwrap().is_exposed);
 }

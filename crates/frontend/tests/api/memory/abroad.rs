@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use meridian_clients::regions::{Freshness, RegionsApi, RemoteBlob, Resolved};
+use meridian_clients::image::ImageStatus;
+use meridian_clients::regions::{Freshness, RegionsApi, RemoteBlob, ReplicationStatus, Resolved};
 use meridian_clients::{BlobApi, MetadataApi, ReadBlobError, ReadError, RepositoryPath};
 use meridian_clock::{Region, Version};
 use meridian_oci::{Digest, Reference};
@@ -205,5 +206,17 @@ impl RegionsApi for Abroad {
             }
         }
         Ok(nowhere)
+    }
+    async fn status(&self) -> Result<ReplicationStatus, ReadError> {
+        unimplemented!("frontends do not ask")
+    }
+
+    async fn image(
+        &self,
+        _repository: &RepositoryPath,
+        _reference: &Reference,
+        _at_least: Option<Version>,
+    ) -> Result<ImageStatus, ReadError> {
+        unimplemented!("frontends do not ask")
     }
 }

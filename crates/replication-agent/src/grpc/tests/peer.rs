@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
 use meridian_clients::grpc::{GrpcConfig, GrpcPeer};
+use meridian_clients::image::ImageReport;
 use meridian_clients::peer::{FetchPart, PeerApi, PeerError, Piece, Pieces};
 use meridian_clients::replica::{
     Content, ContentKind, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, FoundTag, Place,
@@ -105,6 +106,17 @@ fn found() -> Vec<Found> {
     }]
 }
 
+fn report() -> ImageReport {
+    ImageReport {
+        version: version(9),
+        digest: Some(sha256(b"it")),
+        here: 3,
+        of: u64::MAX,
+        is_exposed: false,
+        trouble: Some("no region has it".to_owned()),
+    }
+}
+
 fn mark() -> CopyMark {
     CopyMark::Manifest(registry(), repository(), sha256(b"it"))
 }
@@ -176,6 +188,17 @@ impl PeerApi for Region {
         let next = Some(CopyMark::Manifests);
         self.say(CopyPage { found, next })
     }
+
+    async fn image(
+        &self,
+        id: RegistryId,
+        name: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<ImageReport>, PeerError> {
+        assert_eq!((id, name), (registry(), &repository()));
+        let is_known = *reference == "latest".parse().unwrap();
+        self.say(is_known.then(report))
+    }
 }
 
 fn served(fails: Option<PeerError>) -> (Served, GrpcPeer) {
@@ -200,6 +223,11 @@ async fn questions_and_answers_cross() {
     let latest = "latest".parse().unwrap();
     let answer = client.find(registry(), &repository(), &latest).await;
     assert_eq!(answer.unwrap(), found());
+    for (tag, wanted) in [("latest", Some(report())), ("other", None)] {
+        let tag = tag.parse().unwrap();
+        let answer = client.image(registry(), &repository(), &tag).await;
+        assert_eq!(answer.unwrap(), wanted);
+    }
     let page = client.copy(Some(mark()), 100).await.unwrap();
     assert_eq!(
         (page.found, page.next),

@@ -1,4 +1,5 @@
-//! What frontends ask: answers and errors come over whole, and a blob that breaks off says so.
+//! What frontends and operators ask: answers and errors come over whole, and a blob that breaks off
+//! says so.
 
 use std::io;
 use std::sync::Arc;
@@ -8,13 +9,19 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
 use meridian_clients::grpc::{GrpcConfig, GrpcRegions};
-use meridian_clients::regions::{Freshness, RegionsApi, RemoteBlob, Resolved};
+use meridian_clients::image::{ImageState, ImageStatus};
+use meridian_clients::regions::{
+    Freshness, PeerStatus, RegionsApi, RegistryStatus, RemoteBlob, ReplicationStatus, Resolved,
+    StreamStatus,
+};
+use meridian_clients::replica::Place;
 use meridian_clients::{
     BlobRead, ByteStream, ManifestStat, ReadBlobError, ReadError, RepositoryPath, Stale,
     StoredManifest,
 };
 use meridian_clock::Version;
 use meridian_error::Classify;
+use meridian_event::RegistryId;
 use meridian_oci::{Digest, MediaType, Reference};
 use tonic::service::Routes;
 
@@ -61,6 +68,68 @@ fn resolved() -> Resolved {
     Resolved {
         manifest: StoredManifest { stat, bytes },
         region: "us".parse().unwrap(),
+    }
+}
+
+fn status() -> ReplicationStatus {
+    let place = Place {
+        epoch: 1 << 63,
+        seq: 7,
+    };
+    let stream = StreamStatus {
+        shard: 15,
+        cursor: Place::START,
+        head: Some(place),
+        alarm: Some("is stopped".to_owned()),
+    };
+    let peer = PeerStatus {
+        region: "us".parse().unwrap(),
+        answers: true,
+        fresh: Some(Duration::from_millis(3)),
+        streams: vec![stream],
+        events: 7,
+        age: None,
+        bodies: 2,
+        bytes: u64::MAX,
+        bytes_per_second: 5,
+        eta: None,
+        lies: 1,
+        failure: Some("it did not answer".to_owned()),
+    };
+    let registry = RegistryStatus {
+        registry: RegistryId::new(version(1)),
+        name: Some("default".parse().unwrap()),
+        origin: None,
+        events: 1,
+        age: Some(Duration::from_secs(9)),
+        bodies: 2,
+        bytes: 3,
+        bytes_per_second: 4,
+        eta: Some(Duration::from_secs(5)),
+        trouble: None,
+    };
+    ReplicationStatus {
+        region: "eu".parse().unwrap(),
+        peers: vec![peer],
+        registries: vec![registry],
+    }
+}
+
+fn image() -> ImageStatus {
+    let reason = "no region has it".to_owned();
+    let states = [
+        ("eu", ImageState::Complete),
+        ("us", ImageState::Copying { here: 1, of: 2 }),
+        ("asia", ImageState::Pending),
+        ("africa", ImageState::Unreachable),
+        ("oceania", ImageState::Failed { reason }),
+    ];
+    let regions = states.map(|(region, state)| (region.parse().unwrap(), state));
+    ImageStatus {
+        version: version(9),
+        digest: Some(sha256(b"it")),
+        bytes: 2,
+        regions: regions.into(),
     }
 }
 
@@ -138,6 +207,22 @@ impl RegionsApi for Agent {
         assert_eq!(*asked, repository());
         self.say(digests[1..].to_vec())
     }
+
+    async fn status(&self) -> Result<ReplicationStatus, ReadError> {
+        self.say(status())
+    }
+
+    async fn image(
+        &self,
+        asked: &RepositoryPath,
+        reference: &Reference,
+        at_least: Option<Version>,
+    ) -> Result<ImageStatus, ReadError> {
+        assert_eq!(*asked, repository());
+        assert_eq!(*reference, "latest".parse().unwrap());
+        assert_eq!(at_least, Some(version(8)));
+        self.say(image())
+    }
 }
 
 fn served(fails: Option<ReadError>) -> (Served, GrpcRegions) {
@@ -173,6 +258,9 @@ async fn questions_and_answers_cross() {
     let digests = [sha256(b"a"), sha256(b"b")];
     let absent = client.bring(&repository(), &digests).await.unwrap();
     assert_eq!(absent, [sha256(b"b")]);
+    assert_eq!(client.status().await.unwrap(), status());
+    let answer = client.image(&repository(), &latest, Some(version(8))).await;
+    assert_eq!(answer.unwrap(), image());
     drop(client);
     served.stop().await;
 }

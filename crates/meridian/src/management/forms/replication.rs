@@ -1,0 +1,425 @@
+//! What is said of replication, as JSON and for people.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use meridian_clients::RepositoryPath;
+use meridian_clients::image::{ImageState, ImageStatus};
+use meridian_clients::regions::{PeerStatus, RegistryStatus, ReplicationStatus, StreamStatus};
+use meridian_clock::Region;
+use meridian_oci::Reference;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::columns::Columns;
+
+/// How far a region is with what others did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Replication {
+    /// The region, as the agent that was asked sees it.
+    pub(crate) region: String,
+    /// Each other region.
+    pub(crate) peers: Vec<ReplicationPeer>,
+    /// What is on its way for each registry, from each region: only where something is.
+    pub(crate) registries: Vec<ReplicationRegistry>,
+}
+
+/// How far what another region did is merged here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ReplicationPeer {
+    pub(crate) region: String,
+    /// Whether it answers.
+    pub(crate) answers: bool,
+    /// How long ago it was known that everything which had happened there was merged here. Absent if
+    /// it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fresh_age_millis: Option<u64>,
+    /// Events that are not merged here, as far as it is known.
+    pub(crate) events_behind: u64,
+    /// How long ago the oldest of them that is at hand was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) oldest_age_millis: Option<u64>,
+    /// Manifests and blobs that are to come from there.
+    pub(crate) bodies_outstanding: u64,
+    /// Their bytes.
+    pub(crate) bytes_outstanding: u64,
+    pub(crate) bytes_per_second: u64,
+    /// How long the rest takes at this rate. Absent while nothing moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) eta_millis: Option<u64>,
+    /// How often it sent something that was not what its digest says. More than none is an alarm.
+    pub(crate) corrupt_bodies: u64,
+    /// What went wrong there last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_failure: Option<String>,
+    /// How far each of its shards is merged here.
+    pub(crate) shards: Vec<ReplicationShard>,
+}
+
+/// How far a shard of another region is merged here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ReplicationShard {
+    pub(crate) shard: u16,
+    /// The last event that is merged: `<epoch>.<seq>`.
+    pub(crate) cursor: String,
+    /// The last that its region has told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) head: Option<String>,
+    /// Why it is stopped. Absent while it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) alarm: Option<String>,
+}
+
+/// What is on its way for a registry, from another region.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ReplicationRegistry {
+    /// Its name; its id, while the name is not known here.
+    pub(crate) registry: String,
+    /// From where. Absent for content of which nobody knows who has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) origin: Option<String>,
+    /// Events that are here, and not merged.
+    pub(crate) events_behind: u64,
+    /// How long ago the oldest of them was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) oldest_age_millis: Option<u64>,
+    /// Manifests and blobs that are to come.
+    pub(crate) bodies_outstanding: u64,
+    /// Their bytes.
+    pub(crate) bytes_outstanding: u64,
+    /// From wherever.
+    pub(crate) bytes_per_second: u64,
+    /// How long the rest takes at this rate. Absent while nothing moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) eta_millis: Option<u64>,
+    /// What went wrong last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_failure: Option<String>,
+}
+
+/// How far an image is in every region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ImageReplication {
+    pub(crate) registry: String,
+    pub(crate) repository: String,
+    /// The tag or the digest that was asked for.
+    pub(crate) reference: String,
+    /// The newest version that any region knows.
+    pub(crate) version: String,
+    /// Its manifest, if anybody who answers knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) digest: Option<String>,
+    /// The bytes of the manifest, and of all that it needs, as far as that is known.
+    pub(crate) bytes: u64,
+    /// Each region, the one that was asked first.
+    pub(crate) regions: Vec<RegionImage>,
+}
+
+/// How far an image is in a region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct RegionImage {
+    pub(crate) region: String,
+    pub(crate) state: ReplicationState,
+    /// How many bytes are there. While it is copied, as what follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes_here: Option<u64>,
+    /// Of how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes_total: Option<u64>,
+    /// What is not to be had, if it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+}
+
+/// How far an image is. `pending`: the region has not heard of it; `copying`: some of its bytes are
+/// there; `complete`: the region answers it; `failed`: something of it is nowhere to be had, and is
+/// looked for again and again; `unreachable`: the region does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReplicationState {
+    Pending,
+    Copying,
+    Complete,
+    Failed,
+    Unreachable,
+}
+
+// === impl Replication ===
+
+impl From<ReplicationStatus> for Replication {
+    fn from(status: ReplicationStatus) -> Self {
+        Self {
+            region: status.region.to_string(),
+            peers: status.peers.into_iter().map(Into::into).collect(),
+            registries: status.registries.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Replication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "region {}", self.region)?;
+        let mut peers = Columns::new([
+            "from", "state", "events", "oldest", "content", "bytes", "rate", "rest in",
+        ]);
+        for peer in &self.peers {
+            peers.row([
+                peer.region.clone(),
+                peer.state(),
+                peer.events_behind.to_string(),
+                millis(peer.oldest_age_millis),
+                peer.bodies_outstanding.to_string(),
+                size(peer.bytes_outstanding),
+                rate(peer.bytes_per_second),
+                millis(peer.eta_millis),
+            ]);
+        }
+        write!(f, "\n{peers}")?;
+        if !self.registries.is_empty() {
+            let mut rows = Columns::new([
+                "registry", "from", "events", "oldest", "content", "bytes", "rate", "rest in",
+            ]);
+            for row in &self.registries {
+                rows.row([
+                    row.registry.clone(),
+                    row.origin.clone().unwrap_or_else(|| "?".to_owned()),
+                    row.events_behind.to_string(),
+                    millis(row.oldest_age_millis),
+                    row.bodies_outstanding.to_string(),
+                    size(row.bytes_outstanding),
+                    rate(row.bytes_per_second),
+                    millis(row.eta_millis),
+                ]);
+            }
+            write!(f, "\n\n{rows}")?;
+        }
+        for line in self.troubles() {
+            write!(f, "\n{line}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Replication {
+    /// What somebody may have to look at, a line each.
+    fn troubles(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for peer in &self.peers {
+            let region = &peer.region;
+            for shard in &peer.shards {
+                if let Some(alarm) = &shard.alarm {
+                    lines.push(format!("shard {} of {region} {alarm}", shard.shard));
+                }
+            }
+            if peer.corrupt_bodies > 0 {
+                let times = peer.corrupt_bodies;
+                lines.push(format!(
+                    "{region} has sent what is not what its digest says, {times} times"
+                ));
+            }
+            if let Some(failure) = &peer.last_failure {
+                lines.push(format!("last failure of {region}: {failure}"));
+            }
+        }
+        for row in &self.registries {
+            if let Some(failure) = &row.last_failure {
+                lines.push(format!("last failure of {}: {failure}", row.registry));
+            }
+        }
+        if !lines.is_empty() {
+            lines.insert(0, String::new());
+        }
+        lines
+    }
+}
+
+// === impl ReplicationPeer ===
+
+impl From<PeerStatus> for ReplicationPeer {
+    fn from(peer: PeerStatus) -> Self {
+        Self {
+            region: peer.region.to_string(),
+            answers: peer.answers,
+            fresh_age_millis: peer.fresh.map(whole),
+            events_behind: peer.events,
+            oldest_age_millis: peer.age.map(whole),
+            bodies_outstanding: peer.bodies,
+            bytes_outstanding: peer.bytes,
+            bytes_per_second: peer.bytes_per_second,
+            eta_millis: peer.eta.map(whole),
+            corrupt_bodies: peer.lies,
+            last_failure: peer.failure,
+            shards: peer.streams.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl ReplicationPeer {
+    /// In a word or two: whether it answers, and as of when it is merged.
+    pub(crate) fn state(&self) -> String {
+        let is_stopped = self.shards.iter().any(|shard| shard.alarm.is_some());
+        match (self.answers, self.fresh_age_millis) {
+            _ if is_stopped => "stopped".to_owned(),
+            (false, _) => "unreachable".to_owned(),
+            (true, None) => "catching up".to_owned(),
+            (true, age) => format!("as of {} ago", millis(age)),
+        }
+    }
+}
+
+// === impl ReplicationShard ===
+
+impl From<StreamStatus> for ReplicationShard {
+    fn from(stream: StreamStatus) -> Self {
+        Self {
+            shard: stream.shard,
+            cursor: stream.cursor.to_string(),
+            head: stream.head.map(|head| head.to_string()),
+            alarm: stream.alarm,
+        }
+    }
+}
+
+// === impl ReplicationRegistry ===
+
+impl From<RegistryStatus> for ReplicationRegistry {
+    fn from(row: RegistryStatus) -> Self {
+        let id = row.registry;
+        Self {
+            registry: row.name.map_or_else(|| id.to_string(), |it| it.to_string()),
+            origin: row.origin.map(|region| region.to_string()),
+            events_behind: row.events,
+            oldest_age_millis: row.age.map(whole),
+            bodies_outstanding: row.bodies,
+            bytes_outstanding: row.bytes,
+            bytes_per_second: row.bytes_per_second,
+            eta_millis: row.eta.map(whole),
+            last_failure: row.trouble,
+        }
+    }
+}
+
+// === impl ImageReplication ===
+
+impl ImageReplication {
+    pub(in crate::management) fn new(
+        repository: &RepositoryPath,
+        reference: &Reference,
+        status: ImageStatus,
+    ) -> Self {
+        Self {
+            registry: repository.registry.to_string(),
+            repository: repository.name.to_string(),
+            reference: reference.to_string(),
+            version: status.version.to_string(),
+            digest: status.digest.map(|digest| digest.to_string()),
+            bytes: status.bytes,
+            regions: status.regions.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// Whether it is complete in all of these regions; in all there are, if none is named.
+    pub(crate) fn is_complete(&self, regions: &[Region]) -> bool {
+        let is_meant = |row: &&RegionImage| {
+            regions.is_empty() || regions.iter().any(|it| it.as_str() == row.region)
+        };
+        let mut meant = self.regions.iter().filter(is_meant);
+        meant.all(|row| row.state == ReplicationState::Complete)
+    }
+}
+
+impl fmt::Display for ImageReplication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let separator = if self.reference.contains(':') {
+            '@'
+        } else {
+            ':'
+        };
+        writeln!(f, "{}{separator}{}", self.repository, self.reference)?;
+        if let Some(digest) = &self.digest {
+            writeln!(f, "{digest}")?;
+        }
+        writeln!(f, "version {}, {}", self.version, size(self.bytes))?;
+        let mut rows = Columns::new(["region", "state", ""]);
+        for row in &self.regions {
+            rows.row([row.region.clone(), row.state.to_string(), row.detail()]);
+        }
+        write!(f, "\n{rows}")
+    }
+}
+
+// === impl RegionImage ===
+
+impl From<(Region, ImageState)> for RegionImage {
+    fn from((region, state): (Region, ImageState)) -> Self {
+        let mut row = Self {
+            region: region.to_string(),
+            state: ReplicationState::Pending,
+            bytes_here: None,
+            bytes_total: None,
+            reason: None,
+        };
+        row.state = match state {
+            ImageState::Pending => ReplicationState::Pending,
+            ImageState::Copying { here, of } => {
+                (row.bytes_here, row.bytes_total) = (Some(here), Some(of));
+                ReplicationState::Copying
+            }
+            ImageState::Complete => ReplicationState::Complete,
+            ImageState::Failed { reason } => {
+                row.reason = Some(reason);
+                ReplicationState::Failed
+            }
+            ImageState::Unreachable => ReplicationState::Unreachable,
+        };
+        row
+    }
+}
+
+impl RegionImage {
+    fn detail(&self) -> String {
+        match (self.bytes_here, self.bytes_total, &self.reason) {
+            (Some(here), Some(of), _) => format!("{} of {}", size(here), size(of)),
+            (_, _, Some(reason)) => reason.clone(),
+            _ => String::new(),
+        }
+    }
+}
+
+// === impl ReplicationState ===
+
+impl fmt::Display for ReplicationState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pending => "pending",
+            Self::Copying => "copying",
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+            Self::Unreachable => "unreachable",
+        })
+    }
+}
+
+fn whole(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn size(bytes: u64) -> String {
+    ByteSize::b(bytes).display().si().to_string()
+}
+
+fn rate(bytes_per_second: u64) -> String {
+    format!("{}/s", size(bytes_per_second))
+}
+
+/// A time for people; `-` if there is none.
+fn millis(time: Option<u64>) -> String {
+    match time {
+        None => "-".to_owned(),
+        Some(time @ 0..1_000) => format!("{time} ms"),
+        Some(time @ 1_000..120_000) => format!("{} s", time / 1_000),
+        Some(time @ 120_000..7_200_000) => format!("{} min", time / 60_000),
+        Some(time) => format!("{} h", time / 3_600_000),
+    }
+}

@@ -1,0 +1,165 @@
+//! How far an image is in every region, as operators and pipelines ask.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use harness::{Content, DevBuilder, Regions, binary, eventually, seed};
+use serde_json::Value;
+
+/// How long anything may take that is waited for.
+const SOON: Duration = Duration::from_secs(60);
+
+/// Runs `meridian replication` against a process with this data directory.
+fn replication(data_dir: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(binary());
+    for name in ["MERIDIAN_SERVER", "MERIDIAN_TOKEN_FILE", "MERIDIAN_CA_FILE"] {
+        command.env_remove(name);
+    }
+    let command = command.arg("replication").args(arguments);
+    command.arg("--data-dir").arg(data_dir).output().unwrap()
+}
+
+fn json(data_dir: &Path, arguments: &[&str]) -> Value {
+    let output = replication(data_dir, &[arguments, &["--json"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[track_caller]
+fn fails(output: &Output, code: i32, words: &[&str]) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    for word in words {
+        assert!(said.contains(word), "`{word}` is not in: {said}");
+    }
+}
+
+/// What is said of an image in a region.
+fn row<'a>(status: &'a Value, region: &str) -> &'a Value {
+    let mut rows = status["regions"].as_array().unwrap().iter();
+    rows.find(|row| row["region"] == region).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_followed_until_it_is_complete_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = Content::new(seed(67)).image(&[4_000_000]);
+    let regions = Regions::start(&["eu", "us"], folder.path(), Some("40ms,1MB/s"));
+    let (eu, us) = (folder.path().join("eu"), folder.path().join("us"));
+    let client = regions.client("eu");
+    let pushed = client.push_image("team/app", "1", &image).await;
+    pushed.unwrap().expect(201);
+    let status = json(&us, &["status", "team/app:1"]);
+    assert_eq!(status["digest"], image.digest().to_string());
+    assert_eq!(row(&status, "eu")["state"], "complete", "{status}");
+    let state = &row(&status, "us")["state"];
+    assert!(state == "pending" || state == "copying", "{status}");
+    let size = status["bytes"].as_u64().unwrap();
+    assert!(size > 4_000_000, "{status}");
+    let late = [
+        "wait",
+        "team/app:1",
+        "--regions",
+        "eu,us",
+        "--timeout",
+        "300ms",
+    ];
+    fails(&replication(&eu, &late), 5, &["team/app:1", "us"]);
+    eventually("some of it is there", SOON, || async {
+        let status = json(&eu, &["status", "team/app:1"]);
+        let row = row(&status, "us");
+        let here = row["bytes_here"].as_u64().unwrap_or_default();
+        let is_part = here > 0 && here < size && row["bytes_total"] == size;
+        (row["state"] == "copying" && is_part).then_some(())
+    })
+    .await;
+
+    let wait = [
+        "wait",
+        "team/app:1",
+        "--regions",
+        "eu,us",
+        "--timeout",
+        "60s",
+    ];
+    let complete = json(&eu, &wait);
+    assert_eq!(row(&complete, "us")["state"], "complete", "{complete}");
+    let name = format!("team/app@{}", image.digest());
+    let status = json(&us, &["status", &name]);
+    assert_eq!(row(&status, "us")["state"], "complete", "{status}");
+    // Nobody has to wait for what is there.
+    json(&us, &["wait", &name, "--timeout", "30s"]);
+    json(&us, &["status", &name, "--watch"]);
+
+    eventually("all is merged", SOON, || async {
+        let status = json(&us, &["status"]);
+        let peer = &status["peers"][0];
+        assert_eq!(
+            (&status["region"], &peer["region"]),
+            (&"us".into(), &"eu".into())
+        );
+        let is_even = peer["events_behind"] == 0 && peer["bytes_outstanding"] == 0;
+        let is_fresh = peer["fresh_age_millis"].as_u64().is_some();
+        (peer["answers"] == true && is_even && is_fresh).then_some(())
+    })
+    .await;
+    let shown = replication(&us, &["status"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.starts_with("region us\n"), "{shown}");
+
+    let nowhere = [
+        "wait",
+        "team/app:1",
+        "--regions",
+        "us,mars",
+        "--timeout",
+        "30s",
+    ];
+    fails(&replication(&eu, &nowhere), 64, &["mars", "eu, us"]);
+    for unknown in ["team/app:2", "team/none:1"] {
+        fails(&replication(&eu, &["wait", unknown]), 1, &[unknown]);
+        fails(&replication(&eu, &["status", unknown]), 1, &[unknown]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_is_cut_off_is_said_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = Content::new(seed(68)).image(&[1_000]);
+    let anywhere = r#"["127.0.0.1:0"]"#;
+    let services = ["frontend", "blob", "metadata", "replication"];
+    let region = DevBuilder::run(&services, folder.path().join("eu"))
+        .env("MERIDIAN_REGION", "eu")
+        .env("MERIDIAN_FRONTEND__LISTEN", anywhere)
+        .env("MERIDIAN_BLOB__LISTEN", anywhere)
+        .env("MERIDIAN_METADATA__LISTEN", anywhere)
+        .env("MERIDIAN_REPLICATION__LISTEN", anywhere)
+        .env("MERIDIAN_REPLICATION__PEER_LISTEN", anywhere)
+        .env("MERIDIAN_REGIONS__US__ENDPOINTS", "http://127.0.0.1:1")
+        .start();
+    let client = region.client();
+    let pushed = client.push_image("team/app", "1", &image).await;
+    pushed.unwrap().expect(201);
+    let eu = folder.path().join("eu");
+    let status = json(&eu, &["status", "team/app:1"]);
+    assert_eq!(row(&status, "eu")["state"], "complete", "{status}");
+    assert_eq!(row(&status, "us")["state"], "unreachable", "{status}");
+    let wait = |regions| {
+        [
+            "wait",
+            "team/app:1",
+            "--regions",
+            regions,
+            "--timeout",
+            "8s",
+        ]
+    };
+    fails(&replication(&eu, &wait("us")), 5, &["us", "unreachable"]);
+    assert!(replication(&eu, &wait("eu")).status.success());
+    eventually("it is known not to answer", SOON, || async {
+        let status = json(&eu, &["status"]);
+        (status["peers"][0]["answers"] == false).then_some(())
+    })
+    .await;
+}
