@@ -44,7 +44,7 @@ fn row<'a>(status: &'a Value, region: &str) -> &'a Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_is_followed_until_it_is_complete_everywhere() {
     let folder = tempfile::tempdir().unwrap();
-    let image = Content::new(seed(67)).image(&[4_000_000]);
+    let image = Content::new(seed(67)).image(&[16_000_000]);
     let regions = Regions::start(&["eu", "us"], folder.path(), Some("40ms,1MB/s"));
     let (eu, us) = (folder.path().join("eu"), folder.path().join("us"));
     let client = regions.client("eu");
@@ -56,7 +56,7 @@ async fn an_image_is_followed_until_it_is_complete_everywhere() {
     let state = &row(&status, "us")["state"];
     assert!(state == "pending" || state == "copying", "{status}");
     let size = status["bytes"].as_u64().unwrap();
-    assert!(size > 4_000_000, "{status}");
+    assert!(size > 16_000_000, "{status}");
     let late = [
         "wait",
         "team/app:1",

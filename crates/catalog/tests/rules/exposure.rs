@@ -87,17 +87,18 @@ fn a_tag_shows_its_last_complete_value_and_says_that_there_is_a_newer_one() {
     let (mut stage, mut peer) = stage();
     let old = image(&[blob(1)]).tagged(&["v"]);
     let new = image(&[blob(2)]).tagged(&["v"]);
-    for image in [&old, &new] {
-        stage.say(merge(peer.puts(image)));
-        stage.done(peer.bytes(image));
-    }
-    stage.done(peer.blob(blob(1)));
     let shown = |stage: &Stage| {
         let (name, tag) = (repository("a"), "v".parse().unwrap());
         let view = query::manifest_stat(&stage.store, stage.id(), &name, &tag);
         view.unwrap().map(|view| (view.digest, view.is_overtaken))
     };
+    stage.say(merge(peer.puts(&old)));
+    stage.done(peer.bytes(&old));
+    stage.done(peer.blob(blob(1)));
+    assert_eq!(shown(&stage), Some((old.digest, false)));
+    stage.say(merge(peer.puts(&new)));
     assert_eq!(shown(&stage), Some((old.digest, true)));
+    stage.done(peer.bytes(&new));
     stage.done(peer.blob(blob(2)));
     assert_eq!(shown(&stage), Some((new.digest, false)));
 }

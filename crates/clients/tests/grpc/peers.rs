@@ -60,6 +60,13 @@ impl pb::peer_server::Peer for Scripted {
     async fn copy(&self, _request: Request<pb::CopyRequest>) -> Answer<pb::CopyResponse> {
         Err(Status::unavailable("away"))
     }
+
+    async fn get_image_report(
+        &self,
+        _request: Request<pb::GetImageReportRequest>,
+    ) -> Answer<pb::GetImageReportResponse> {
+        Err(Status::unavailable("away"))
+    }
 }
 
 fn chunk(part: u32, bytes: &'static [u8]) -> Message {
