@@ -83,6 +83,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("blob.skip_file_sync", "tests/crash/power.rs"),
     ("eventlog.skip_sync", "tests/crash/power.rs"),
     ("meta.read.skip_index", "tests/faults/rows/group.rs"),
+    ("meta.merge.skip_tags", "tests/faults/rows/regions.rs"),
     ("ob.forget", "tests/faults/rows/events.rs"),
     ("s3.skip_check", "tests/faults/rows/store.rs"),
     ("s3.skip_read_check", "tests/faults/rows/store.rs"),

@@ -117,8 +117,12 @@ async fn a_process_that_waits_for_the_others_lives_and_is_not_ready() {
     let admin = Client::new(format!("http://{}", line["address"].as_str().unwrap()));
     text(&admin, "/livez", 200).await;
     text(&admin, "/startupz", 503).await;
-    let report = text(&admin, "/readyz", 503).await;
-    assert!(report.contains("metadata service"), "{report}");
+    // Before it waits for anything, it is merely starting.
+    eventually("it says what it waits for", SOON, || async {
+        let report = text(&admin, "/readyz", 503).await;
+        report.contains("metadata service").then_some(())
+    })
+    .await;
     assert!(waiting.stop().success());
 }
 

@@ -244,8 +244,10 @@ impl Agent {
                 } else {
                     self.backfill.overflow(now);
                 }
-                if matches!(envelope.event, Event::BlobPut { .. }) {
-                    self.fetch.expect(now, want.body);
+                match &envelope.event {
+                    Event::BlobPut { .. } => self.fetch.expect(now, want.body),
+                    // From here on the state knows whether it is wanted.
+                    _ => self.fetch.expect_no_more(want.body),
                 }
             }
             if frees(&envelope.event) {

@@ -68,7 +68,7 @@ fn a_copy_is_part_of_what_is_known_of_the_image_anywhere() {
     };
     let failed = ImageReport {
         trouble: Some("nobody has it".to_owned()),
-        ..copying.clone()
+        ..copying
     };
     let reports = reports([
         ("asia", Some(failed)),

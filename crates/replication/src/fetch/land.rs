@@ -126,6 +126,13 @@ impl Fetch {
         }
     }
 
+    /// A manifest that names it is merged.
+    pub(crate) fn expect_no_more(&mut self, body: Body) {
+        if let Some(entry) = self.entries.get_mut(&body) {
+            entry.expected_until = None;
+        }
+    }
+
     /// An event that names a body will not be merged from here.
     pub(crate) fn unnamed(&mut self, body: Body) {
         if let Some(entry) = self.entries.get_mut(&body) {

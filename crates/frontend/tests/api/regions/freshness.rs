@@ -47,7 +47,7 @@ async fn a_tag_is_answered_from_here_while_here_is_young_enough() {
 #[tokio::test(start_paused = true)]
 async fn a_tag_whose_newer_value_is_not_complete_here_is_asked_for() {
     let (mut world, [old, new]) = moved(Consistency::Bounded).await;
-    world.abroad.age(&[("us", Some(0))]);
+    world.abroad.age(&[("us", Some(1_000))]);
     let _supervisor = world.watch().await;
     world.eu.memory.overtake();
     let reply = world.eu.get("/v2/a/manifests/v1").await;
@@ -55,7 +55,7 @@ async fn a_tag_whose_newer_value_is_not_complete_here_is_asked_for() {
     world.abroad.cut(true);
     let reply = world.eu.get("/v2/a/manifests/v1").await;
     assert_eq!(reply.header("docker-content-digest"), old.to_string());
-    assert_eq!(reply.stale(), ["us;age=0"]);
+    assert_eq!(reply.stale(), ["us;age=1"]);
 }
 
 #[tokio::test(start_paused = true)]

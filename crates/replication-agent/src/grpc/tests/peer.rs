@@ -13,7 +13,7 @@ use meridian_clients::replica::{
     Content, ContentKind, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, FoundTag, Place,
     Progress,
 };
-use meridian_event::{Envelope, Event, EventId, Leaf, RegistryId};
+use meridian_event::{Envelope, Event, EventId, Leaf, RegistryId, SHARDS};
 use meridian_oci::{Reference, RepositoryName};
 use tonic::service::Routes;
 
@@ -66,7 +66,7 @@ fn progress() -> Progress {
     };
     Progress {
         region: "eu".parse().unwrap(),
-        heads: vec![place, Place::START],
+        heads: vec![place; usize::from(SHARDS)],
         cursors: vec![CursorAt {
             origin: "us".parse().unwrap(),
             shard: 3,

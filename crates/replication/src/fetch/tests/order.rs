@@ -46,7 +46,8 @@ fn what_the_state_has_is_not_fetched() {
         (wants[2].body, Known::Unplaced),
     ];
     fetch.known(at(1), *id, answers);
-    assert_eq!(poll(&mut fetch, at(1)), []);
+    let discards = wants.map(|want| Action::Discard { body: want.body });
+    assert_eq!(poll(&mut fetch, at(1)), discards);
     assert_eq!(fetch.wants(), 0);
 }
 

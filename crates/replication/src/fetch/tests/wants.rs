@@ -197,22 +197,22 @@ fn a_blob_that_arrived_at_its_origin_is_fetched_before_a_manifest_names_it() {
     fetch.merged(at(0), want.body, false);
     fetch.expect(at(0), want.body);
     fetch.recheck(registry(1));
-    assert_eq!(fetch.poll(at(1)), []);
+    assert_eq!(fetch.poll(at(1_000)), []);
     // When none has after a while, the state is asked about it as about others.
     fetch.recheck(registry(1));
-    let actions = fetch.poll(at(3));
+    let actions = fetch.poll(at(3_000));
     let [Action::Check { id, bodies }] = &actions[..] else {
         panic!("{actions:?}");
     };
     assert_eq!(bodies[..], [want.body]);
-    fetch.known(at(3), *id, vec![(want.body, absent(true))]);
+    fetch.known(at(3_000), *id, vec![(want.body, absent(true))]);
     // What is all here is stored in a moment.
-    deliver(&mut fetch, at(3), &order);
-    let actions = poll(&mut fetch, at(3));
+    deliver(&mut fetch, at(3_000), &order);
+    let actions = poll(&mut fetch, at(3_000));
     assert!(
         matches!(actions[..], [Action::Finish { .. }]),
         "{actions:?}"
     );
     fetch.recheck(registry(1));
-    assert_eq!(fetch.poll(at(4)), []);
+    assert_eq!(fetch.poll(at(4_000)), []);
 }

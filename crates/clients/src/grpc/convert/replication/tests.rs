@@ -52,7 +52,11 @@ fn cursor() -> impl Strategy<Value = CursorAt> {
 }
 
 fn progress() -> impl Strategy<Value = Progress> {
-    let parts = ("[a-z]{1,9}", vec(place(), 0..17), vec(cursor(), 0..5));
+    let parts = (
+        "[a-z]{1,9}",
+        vec(place(), usize::from(SHARDS)),
+        vec(cursor(), 0..5),
+    );
     parts.prop_map(|(region, heads, cursors)| Progress {
         region: region.parse().unwrap(),
         heads,
