@@ -163,8 +163,10 @@ impl Watched for Renewal {
         let path = file.display();
         match digests(file) {
             Ok(digests) => {
-                tracing::info!(file = %path, tokens = digests.len(), "operator tokens renewed");
+                let tokens = digests.len();
                 self.tokens.replace(digests);
+                // Whoever reads it may use them.
+                tracing::info!(file = %path, tokens, "operator tokens renewed");
             }
             Err(error) => {
                 let error = meridian_error::chain(&error);
