@@ -207,8 +207,9 @@ impl RegionsApi for Abroad {
         }
         Ok(nowhere)
     }
+
     async fn status(&self) -> Result<ReplicationStatus, ReadError> {
-        unimplemented!("frontends do not ask")
+        Err(nothing_replicates())
     }
 
     async fn image(
@@ -217,6 +218,12 @@ impl RegionsApi for Abroad {
         _reference: &Reference,
         _at_least: Option<Version>,
     ) -> Result<ImageStatus, ReadError> {
-        unimplemented!("frontends do not ask")
+        Err(nothing_replicates())
     }
+}
+
+/// No request of a frontend's clients leads there.
+fn nothing_replicates() -> ReadError {
+    let reason = "nothing replicates between these two".to_owned();
+    ReadError::Unavailable { reason }
 }
