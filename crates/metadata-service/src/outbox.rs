@@ -165,7 +165,9 @@ impl Publisher {
                 None => None,
             });
         }
-        let view = self.group.read().await.map_err(WriteError::from)?;
+        // One that led until a moment ago has less than the log, and would take itself for restored.
+        let view = self.group.read_as_leader().await;
+        let view = view.map_err(WriteError::from)?;
         let streams = query::streams(&view).map_err(state)?;
         for ((shard, stream), head) in (0..SHARDS).zip(streams).zip(heads) {
             if let Some(head) = head

@@ -46,6 +46,51 @@ pub(super) struct Caller {
     budget: Arc<TpsBudget>,
 }
 
+/// The unary calls of a service. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Unary<C> {
+    pub(super) client: C,
+    caller: Caller,
+    repeat: Repeat,
+}
+
+// === impl Unary ===
+
+impl<C: Clone> Unary<C> {
+    pub(super) fn new(client: C, deadline: Duration, repeat: Repeat) -> Self {
+        Self {
+            client,
+            caller: Caller::new(deadline),
+            repeat,
+        }
+    }
+
+    /// Makes a call whose answer is one message, and reads the answer.
+    pub(super) async fn call<Q, R, T, E, F>(
+        &self,
+        message: Q,
+        send: impl Fn(C, Request<Q>) -> F,
+        read: impl Fn(R) -> Result<T, DecodeError>,
+    ) -> Result<T, E>
+    where
+        Q: Clone,
+        E: WireError,
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
+        let send = |request| send(self.client.clone(), request);
+        self.caller.unary(self.repeat, message, send, read).await
+    }
+
+    /// Runs `attempt` as a call would be made, for answers that are more than one message.
+    pub(super) async fn attempt<T, E, F>(&self, attempt: impl Fn(Duration) -> F) -> Result<T, E>
+    where
+        E: WireError,
+        F: Future<Output = Result<T, E>>,
+    {
+        self.caller.repeat(self.repeat, attempt).await
+    }
+}
+
 // === impl Caller ===
 
 impl Caller {

@@ -5,11 +5,9 @@ use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 use meridian_proto::meridian::metadata::v1 as pb;
 use pb::metadata_client::MetadataClient;
-use tonic::{Request, Response, Status};
 
-use super::call::{Caller, Repeat};
+use super::call::{Repeat, Unary};
 use super::convert::{self, DecodeError};
-use super::failure::WireError;
 use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE, Ways};
 use crate::{
     BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed, Due,
@@ -21,8 +19,7 @@ use crate::{
 /// A [`MetadataApi`] in another process. Cheap to clone; clones share their connection.
 #[derive(Debug, Clone)]
 pub struct GrpcMetadata {
-    client: MetadataClient<Ways>,
-    caller: Caller,
+    calls: Unary<Client>,
 }
 
 type Client = MetadataClient<Ways>;
@@ -46,25 +43,9 @@ impl GrpcMetadata {
             .max_decoding_message_size(MAX_METADATA_MESSAGE)
             .max_encoding_message_size(MAX_METADATA_MESSAGE);
         Self {
-            client,
-            caller: Caller::new(config.deadline),
+            // Any of this service may be repeated: it reads, or carries a request id.
+            calls: Unary::new(client, config.deadline, Repeat::Yes),
         }
-    }
-
-    /// Makes a call. Any of this service may be repeated: it reads, or carries a request id.
-    async fn call<Q, R, T, E, F>(
-        &self,
-        message: Q,
-        send: impl Fn(Client, Request<Q>) -> F,
-        read: impl Fn(R) -> Result<T, DecodeError>,
-    ) -> Result<T, E>
-    where
-        Q: Clone,
-        E: WireError,
-        F: Future<Output = Result<Response<R>, Status>>,
-    {
-        let send = |request| send(self.client.clone(), request);
-        self.caller.unary(Repeat::Yes, message, send, read).await
     }
 }
 
@@ -94,7 +75,7 @@ impl MetadataApi for GrpcMetadata {
     ) -> Result<StoredManifest, ReadError> {
         let message = get_manifest(repository, reference, false);
         let send = |mut to: Client, request| async move { to.get_manifest(request).await };
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn manifest_stat(
@@ -104,7 +85,7 @@ impl MetadataApi for GrpcMetadata {
     ) -> Result<ManifestStat, ReadError> {
         let message = get_manifest(repository, reference, true);
         let send = |mut to: Client, request| async move { to.get_manifest(request).await };
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn tags(
@@ -118,7 +99,7 @@ impl MetadataApi for GrpcMetadata {
             limit: page.limit as u64,
         };
         let send = |mut to: Client, request| async move { to.list_tags(request).await };
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn repositories(
@@ -132,7 +113,7 @@ impl MetadataApi for GrpcMetadata {
             limit: page.limit as u64,
         };
         let send = |mut to: Client, request| async move { to.list_repositories(request).await };
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn referrers(
@@ -151,7 +132,7 @@ impl MetadataApi for GrpcMetadata {
             max_bytes: max_bytes as u64,
         };
         let send = |mut to: Client, request| async move { to.list_referrers(request).await };
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn blob(
@@ -164,31 +145,31 @@ impl MetadataApi for GrpcMetadata {
             digest: Some(digest.into()),
         };
         let send = |mut to: Client, request| async move { to.get_blob(request).await };
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn put_manifest(&self, request: PutManifest) -> Result<ManifestPut, WriteError> {
         let message = pb::PutManifestRequest::from(request);
         let send = |mut to: Client, request| async move { to.put_manifest(request).await };
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn delete_manifest(&self, request: DeleteManifest) -> Result<Deleted, WriteError> {
         let message = pb::DeleteManifestRequest::from(request);
         let send = |mut to: Client, request| async move { to.delete_manifest(request).await };
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn put_blob(&self, request: PutBlob) -> Result<BlobPut, WriteError> {
         let message = pb::PutBlobRequest::from(request);
         let send = |mut to: Client, request| async move { to.put_blob(request).await };
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn store_blob(&self, request: StoreBlob) -> Result<BlobPut, WriteError> {
         let message = pb::StoreBlobRequest::from(request);
         let send = |mut to: Client, request| async move { to.store_blob(request).await };
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn mount_blob(
@@ -205,7 +186,7 @@ impl MetadataApi for GrpcMetadata {
             request: Some(request.into()),
         };
         let send = |mut to: Client, request| async move { to.mount_blob(request).await };
-        self.call(message, send, convert::take_mounted).await
+        self.calls.call(message, send, convert::take_mounted).await
     }
 
     async fn touch_blob(
@@ -220,7 +201,8 @@ impl MetadataApi for GrpcMetadata {
             request: Some(request.into()),
         };
         let send = |mut to: Client, request| async move { to.touch_blob(request).await };
-        self.call(message, send, |pb::TouchBlobResponse {}| Ok(()))
+        self.calls
+            .call(message, send, |pb::TouchBlobResponse {}| Ok(()))
             .await
     }
 
@@ -236,7 +218,7 @@ impl MetadataApi for GrpcMetadata {
             request: Some(request.into()),
         };
         let send = |mut to: Client, request| async move { to.delete_blob(request).await };
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn reserve_generations(
@@ -249,7 +231,7 @@ impl MetadataApi for GrpcMetadata {
             request: Some(request.into()),
         };
         let send = |mut to: Client, request| async move { to.reserve_generations(request).await };
-        self.call(message, send, always).await
+        self.calls.call(message, send, always).await
     }
 
     async fn registry(&self, name: &RegistryName) -> Result<RegistryId, ReadError> {
@@ -259,7 +241,7 @@ impl MetadataApi for GrpcMetadata {
         let send = |mut to: Client, request| async move { to.get_registry(request).await };
         let read =
             |answer: pb::GetRegistryResponse| meridian_proto::registry(answer.registry, "registry");
-        self.call(message, send, read).await
+        self.calls.call(message, send, read).await
     }
 
     async fn due(&self, limit: usize) -> Result<Vec<Due>, ReadError> {
@@ -267,7 +249,7 @@ impl MetadataApi for GrpcMetadata {
             limit: limit as u64,
         };
         let send = |mut to: Client, request| async move { to.list_due(request).await };
-        self.call(message, send, convert::take_due).await
+        self.calls.call(message, send, convert::take_due).await
     }
 
     async fn collect(
@@ -280,7 +262,7 @@ impl MetadataApi for GrpcMetadata {
             request: Some(request.into()),
         };
         let send = |mut to: Client, request| async move { to.collect(request).await };
-        self.call(message, send, always).await
+        self.calls.call(message, send, always).await
     }
 
     async fn doomed(&self, limit: usize) -> Result<Vec<Doomed>, ReadError> {
@@ -288,7 +270,7 @@ impl MetadataApi for GrpcMetadata {
             limit: limit as u64,
         };
         let send = |mut to: Client, request| async move { to.list_doomed(request).await };
-        self.call(message, send, convert::take_doomed).await
+        self.calls.call(message, send, convert::take_doomed).await
     }
 
     async fn known(&self, keys: &[StorageKey]) -> Result<Vec<bool>, ReadError> {
@@ -303,7 +285,7 @@ impl MetadataApi for GrpcMetadata {
                 Err(DecodeError::Invalid("known"))
             }
         };
-        self.call(message, send, read).await
+        self.calls.call(message, send, read).await
     }
 
     async fn usage(&self, registry: &RegistryName) -> Result<Usage, ReadError> {
@@ -311,6 +293,6 @@ impl MetadataApi for GrpcMetadata {
             registry: registry.to_string(),
         };
         let send = |mut to: Client, request| async move { to.get_usage(request).await };
-        self.call(message, send, always).await
+        self.calls.call(message, send, always).await
     }
 }

@@ -13,11 +13,11 @@ use meridian_event::RegistryId;
 use meridian_oci::{Reference, RepositoryName};
 use meridian_proto::meridian::replication::v1 as pb;
 use pb::peer_client::PeerClient;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response};
 
 use self::pieces::pieces;
-use super::call::{Caller, Repeat};
-use super::convert::{self, DecodeError};
+use super::call::{Repeat, Unary};
+use super::convert;
 use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE, Ways, failure};
 use crate::image::ImageReport;
 use crate::peer::{FetchPart, PeerApi, PeerError, Pieces};
@@ -30,8 +30,7 @@ type Client = PeerClient<Ways>;
 /// Connections are best made with [`between_regions`](GrpcConfig::between_regions).
 #[derive(Debug, Clone)]
 pub struct GrpcPeer {
-    client: Client,
-    caller: Caller,
+    calls: Unary<Client>,
     stall_timeout: Duration,
 }
 
@@ -54,25 +53,10 @@ impl GrpcPeer {
             .max_decoding_message_size(MAX_METADATA_MESSAGE)
             .max_encoding_message_size(MAX_METADATA_MESSAGE);
         Self {
-            client,
-            caller: Caller::new(config.deadline),
+            // Any of them only reads.
+            calls: Unary::new(client, config.deadline, Repeat::Yes),
             stall_timeout: config.stall_timeout,
         }
-    }
-
-    /// Makes a call. Any of them only reads.
-    async fn call<Q, R, T, F>(
-        &self,
-        message: Q,
-        send: impl Fn(Client, Request<Q>) -> F,
-        read: impl Fn(R) -> Result<T, DecodeError>,
-    ) -> Result<T, PeerError>
-    where
-        Q: Clone,
-        F: Future<Output = Result<Response<R>, Status>>,
-    {
-        let send = |request| send(self.client.clone(), request);
-        self.caller.unary(Repeat::Yes, message, send, read).await
     }
 }
 
@@ -81,20 +65,20 @@ impl PeerApi for GrpcPeer {
     async fn progress(&self) -> Result<Progress, PeerError> {
         let send = |mut to: Client, request| async move { to.get_progress(request).await };
         let message = pb::GetProgressRequest {};
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn events(&self, range: &EventRange) -> Result<Events, PeerError> {
         let send = |mut to: Client, request| async move { to.list_events(request).await };
         let message = pb::ListEventsRequest::from(range);
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn holds(&self, contents: &[Content]) -> Result<Vec<Option<u64>>, PeerError> {
         let send = |mut to: Client, request| async move { to.holds(request).await };
         let read = |answer| convert::take_held(answer, contents.len());
         let message = convert::holds_request(contents);
-        self.call(message, send, read).await
+        self.calls.call(message, send, read).await
     }
 
     async fn find(
@@ -106,7 +90,7 @@ impl PeerApi for GrpcPeer {
         let send = |mut to: Client, request| async move { to.find(request).await };
         let read = |answer: pb::FindResponse| convert::take_found(answer.found);
         let message = convert::find_request(registry, repository, reference);
-        self.call(message, send, read).await
+        self.calls.call(message, send, read).await
     }
 
     async fn fetch(&self, parts: &[FetchPart]) -> Result<Pieces, PeerError> {
@@ -114,20 +98,20 @@ impl PeerApi for GrpcPeer {
             parts: parts.iter().map(Into::into).collect(),
         };
         let attempt = |_left| {
-            let (mut to, request) = (self.client.clone(), Request::new(message.clone()));
+            let (mut to, request) = (self.calls.client.clone(), Request::new(message.clone()));
             async move {
                 let answer = to.fetch(request).await;
                 answer.map_err(|status| failure::from_status(&status))
             }
         };
-        let answer: Response<_> = self.caller.repeat(Repeat::Yes, attempt).await?;
+        let answer: Response<_> = self.calls.attempt(attempt).await?;
         Ok(pieces(answer.into_inner(), parts.len(), self.stall_timeout))
     }
 
     async fn copy(&self, after: Option<CopyMark>, limit: usize) -> Result<CopyPage, PeerError> {
         let send = |mut to: Client, request| async move { to.copy(request).await };
         let message = convert::copy_request(after, limit);
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn image(
@@ -138,6 +122,8 @@ impl PeerApi for GrpcPeer {
     ) -> Result<Option<ImageReport>, PeerError> {
         let send = |mut to: Client, request| async move { to.get_image_report(request).await };
         let message = convert::image_report_request(registry, repository, reference);
-        self.call(message, send, convert::take_image_report).await
+        self.calls
+            .call(message, send, convert::take_image_report)
+            .await
     }
 }

@@ -8,11 +8,10 @@ use meridian_oci::{Digest, Reference};
 use meridian_proto::meridian::replication::v1 as pb;
 use pb::read_blob_response::Message;
 use pb::regions_client::RegionsClient;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Streaming};
 
-use super::call::{Caller, Repeat, unreadable};
+use super::call::{Repeat, Unary, unreadable};
 use super::convert::{self, DecodeError};
-use super::failure::WireError;
 use super::incoming::incoming;
 use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE, Ways, failure};
 use crate::image::ImageStatus;
@@ -27,10 +26,11 @@ type Client = RegionsClient<Ways>;
 /// A [`RegionsApi`] in another process. Cheap to clone; clones share their connection.
 #[derive(Debug, Clone)]
 pub struct GrpcRegions {
-    client: Client,
-    caller: Caller,
-    /// For calls that wait for content.
-    patient: Caller,
+    /// Asked once: an agent that says that another region does not answer has waited for it already, and
+    /// whoever asked has an answer for that.
+    calls: Unary<Client>,
+    /// These wait for content. What was brought may be brought again.
+    bringing: Unary<Client>,
     stall_timeout: Duration,
 }
 
@@ -53,29 +53,10 @@ impl GrpcRegions {
             .max_decoding_message_size(MAX_METADATA_MESSAGE)
             .max_encoding_message_size(MAX_METADATA_MESSAGE);
         Self {
-            client,
-            caller: Caller::new(config.deadline),
-            patient: Caller::new(config.deadline.max(BRING)),
+            calls: Unary::new(client.clone(), config.deadline, Repeat::No),
+            bringing: Unary::new(client, config.deadline.max(BRING), Repeat::Yes),
             stall_timeout: config.stall_timeout,
         }
-    }
-
-    /// Asks once. An agent that says that another region does not answer has waited for it already, and
-    /// whoever asked has an answer for that.
-    async fn call<Q, R, T, E, F>(
-        &self,
-        caller: &Caller,
-        message: Q,
-        send: impl Fn(Client, Request<Q>) -> F,
-        read: impl Fn(R) -> Result<T, DecodeError>,
-    ) -> Result<T, E>
-    where
-        Q: Clone,
-        E: WireError,
-        F: Future<Output = Result<Response<R>, Status>>,
-    {
-        let send = |request| send(self.client.clone(), request);
-        caller.unary(Repeat::No, message, send, read).await
     }
 }
 
@@ -84,8 +65,7 @@ impl RegionsApi for GrpcRegions {
     async fn freshness(&self) -> Result<Freshness, ReadError> {
         let send = |mut to: Client, request| async move { to.get_freshness(request).await };
         let message = pb::GetFreshnessRequest {};
-        self.call(&self.caller, message, send, TryInto::try_into)
-            .await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn resolve(
@@ -100,8 +80,7 @@ impl RegionsApi for GrpcRegions {
             reference: reference.to_string(),
             at_least: at_least.map(Into::into),
         };
-        self.call(&self.caller, message, send, TryInto::try_into)
-            .await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn read_blob(
@@ -116,7 +95,7 @@ impl RegionsApi for GrpcRegions {
             range: range.map(ToOwned::to_owned),
         };
         let attempt = |_left| {
-            let (mut to, request) = (self.client.clone(), Request::new(message.clone()));
+            let (mut to, request) = (self.calls.client.clone(), Request::new(message.clone()));
             async move {
                 let answer = to.read_blob(request).await;
                 let answer =
@@ -124,7 +103,7 @@ impl RegionsApi for GrpcRegions {
                 open(answer.into_inner(), self.stall_timeout).await
             }
         };
-        self.caller.repeat(Repeat::No, attempt).await
+        self.calls.attempt(attempt).await
     }
 
     async fn bring(
@@ -132,25 +111,20 @@ impl RegionsApi for GrpcRegions {
         repository: &RepositoryPath,
         digests: &[Digest],
     ) -> Result<Vec<Digest>, ReadError> {
-        // What was brought may be brought again.
-        let send = |request| {
-            let mut to = self.client.clone();
-            async move { to.bring(request).await }
-        };
+        let send = |mut to: Client, request| async move { to.bring(request).await };
         let read = |answer: pb::BringResponse| convert::take_digests(answer.absent);
         let message = pb::BringRequest {
             repository: Some(repository.into()),
             digests: convert::digests(digests),
         };
-        self.patient.unary(Repeat::Yes, message, send, read).await
+        self.bringing.call(message, send, read).await
     }
 
     async fn status(&self) -> Result<ReplicationStatus, ReadError> {
         let send =
             |mut to: Client, request| async move { to.get_replication_status(request).await };
         let message = pb::GetReplicationStatusRequest {};
-        self.call(&self.caller, message, send, TryInto::try_into)
-            .await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn image(
@@ -165,8 +139,7 @@ impl RegionsApi for GrpcRegions {
             reference: reference.to_string(),
             at_least: at_least.map(Into::into),
         };
-        self.call(&self.caller, message, send, TryInto::try_into)
-            .await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 }
 

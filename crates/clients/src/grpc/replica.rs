@@ -6,11 +6,9 @@ use meridian_oci::{Digest, Reference, RegistryName, RepositoryName};
 use meridian_proto::meridian::replication::v1 as pb;
 use meridian_proto::text;
 use pb::replica_client::ReplicaClient;
-use tonic::{Request, Response, Status};
 
-use super::call::{Caller, Repeat};
-use super::convert::{self, DecodeError};
-use super::failure::WireError;
+use super::call::{Repeat, Unary};
+use super::convert;
 use super::{EndpointError, GrpcConfig, MAX_REPLICA_MESSAGE, Ways};
 use crate::image::ImageView;
 use crate::replica::{
@@ -22,8 +20,7 @@ use crate::{ReadError, WriteError};
 /// A [`ReplicaApi`] in another process. Cheap to clone; clones share their connection.
 #[derive(Debug, Clone)]
 pub struct GrpcReplica {
-    client: Client,
-    caller: Caller,
+    calls: Unary<Client>,
 }
 
 type Client = ReplicaClient<Ways>;
@@ -47,25 +44,9 @@ impl GrpcReplica {
             .max_decoding_message_size(MAX_REPLICA_MESSAGE)
             .max_encoding_message_size(MAX_REPLICA_MESSAGE);
         Self {
-            client,
-            caller: Caller::new(config.deadline),
+            // Any of this service may be repeated: it reads, or merges.
+            calls: Unary::new(client, config.deadline, Repeat::Yes),
         }
-    }
-
-    /// Makes a call. Any of this service may be repeated: it reads, or merges.
-    async fn call<Q, R, T, E, F>(
-        &self,
-        message: Q,
-        send: impl Fn(Client, Request<Q>) -> F,
-        read: impl Fn(R) -> Result<T, DecodeError>,
-    ) -> Result<T, E>
-    where
-        Q: Clone,
-        E: WireError,
-        F: Future<Output = Result<Response<R>, Status>>,
-    {
-        let send = |request| send(self.client.clone(), request);
-        self.caller.unary(Repeat::Yes, message, send, read).await
     }
 }
 
@@ -74,19 +55,19 @@ impl ReplicaApi for GrpcReplica {
     async fn progress(&self) -> Result<Progress, ReadError> {
         let message = pb::GetProgressRequest {};
         let send = |mut to: Client, request| async move { to.get_progress(request).await };
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn events(&self, range: &EventRange) -> Result<Events, ReadError> {
         let message = pb::ListEventsRequest::from(range);
         let send = |mut to: Client, request| async move { to.list_events(request).await };
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn merge(&self, batch: RemoteBatch) -> Result<Merged, WriteError> {
         let message = pb::MergeEventsRequest::from(batch);
         let send = |mut to: Client, request| async move { to.merge_events(request).await };
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn look(&self, contents: &[Content]) -> Result<Vec<Presence>, ReadError> {
@@ -95,7 +76,7 @@ impl ReplicaApi for GrpcReplica {
         };
         let send = |mut to: Client, request| async move { to.look(request).await };
         let read = |answer| convert::take_presences(answer, contents.len());
-        self.call(message, send, read).await
+        self.calls.call(message, send, read).await
     }
 
     async fn wanted(
@@ -106,7 +87,7 @@ impl ReplicaApi for GrpcReplica {
         let message = convert::wanted_request(after, limit);
         let send = |mut to: Client, request| async move { to.list_wanted(request).await };
         let read = |answer: pb::ListWantedResponse| convert::take_contents(answer.contents);
-        self.call(message, send, read).await
+        self.calls.call(message, send, read).await
     }
 
     async fn store_manifest(&self, manifest: ManifestBytes) -> Result<Stored, WriteError> {
@@ -115,7 +96,7 @@ impl ReplicaApi for GrpcReplica {
         };
         let send = |mut to: Client, request| async move { to.store_manifest(request).await };
         let read = |answer: pb::StoreManifestResponse| Ok(answer.into());
-        self.call(message, send, read).await
+        self.calls.call(message, send, read).await
     }
 
     async fn lease_blob(
@@ -131,7 +112,7 @@ impl ReplicaApi for GrpcReplica {
         };
         let send = |mut to: Client, request| async move { to.lease_blob(request).await };
         let read = |answer: pb::LeaseBlobResponse| Ok(answer.leased);
-        self.call(message, send, read).await
+        self.calls.call(message, send, read).await
     }
 
     async fn find(
@@ -143,7 +124,7 @@ impl ReplicaApi for GrpcReplica {
         let message = convert::find_request(registry, repository, reference);
         let send = |mut to: Client, request| async move { to.find(request).await };
         let read = |answer: pb::FindResponse| convert::take_found(answer.found);
-        self.call(message, send, read).await
+        self.calls.call(message, send, read).await
     }
 
     async fn merge_found(&self, found: Vec<Found>) -> Result<(), WriteError> {
@@ -151,14 +132,15 @@ impl ReplicaApi for GrpcReplica {
             found: convert::found(found),
         };
         let send = |mut to: Client, request| async move { to.merge_found(request).await };
-        self.call(message, send, |pb::MergeFoundResponse {}| Ok(()))
+        self.calls
+            .call(message, send, |pb::MergeFoundResponse {}| Ok(()))
             .await
     }
 
     async fn copy(&self, after: Option<CopyMark>, limit: usize) -> Result<CopyPage, ReadError> {
         let message = convert::copy_request(after, limit);
         let send = |mut to: Client, request| async move { to.copy(request).await };
-        self.call(message, send, TryInto::try_into).await
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn set_cursors(&self, cursors: Vec<CursorAt>) -> Result<(), WriteError> {
@@ -166,7 +148,8 @@ impl ReplicaApi for GrpcReplica {
             cursors: cursors.into_iter().map(Into::into).collect(),
         };
         let send = |mut to: Client, request| async move { to.set_cursors(request).await };
-        self.call(message, send, |pb::SetCursorsResponse {}| Ok(()))
+        self.calls
+            .call(message, send, |pb::SetCursorsResponse {}| Ok(()))
             .await
     }
 
@@ -178,7 +161,7 @@ impl ReplicaApi for GrpcReplica {
     ) -> Result<Option<ImageView>, ReadError> {
         let message = convert::image_request(registry, repository, reference);
         let send = |mut to: Client, request| async move { to.get_image(request).await };
-        self.call(message, send, convert::take_image).await
+        self.calls.call(message, send, convert::take_image).await
     }
 
     async fn registry_name(&self, id: RegistryId) -> Result<RegistryName, ReadError> {
@@ -187,6 +170,6 @@ impl ReplicaApi for GrpcReplica {
         };
         let send = |mut to: Client, request| async move { to.get_registry_name(request).await };
         let read = |answer: pb::GetRegistryNameResponse| text(&answer.name, "name");
-        self.call(message, send, read).await
+        self.calls.call(message, send, read).await
     }
 }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use meridian_clients::{ReadError, Stale};
+use openraft::ReadPolicy;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::barrier::{self, Unconfirmed};
@@ -25,6 +26,16 @@ impl Group {
             let index = self.barrier.index(deadline).await?;
             self.applied(index, deadline).await?;
         }
+        Ok(self.view())
+    }
+
+    /// The same, if a quorum says that this member leads, however reads are configured: what only a leader
+    /// does is not begun by one that was.
+    pub(crate) async fn read_as_leader(&self) -> Result<View, ReadError> {
+        let deadline = Instant::now() + self.deadline;
+        let index = timeout_at(deadline, self.confirmed(ReadPolicy::ReadIndex)).await;
+        let index = index.unwrap_or(Err(ReadError::DeadlineExceeded))?;
+        self.applied(index, deadline).await?;
         Ok(self.view())
     }
 
@@ -73,9 +84,13 @@ impl Group {
         }
     }
 
-    /// Up to which entry readers of other members have to wait, if this one leads.
+    /// Up to which entry readers have to wait, if this member leads.
     pub(crate) async fn read_index(&self) -> Result<u64, ReadError> {
-        match barrier::confirm(&self.raft, self.policy.clone()).await {
+        self.confirmed(self.policy.clone()).await
+    }
+
+    async fn confirmed(&self, policy: ReadPolicy) -> Result<u64, ReadError> {
+        match barrier::confirm(&self.raft, policy).await {
             Ok(read) => Ok(read.index),
             Err(Unconfirmed::Elsewhere(_)) => Err(unavailable("another member leads by now")),
             Err(Unconfirmed::Failed(why)) => Err(unavailable(why)),
