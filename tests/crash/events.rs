@@ -39,7 +39,10 @@ pub(crate) async fn told(data_dir: &Path) -> Told {
 impl Told {
     fn happened(&mut self, event: Event) {
         match event {
-            Event::RegistryCreated { .. } => {}
+            Event::RegistryCreated { .. }
+            | Event::Replicated(_)
+            | Event::ReplicatedAll { .. }
+            | Event::Heartbeat { .. } => {}
             Event::ManifestPut {
                 repository,
                 manifest,

@@ -9,7 +9,9 @@ mod agenda;
 mod blob;
 mod collect;
 pub(crate) mod guard;
+mod heartbeat;
 mod manifest;
+mod notice;
 mod object;
 mod outbox;
 mod place;
@@ -51,6 +53,7 @@ pub fn apply<S: Write>(store: &mut S, entry: &Entry) -> Result<Reply, S> {
     let reply = dispatch(&mut turn, &entry.command)?;
     if !matches!(reply, Reply::Refused(_) | Reply::Nothing) {
         agenda::work_off(&mut turn)?;
+        notice::tell_of_pushes(&mut turn)?;
         request::remember(&mut turn, entry.request, &reply)?;
         turn.close()?;
     }
@@ -132,6 +135,8 @@ fn dispatch<S: Write>(turn: &mut Turn<'_, S>, command: &Command) -> Result<Reply
             repository,
             digest,
         } => blob::lend(turn, *registry, repository, *digest),
+        Command::SetPeers(regions) => heartbeat::set_peers(turn, regions),
+        Command::Heartbeat { is_full } => heartbeat::beat(turn, *is_full),
     }
 }
 

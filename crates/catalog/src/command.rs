@@ -183,6 +183,14 @@ pub enum Command {
         #[serde(with = "crate::compact")]
         digest: Digest,
     },
+    /// Says which other regions there are.
+    SetPeers(Vec<Region>),
+    /// Tells the other regions how far this one is: with the shards of which there is something to tell, or
+    /// with all, in case that something was lost.
+    Heartbeat {
+        /// With all.
+        is_full: bool,
+    },
 }
 
 /// Settings that decide within the state, and so are part of it.
@@ -428,6 +436,8 @@ impl fmt::Display for Entry {
             Command::FoundRegistry { .. } => "found registry",
             Command::SetCursor { .. } => "set cursor",
             Command::LeaseBlob { .. } => "lease blob",
+            Command::SetPeers(_) => "set peers",
+            Command::Heartbeat { .. } => "heartbeat",
         };
         f.write_str(name)
     }

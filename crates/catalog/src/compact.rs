@@ -8,7 +8,7 @@
 //! Fields opt in with `#[serde(with = "crate::compact")]`. The numbers are part of the format of
 //! state and log: they are never given another meaning.
 
-use meridian_event::{Leaf, RegistryId};
+use meridian_event::{Leaf, Mark, Notice, RegistryId};
 use meridian_oci::{Digest, MediaType};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -154,6 +154,89 @@ impl Compact for (RegistryId, Digest) {
     fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let (registry, Found(digest)) = Deserialize::deserialize(from)?;
         Ok((registry, digest))
+    }
+}
+
+impl Compact for Notice {
+    fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() {
+            return self.serialize(to);
+        }
+        let Self {
+            push,
+            repository,
+            manifest,
+            media_type,
+            tags,
+        } = self;
+        (
+            push,
+            repository,
+            Written(manifest),
+            Written(media_type),
+            tags,
+        )
+            .serialize(to)
+    }
+
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        if from.is_human_readable() {
+            return Self::deserialize(from);
+        }
+        let (push, repository, Found(manifest), Found(media_type), tags) =
+            Deserialize::deserialize(from)?;
+        Ok(Self {
+            push,
+            repository,
+            manifest,
+            media_type,
+            tags,
+        })
+    }
+}
+
+impl Compact for Mark {
+    fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() {
+            return self.serialize(to);
+        }
+        let Self {
+            origin,
+            epoch,
+            merged,
+            version,
+            copied,
+            complete,
+            except,
+        } = self;
+        (origin, epoch, merged, version, copied, complete, except).serialize(to)
+    }
+
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        if from.is_human_readable() {
+            return Self::deserialize(from);
+        }
+        let (origin, epoch, merged, version, copied, complete, except) =
+            Deserialize::deserialize(from)?;
+        Ok(Self {
+            origin,
+            epoch,
+            merged,
+            version,
+            copied,
+            complete,
+            except,
+        })
+    }
+}
+
+impl<T: Compact> Compact for Box<T> {
+    fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        (**self).write(to)
+    }
+
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        T::read(from).map(Self::new)
     }
 }
 

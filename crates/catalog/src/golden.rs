@@ -153,6 +153,7 @@ fn keys_look_as_they_always_did() {
     for (file, keys) in [
         ("key/v1.json", samples::keys()),
         ("key/v1-of-several-regions.json", samples::later_keys()),
+        ("key/v1-of-notices.json", samples::notice_keys()),
     ] {
         let file = root().join(file);
         add(&file, &pretty(&keys));

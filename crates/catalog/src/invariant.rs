@@ -10,6 +10,7 @@ mod collection;
 mod counters;
 mod indexes;
 mod leaves;
+mod notices;
 mod order;
 
 use std::fmt;
@@ -42,6 +43,7 @@ pub fn check<S: Read>(store: &S) -> Result<Vec<Violation>, S::Error> {
     indexes::check(&census, &mut findings);
     collection::check(&census, &mut findings);
     counters::check(&census, &mut findings);
+    notices::check(&census, &mut findings);
     order::check(&census, &mut findings);
     Ok(findings.0)
 }

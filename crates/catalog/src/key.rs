@@ -35,6 +35,16 @@
 //! S shard                            Stream: epoch, next seq, acknowledged seq
 //! o shard seq                        Outbox
 //! C region 0 shard                   Cursor: how far another region's events are merged
+//! N                                  Peers: which other regions there are
+//! H region 0 shard                   Heard: the last heartbeat of another region
+//! D shard                            a shard of which other regions are to be told something
+//! A shard epoch seq                  Push here that other regions have not completed
+//! P region 0 shard epoch seq         Push elsewhere that is not complete here
+//! I registry repository 0 digest region 0 shard epoch seq    which those are of a manifest
+//! i registry repository 0 digest     a manifest whose pushes are still to be told of
+//! F region 0 shard                   a shard that was copied, while what it put is not all here
+//! J                                  pushes here that perhaps wait for regions that were removed
+//! j region 0 shard                   a heartbeat that is still to be looked through
 //! ```
 //!
 //! Numbers are big-endian. A registry is its creation version with the region's name last and a
@@ -44,7 +54,7 @@
 use std::str::FromStr;
 
 use meridian_clock::{Region, Version};
-use meridian_event::RegistryId;
+use meridian_event::{EventId, RegistryId};
 use meridian_oci::{Algorithm, Digest, RepositoryName, Tag};
 
 use crate::RequestId;
@@ -145,9 +155,29 @@ impl Key {
         self
     }
 
-    fn number(mut self, number: u64) -> Self {
+    fn shard(mut self, shard: u16) -> Self {
+        self.0.extend_from_slice(&shard.to_be_bytes());
+        self
+    }
+
+    fn shard_of(mut self, region: Region, shard: u16) -> Self {
+        self.0.extend_from_slice(region.as_str().as_bytes());
+        self.0.push(0);
+        self.shard(shard)
+    }
+
+    /// Appends a number.
+    #[must_use]
+    pub fn number(mut self, number: u64) -> Self {
         self.0.extend_from_slice(&number.to_be_bytes());
         self
+    }
+
+    /// Appends the id of an event.
+    #[must_use]
+    pub fn event(self, id: EventId) -> Self {
+        let of = self.shard_of(id.region, id.shard);
+        of.number(id.epoch).number(id.seq)
     }
 
     /// Appends a digest.
@@ -218,6 +248,11 @@ in_repository! {
     exposed = b'y';
     /// Prefix of manifests that perhaps nothing needs any more; a digest follows.
     unneeded = b'u';
+    /// Prefix of pushes elsewhere that wait for a manifest; a digest, a region, a zero byte, a shard, an
+    /// epoch and a `seq` follow.
+    pushes_waiting_for = b'I';
+    /// Prefix of manifests whose pushes are still to be told of; a digest follows.
+    untold = b'i';
 }
 
 /// Prefix of all names of registries.
@@ -337,8 +372,26 @@ pub const EXPOSED: &[u8] = b"y";
 /// Prefix of all manifests that perhaps nothing needs any more.
 pub const UNNEEDED: &[u8] = b"u";
 
+/// Prefix of all manifests whose pushes are still to be told of.
+pub const UNTOLD: &[u8] = b"i";
+
+/// Prefix of all heartbeats that are still to be looked through.
+pub const UNHEARD: &[u8] = b"j";
+
+/// Pushes here that perhaps wait for regions that were removed. The one row of its kind.
+pub const REMOVED: &[u8] = b"J";
+
 /// Prefixes of all work that an entry left to later ones.
-pub const UNFINISHED: [&[u8]; 5] = [SWEEPS, WAITING_SWEEPS, EXPOSED, RECORDED, UNNEEDED];
+pub const UNFINISHED: [&[u8]; 8] = [
+    SWEEPS,
+    WAITING_SWEEPS,
+    EXPOSED,
+    RECORDED,
+    UNNEEDED,
+    UNTOLD,
+    UNHEARD,
+    REMOVED,
+];
 
 /// Prefix of all manifests whose bytes are wanted; registry, digest and repository follow.
 pub const WANTED: &[u8] = b"a";
@@ -394,17 +447,19 @@ pub fn request_at(version: Version) -> Key {
 /// A shard's stream.
 #[must_use]
 pub fn stream(shard: u16) -> Key {
-    let mut key = Key::start(b'S');
-    key.0.extend_from_slice(&shard.to_be_bytes());
-    key
+    Key::start(b'S').shard(shard)
 }
 
 /// A row of the outbox.
 #[must_use]
 pub fn outbox(shard: u16, seq: u64) -> Key {
-    let mut key = Key::start(b'o');
-    key.0.extend_from_slice(&shard.to_be_bytes());
-    key.number(seq)
+    rows_of(shard).number(seq)
+}
+
+/// Prefix of the rows of a shard of the outbox; a `seq` follows.
+#[must_use]
+pub fn rows_of(shard: u16) -> Key {
+    Key::start(b'o').shard(shard)
 }
 
 /// Prefix of all cursors; a region, a zero byte and a shard follow.
@@ -413,10 +468,68 @@ pub const CURSORS: &[u8] = b"C";
 /// How far a shard of another region's events is merged.
 #[must_use]
 pub fn cursor(region: Region, shard: u16) -> Key {
-    let mut key = Key::start(b'C').text(region.as_str());
-    key.0.push(0);
-    key.0.extend_from_slice(&shard.to_be_bytes());
-    key
+    Key::start(b'C').shard_of(region, shard)
+}
+
+/// The other regions. The one row of its kind.
+pub const PEERS: &[u8] = b"N";
+
+/// The last heartbeat of another region in a shard.
+#[must_use]
+pub fn heard(region: Region, shard: u16) -> Key {
+    Key::start(b'H').shard_of(region, shard)
+}
+
+/// A heartbeat that is still to be looked through.
+#[must_use]
+pub fn unheard(region: Region, shard: u16) -> Key {
+    Key::start(b'j').shard_of(region, shard)
+}
+
+/// Prefix of all shards that were copied; a region, a zero byte and a shard follow.
+pub const COPIED: &[u8] = b"F";
+
+/// A shard of another region that was copied, while what it put is not all here.
+#[must_use]
+pub fn copied(region: Region, shard: u16) -> Key {
+    Key::start(b'F').shard_of(region, shard)
+}
+
+/// Prefix of all usage; a registry follows.
+pub const USAGE: &[u8] = b"U";
+
+/// Prefix of all shards of which other regions are to be told something.
+pub const TO_TELL: &[u8] = b"D";
+
+/// A shard of which other regions are to be told something.
+#[must_use]
+pub fn to_tell(shard: u16) -> Key {
+    Key::start(b'D').shard(shard)
+}
+
+/// Prefix of all pushes here that other regions have not completed.
+pub const AWAITED: &[u8] = b"A";
+
+/// Prefix of the pushes here that other regions have not completed; a `seq` follows.
+#[must_use]
+pub fn awaited(shard: u16, epoch: u64) -> Key {
+    Key::start(b'A').shard(shard).number(epoch)
+}
+
+/// Reads what follows the prefix of [`AWAITED`]: a shard, an epoch and a `seq`.
+#[must_use]
+pub fn parse_awaited(suffix: &[u8]) -> Option<(u16, u64, u64)> {
+    let (shard, rest) = suffix.split_first_chunk::<2>()?;
+    let (epoch, rest) = take_u64(rest)?;
+    let (seq, rest) = take_u64(rest)?;
+    rest.is_empty()
+        .then_some((u16::from_be_bytes(*shard), epoch, seq))
+}
+
+/// Prefix of the pushes of another region that are not complete here; a `seq` follows.
+#[must_use]
+pub fn incomplete(region: Region, shard: u16, epoch: u64) -> Key {
+    Key::start(b'P').shard_of(region, shard).number(epoch)
 }
 
 /// Splits a region, the zero byte behind it and a shard off the front of a key.
@@ -425,6 +538,20 @@ pub fn take_shard(key: &[u8]) -> Option<((Region, u16), &[u8])> {
     let end = key.iter().position(|byte| *byte == 0)?;
     let (shard, rest) = key[end + 1..].split_first_chunk::<2>()?;
     Some(((parse(&key[..end])?, u16::from_be_bytes(*shard)), rest))
+}
+
+/// Reads the id of an event that fills the rest of a key.
+#[must_use]
+pub fn parse_event(key: &[u8]) -> Option<EventId> {
+    let ((region, shard), rest) = take_shard(key)?;
+    let (epoch, rest) = take_u64(rest)?;
+    let (seq, rest) = take_u64(rest)?;
+    rest.is_empty().then_some(EventId {
+        region,
+        epoch,
+        shard,
+        seq,
+    })
 }
 
 #[cfg(test)]

@@ -7,13 +7,14 @@ mod counters;
 mod event;
 mod manifest;
 mod needs;
+mod notice;
 mod tag;
 
 use meridian_clock::{Region, Version};
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, RegistryName};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub(crate) use counters::Repository;
 pub use counters::Usage;
@@ -21,6 +22,7 @@ pub(crate) use event::EventForm;
 pub use event::Outgoing;
 pub(crate) use manifest::{Manifest, Standing};
 pub(crate) use needs::Needs;
+pub(crate) use notice::{Copied, Heard, Peers, Push};
 pub(crate) use tag::{Sweep, Tag};
 
 use crate::{BlobPlace, CatalogError, Encoding, Reply, RequestId, Settings};
@@ -87,17 +89,33 @@ pub struct Stream {
     pub epoch: u64,
     /// The `seq` of the next event.
     pub next: u64,
-    /// Every event up to this `seq` is in the event log and gone from the outbox.
+    /// Every event up to this `seq` is in the event log. It leaves the outbox when other regions have it.
     pub acknowledged: u64,
 }
 
 /// How far a shard of another region's events is merged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
     /// The epoch in which `seq` counts.
     pub epoch: u64,
     /// The last event that is merged.
     pub seq: u64,
+    /// Its version; unknown after a copy of the state.
+    pub version: Option<Version>,
+}
+
+/// What is written under [`FORMAT`], and under [`GROWN`].
+#[derive(Serialize, Deserialize)]
+struct Place {
+    epoch: u64,
+    seq: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned {
+    epoch: u64,
+    seq: u64,
+    version: Version,
 }
 
 /// A descriptor for the referrers list.
@@ -184,6 +202,7 @@ macro_rules! rows {
             crate::golden::Kind::of_row::<Needs>(),
             crate::golden::Kind::of_row::<Tag>(),
             crate::golden::Kind::of_row::<Sweep>(),
+            crate::golden::Kind::of_row::<Cursor>(),
         ];
     };
 }
@@ -200,8 +219,67 @@ rows! {
     RequestId = "request";
     Owner = "owner of an object";
     Spent = "spent generations";
-    Cursor = "cursor";
     Claim = "claim of a name";
+    Peers = "peers";
+    Push = "push";
+    Heard = "heartbeat";
+    Copied = "copied shard";
+}
+
+// === impl Cursor ===
+
+impl Serialize for Cursor {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self {
+            epoch,
+            seq,
+            version,
+        } = *self;
+        match version {
+            None => Place { epoch, seq }.serialize(to),
+            Some(version) => Versioned {
+                epoch,
+                seq,
+                version,
+            }
+            .serialize(to),
+        }
+    }
+}
+
+impl Row for Cursor {
+    const NAME: &'static str = "cursor";
+
+    fn format(&self) -> u8 {
+        match self.version {
+            None => FORMAT,
+            Some(_) => GROWN,
+        }
+    }
+
+    fn read(format: u8, row: &[u8]) -> Option<Self> {
+        match format {
+            FORMAT => whole(row).map(|Place { epoch, seq }| Self {
+                epoch,
+                seq,
+                version: None,
+            }),
+            GROWN => {
+                let Versioned {
+                    epoch,
+                    seq,
+                    version,
+                } = whole(row)?;
+                let version = Some(version);
+                Some(Self {
+                    epoch,
+                    seq,
+                    version,
+                })
+            }
+            _ => None,
+        }
+    }
 }
 
 // === impl Spent ===

@@ -166,7 +166,7 @@ fn so_does_what_comes_from_other_regions() {
         }
     };
     let put = merge(peer.puts(&tagged));
-    pin("merge a put", cost(&mut stage, put), (18, 14));
+    pin("merge a put", cost(&mut stage, put), (18, 15));
     pin(
         "store a manifest",
         cost(&mut stage, peer.bytes(&image)),
@@ -176,14 +176,14 @@ fn so_does_what_comes_from_other_regions() {
         stage.done(peer.blob(*leaf));
     }
     let last = peer.blob(leaves[3]);
-    pin("store the last blob", cost(&mut stage, last), (34, 26));
+    pin("store the last blob", cost(&mut stage, last), (39, 28));
     let put = merge(peer.puts(&tagged));
-    pin("merge a put again", cost(&mut stage, put), (16, 10));
+    pin("merge a put again", cost(&mut stage, put), (17, 10));
     stage.say(merge(peer.puts(&top)));
     pin(
         "store an index",
         cost(&mut stage, peer.bytes(&top)),
-        (9, 12),
+        (14, 14),
     );
     let untag = merge(peer.untags("a", "v", image.digest));
     pin("merge the end of a tag", cost(&mut stage, untag), (12, 11));

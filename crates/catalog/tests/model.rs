@@ -196,7 +196,9 @@ impl Model {
             | Command::MergeFound(_)
             | Command::FoundRegistry { .. }
             | Command::SetCursor { .. }
-            | Command::LeaseBlob { .. } => panic!("a history is of one region alone"),
+            | Command::LeaseBlob { .. }
+            | Command::SetPeers(_)
+            | Command::Heartbeat { .. } => panic!("a history is of one region alone"),
         }
     }
 

@@ -40,9 +40,14 @@ impl Peer {
 
     /// Commits something.
     pub(crate) fn says(&mut self, event: Event) -> RemoteEvents {
+        let shard = shard_of(self.registry, event.repository());
+        self.says_in(shard, event)
+    }
+
+    /// The same, in a shard that is not that of a registry or a repository.
+    pub(crate) fn says_in(&mut self, shard: u16, event: Event) -> RemoteEvents {
         let version = Version::next(self.last, self.now, self.region);
         self.last = Some(version);
-        let shard = shard_of(self.registry, event.repository());
         let seq = self.seqs.entry(shard).or_default();
         *seq += 1;
         let event = RemoteEvent {

@@ -4,6 +4,7 @@ mod blob;
 mod collect;
 mod exposure;
 mod manifest;
+mod notice;
 mod outbox;
 mod region;
 mod remote;

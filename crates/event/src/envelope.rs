@@ -1,19 +1,19 @@
 //! An event and its envelope.
 
-use meridian_clock::Version;
+use meridian_clock::{Region, Version};
 use meridian_oci::{Digest, MediaType, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
-use crate::{EventId, RegistryId};
+use crate::{EventId, Mark, RegistryId};
 
-/// One committed mutation, as everybody outside of the metadata group learns of it.
+/// One committed mutation, or a notice of a region, as everybody outside of the metadata group learns of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
     /// The idempotency key.
     pub id: EventId,
     /// The version that the mutation stamped on the cells it wrote.
     pub version: Version,
-    /// The registry in which it happened.
+    /// The registry in which it happened. A heartbeat is about all of them, and says [`RegistryId::first`].
     pub registry: RegistryId,
     /// What happened.
     pub event: Event,
@@ -76,6 +76,36 @@ pub enum Event {
         /// What.
         digest: Digest,
     },
+    /// A notice: an image that another region's push put can be served by this region, all of it.
+    Replicated(Box<Notice>),
+    /// A notice: an image that a push of this region put can be served by every region that there was at the
+    /// push, less those that were removed since (design §6.13).
+    ReplicatedAll {
+        /// The image.
+        notice: Box<Notice>,
+        /// The other regions that can serve it.
+        regions: Vec<Region>,
+    },
+    /// A notice: how far this region is with the same shard of every other one (design §6.4).
+    Heartbeat {
+        /// A mark for each of them.
+        marks: Vec<Mark>,
+    },
+}
+
+/// An image, and the push that put it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The event of the push.
+    pub push: EventId,
+    /// Where.
+    pub repository: RepositoryName,
+    /// What.
+    pub manifest: Leaf,
+    /// How it is to be read.
+    pub media_type: MediaType,
+    /// The tags that the push pointed at it.
+    pub tags: Vec<Tag>,
 }
 
 /// A body, named and measured.
@@ -87,6 +117,21 @@ pub struct Leaf {
     pub size: u64,
 }
 
+// === impl Envelope ===
+
+impl Envelope {
+    /// By what consumers know an event that comes again. Of a notice it derives from the push that it is
+    /// about, so that one which is made again, under another id, says nothing new.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match &self.event {
+            Event::Replicated(notice) => format!("{}.in.{}", notice.push, self.id.region),
+            Event::ReplicatedAll { notice, .. } => format!("{}.everywhere", notice.push),
+            _ => self.id.to_string(),
+        }
+    }
+}
+
 // === impl Event ===
 
 impl Event {
@@ -94,12 +139,23 @@ impl Event {
     #[must_use]
     pub const fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::RegistryCreated { .. } => None,
+            Self::RegistryCreated { .. } | Self::Heartbeat { .. } => None,
+            Self::Replicated(notice) | Self::ReplicatedAll { notice, .. } => {
+                Some(&notice.repository)
+            }
             Self::ManifestPut { repository, .. }
             | Self::ManifestDeleted { repository, .. }
             | Self::TagDeleted { repository, .. }
             | Self::BlobPut { repository, .. }
             | Self::BlobDeleted { repository, .. } => Some(repository),
         }
+    }
+    /// Whether it only tells how things are: nothing is merged of it, and no notice comes of it.
+    #[must_use]
+    pub const fn is_notice(&self) -> bool {
+        matches!(
+            self,
+            Self::Replicated(_) | Self::ReplicatedAll { .. } | Self::Heartbeat { .. }
+        )
     }
 }

@@ -3,10 +3,12 @@
 
 mod envelope;
 mod id;
+mod mark;
 mod registry;
 mod trace;
 
-pub use envelope::{Envelope, Event, Leaf};
+pub use envelope::{Envelope, Event, Leaf, Notice};
 pub use id::{EventId, ParseEventIdError, SHARDS, shard_of};
+pub use mark::Mark;
 pub use registry::{ParseRegistryIdError, RegistryId};
 pub use trace::{ParseTraceContextError, TraceContext};

@@ -44,7 +44,8 @@ pub(crate) const fn tells(command: &Command) -> bool {
         | Command::MountBlob { .. }
         | Command::DeleteManifest { .. }
         | Command::DeleteTag { .. }
-        | Command::DeleteBlob { .. } => true,
+        | Command::DeleteBlob { .. }
+        | Command::Heartbeat { .. } => true,
         Command::TouchBlob { .. }
         | Command::ReserveGenerations { .. }
         | Command::Initialize { .. }
@@ -53,14 +54,15 @@ pub(crate) const fn tells(command: &Command) -> bool {
         | Command::Collect(_)
         | Command::Sweep
         | Command::Acknowledge { .. }
-        // What is merged is told by the region where it happened.
+        // What is merged is told by the region where it happened, and a notice that it is here is small.
         | Command::ApplyRemote(_)
         | Command::StoreManifest(_)
         | Command::StoreBlob(_)
         | Command::MergeFound(_)
         | Command::FoundRegistry { .. }
         | Command::SetCursor { .. }
-        | Command::LeaseBlob { .. } => false,
+        | Command::LeaseBlob { .. }
+        | Command::SetPeers(_) => false,
     }
 }
 

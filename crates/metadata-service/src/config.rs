@@ -19,6 +19,9 @@ pub struct Config {
     /// The name of the region. Set from the settings of the process.
     #[serde(skip, default = "local")]
     pub region: Region,
+    /// The other regions. Set from the settings of the process.
+    #[serde(skip)]
+    pub peers: Vec<Region>,
     /// Where the other services reach this one, if it is a process of its own.
     pub listen: Vec<ListenAddress>,
     /// Allows plain gRPC on addresses that other machines can reach.
@@ -36,6 +39,10 @@ pub struct Config {
     /// the event log that is chosen.
     #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
     pub publish_linger: Option<Duration>,
+    /// How long news of what this region has merged and completed are gathered before other regions are
+    /// told. What they tell of images that are everywhere, and events that are kept for them, wait for it.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat_interval: Duration,
     /// After how many entries a snapshot lets the log before it go. So many stay in the log, too,
     /// for members that lag a little.
     pub snapshot_entries: u64,
@@ -108,12 +115,14 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("metadata"),
             region: local(),
+            peers: Vec::new(),
             listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 7401).into())],
             allow_plain_grpc: false,
             deadline: Duration::from_secs(10),
             concurrent_writes: 4_096,
             group_commit_linger: Duration::from_millis(3),
             publish_linger: None,
+            heartbeat_interval: Duration::from_secs(1),
             snapshot_entries: 20_000,
             snapshot_bytes: ByteSize::mib(256),
             min_free: ByteSize::mib(256),
@@ -143,6 +152,11 @@ impl Config {
         );
         let linger = self.publish_linger.unwrap_or_default();
         bounds.span("publish_linger", linger, Duration::ZERO..=minute);
+        bounds.span(
+            "heartbeat_interval",
+            self.heartbeat_interval,
+            millis * 10..=minute * 10,
+        );
         bounds.number("snapshot_entries", self.snapshot_entries, 10..=10_000_000);
         let sizes = ByteSize::mib(1)..=ByteSize::gib(64);
         bounds.size("snapshot_bytes", self.snapshot_bytes, sizes);

@@ -39,7 +39,7 @@ pub struct ShardStatus {
     pub committed: u64,
     /// The last one that the event log has, if this member publishes.
     pub published: Option<u64>,
-    /// The last one that has left the outbox.
+    /// The last one that the event log has, as the state knows it.
     pub acknowledged: u64,
     /// Bytes of those that wait, as far as they were counted.
     pub waiting_bytes: u64,

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::StartError;
 use crate::config::Config;
 use crate::group::Group;
+use crate::heartbeat;
 use crate::outbox::{PublishError, Publisher};
 
 /// Between two attempts.
@@ -61,6 +62,9 @@ pub(crate) async fn initialize(config: &Config, group: &Group) -> Result<(), Sta
     if !has_default {
         let id = RegistryId::first();
         begin_with(group, Command::FoundRegistry { id, name }).await?;
+    }
+    if let Some(peers) = heartbeat::news_of_peers(&group.view(), &config.peers) {
+        begin_with(group, peers).await?;
     }
     begin_with(group, Command::Configure(settings)).await
 }

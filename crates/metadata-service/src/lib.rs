@@ -7,6 +7,7 @@ mod duty;
 mod events;
 mod group;
 mod grpc;
+mod heartbeat;
 mod identity;
 mod leadership;
 mod members;
@@ -23,6 +24,7 @@ mod service;
 mod state;
 mod store;
 mod sweep;
+mod tail;
 mod trim;
 mod write;
 
@@ -43,16 +45,19 @@ pub use grpc::{
     GRPC_SERVICE, GrpcAdapter, RAFT_GRPC_SERVICE, REPLICA_GRPC_SERVICE, RaftAdapter,
     ReplicaAdapter, metadata_server, replica_server,
 };
+pub use heartbeat::RemoveError;
 pub use identity::ClaimError;
 pub use membership::{Change, GroupStatus, MemberStatus, ReformError};
 pub use outbox::PublishError;
 pub use raft::peer::Dial;
 pub use service::MetadataService;
+pub use tail::{EventPage, ReadFrom};
 
 use group::Group;
 use identity::Claim;
 use leadership::Leadership;
 use recovery::told;
+use tail::Tail;
 
 /// What the service stands on.
 pub struct Ports {
@@ -98,8 +103,14 @@ pub async fn start(
     let group = Group::start(&config, claim, ports.dial, ports.clock, supervisor);
     let group = told("opening the metadata", group).await;
     let group = Arc::new(group.map_err(StartError::Open)?);
-    let leadership = Leadership {
+    let (peers, interval) = (config.peers.clone(), config.heartbeat_interval);
+    let named = peers.clone();
+    let tail = Tail {
+        log: Arc::clone(&ports.events),
         topic: outbox::topic(config.region),
+    };
+    let leadership = Leadership {
+        topic: tail.topic.clone(),
         config,
         group: Arc::clone(&group),
         events: ports.events,
@@ -135,6 +146,13 @@ pub async fn start(
             Ok(())
         }
     });
+    supervisor.spawn_background("metadata.heartbeat", {
+        let (group, stop) = (Arc::clone(&group), stop.clone());
+        async move {
+            heartbeat::run(&group, &peers, interval, stop).await;
+            Ok(())
+        }
+    });
     supervisor.spawn_background("metadata.trim", {
         let (group, stop) = (Arc::clone(&group), stop.clone());
         async move {
@@ -153,7 +171,7 @@ pub async fn start(
             outcome
         }
     });
-    Ok(MetadataService::new(group))
+    Ok(MetadataService::new(group, tail, named))
 }
 
 /// A group of one leads at once, or does not start.

@@ -14,7 +14,8 @@ use meridian_clients::{ReadError, WriteError};
 use meridian_clock::Region;
 use meridian_event::{EventId, SHARDS};
 use meridian_eventlog::{
-    AppendError, CreateTopicError, EventLog, Outage, Record, ShardBatch, StoredRecord, Topic,
+    AppendError, CreateTopicError, EventLog, Outage, ReadLimits, Record, ShardBatch, StoredRecord,
+    Topic,
 };
 use meridian_proto::{decode_envelope, encode_envelope};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,8 @@ const BATCH_BYTES: usize = 8 << 20;
 /// Between two acknowledgements, each of which is an entry of the metadata's log. Until the next one, what
 /// is published is still in the outbox, which does no harm: a publisher that follows looks at the log.
 const ACKNOWLEDGE_EVERY: Duration = Duration::from_millis(100);
+/// How many records that are no events may stand behind the last one of a shard.
+const LOOKED_PAST: usize = 64;
 /// How long to wait after a failure, at first and while it lasts.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
@@ -84,8 +87,10 @@ pub enum PublishError {
         /// The last event that was there.
         seen: u64,
     },
-    /// A record of the event log cannot be read.
-    #[error("the last record of shard {shard} of the event log is no event of this region")]
+    /// The last records of a shard of the event log cannot be read.
+    #[error(
+        "the last {LOOKED_PAST} records of shard {shard} of the event log are no events of this region"
+    )]
     ForeignRecord {
         /// Which shard.
         shard: u16,
@@ -158,15 +163,13 @@ impl Publisher {
         })?;
         let mut heads = Vec::with_capacity(usize::from(SHARDS));
         for shard in 0..SHARDS {
-            let last = self.log.last(&self.topic, shard).await;
-            let last = last.map_err(|error| PublishError::Log(meridian_error::chain(&error)))?;
-            heads.push(match last {
-                Some(last) => Some(head(shard, &last)?),
-                None => None,
-            });
+            heads.push(self.head(shard).await?);
         }
         // One that led until a moment ago has less than the log, and would take itself for restored.
-        let view = self.group.read_as_leader().await;
+        let view = match self.group.is_leader() {
+            true => self.group.read_as_leader().await,
+            false => self.group.read_whole().await,
+        };
         let view = view.map_err(WriteError::from)?;
         let streams = query::streams(&view).map_err(state)?;
         for ((shard, stream), head) in (0..SHARDS).zip(streams).zip(heads) {
@@ -194,6 +197,43 @@ impl Publisher {
             self.next[usize::from(shard)] = taken + 1;
         }
         Ok(())
+    }
+
+    /// The id of the last event of a shard of the log. What somebody else has put behind it, and is no
+    /// event, stops nobody here: who consumes the shard has an alarm for that.
+    async fn head(&self, shard: u16) -> Result<Option<EventId>, PublishError> {
+        let failed = |error| PublishError::Log(meridian_error::chain(&error));
+        let last = self.log.last(&self.topic, shard).await.map_err(failed)?;
+        let Some(last) = last else {
+            return Ok(None);
+        };
+        let mut head = event_of(&last);
+        if head.is_some() {
+            return Ok(head);
+        }
+        let bounds = self.log.bounds(&self.topic, shard).await.map_err(failed)?;
+        let one = ReadLimits {
+            records: 1,
+            bytes: 0,
+            wait: Duration::ZERO,
+        };
+        let mut left = bounds.low..last.offset;
+        for before in left.by_ref().rev().take(LOOKED_PAST) {
+            let records = self.log.read(&self.topic, shard, before, one).await;
+            head = records.map_err(failed)?.first().and_then(event_of);
+            if head.is_some() {
+                break;
+            }
+        }
+        if head.is_none() && !left.is_empty() {
+            return Err(PublishError::ForeignRecord { shard });
+        }
+        tracing::error!(
+            shard,
+            offset = last.offset,
+            "the last record of a shard is no event: find out who else writes to the topic"
+        );
+        Ok(head)
     }
 
     /// Whether nothing is left of a shard because all of it was kept as long as it had to be.
@@ -387,11 +427,10 @@ impl Batches {
     }
 }
 
-/// The id of the last event of a shard.
-fn head(shard: u16, last: &StoredRecord) -> Result<EventId, PublishError> {
-    let event = decode_envelope(&last.record.payload);
-    let event = event.map_err(|_| PublishError::ForeignRecord { shard })?;
-    Ok(event.id)
+/// The id of the event of a record, if it is one.
+fn event_of(record: &StoredRecord) -> Option<EventId> {
+    let event = decode_envelope(&record.record.payload);
+    Some(event.ok()?.id)
 }
 
 fn record(outgoing: &Outgoing) -> Record {

@@ -44,12 +44,15 @@ const fn found(found: &Found) -> &Option<ManifestBody> {
     }
 }
 
-/// Whether an event takes something away. What it leaves behind to say so is small.
+/// Whether an event takes something away, or changes nothing. What it leaves behind to say so is small.
 const fn takes_away(event: &Event) -> bool {
     match event {
-        Event::ManifestDeleted { .. } | Event::TagDeleted { .. } | Event::BlobDeleted { .. } => {
-            true
-        }
+        Event::ManifestDeleted { .. }
+        | Event::TagDeleted { .. }
+        | Event::BlobDeleted { .. }
+        | Event::Replicated(_)
+        | Event::ReplicatedAll { .. }
+        | Event::Heartbeat { .. } => true,
         Event::RegistryCreated { .. } | Event::ManifestPut { .. } | Event::BlobPut { .. } => false,
     }
 }
@@ -85,6 +88,8 @@ fn growth(command: &Command) -> Option<u64> {
         | Command::DeleteBlob { .. }
         | Command::Collect(_)
         | Command::Sweep
+        | Command::SetPeers(_)
+        | Command::Heartbeat { .. }
         | Command::Acknowledge { .. } => None,
     }
 }

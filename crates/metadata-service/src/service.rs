@@ -10,6 +10,7 @@ use meridian_clients::{
     ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoreBlob, StoredManifest, Usage,
     WriteError,
 };
+use meridian_clock::Region;
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 
@@ -18,20 +19,29 @@ use meridian_proto::meridian::raft::v1::raft_server::RaftServer;
 use crate::events::{self, EventsStatus};
 use crate::group::Group;
 use crate::grpc::RaftAdapter;
+use crate::heartbeat::{self, RemoveError};
 use crate::membership::{self, Change, GroupStatus, ReformError};
+use crate::tail::{EventPage, ReadFrom, Tail};
 use crate::{read, write};
 
 /// The metadata of a region.
 #[derive(Clone)]
 pub struct MetadataService {
     group: Arc<Group>,
+    tail: Tail,
+    /// The other regions, by the settings.
+    named: Arc<[Region]>,
 }
 
 // === impl MetadataService ===
 
 impl MetadataService {
-    pub(crate) const fn new(group: Arc<Group>) -> Self {
-        Self { group }
+    pub(crate) fn new(group: Arc<Group>, tail: Tail, named: Vec<Region>) -> Self {
+        Self {
+            group,
+            tail,
+            named: named.into(),
+        }
     }
 
     pub(crate) fn of_group(&self) -> &Group {
@@ -89,6 +99,29 @@ impl MetadataService {
     /// When there is no state yet.
     pub async fn events(&self) -> Result<EventsStatus, ReadError> {
         events::status(&self.group).await
+    }
+
+    /// Has nothing wait any more for another region, which the settings do not name. Returns which are left.
+    ///
+    /// # Errors
+    ///
+    /// See [`RemoveError`].
+    pub async fn remove_region(&self, region: Region) -> Result<Vec<Region>, RemoveError> {
+        heartbeat::remove(&self.group, &self.named, region).await
+    }
+
+    /// Events as the event log has them: from there on in every shard, `limit` of each at most. An event
+    /// that was published twice comes twice.
+    ///
+    /// # Errors
+    ///
+    /// When the event log cannot be read.
+    pub async fn published(
+        &self,
+        from: &[ReadFrom],
+        limit: usize,
+    ) -> Result<EventPage, meridian_eventlog::ReadError> {
+        self.tail.read(from, limit).await
     }
 
     /// How many times the Raft log was synced since the start.

@@ -1,6 +1,6 @@
 //! Events on the wire.
 
-use meridian_event::{Envelope, Event, EventId, Leaf};
+use meridian_event::{Envelope, Event, EventId, Leaf, Mark, Notice};
 use prost::Message;
 
 use crate::decode::{DecodeError, digest, leaf, registry, required, text, version};
@@ -24,12 +24,7 @@ pub fn decode_envelope(payload: &[u8]) -> Result<Envelope, DecodeError> {
 impl From<&Envelope> for wire::Envelope {
     fn from(envelope: &Envelope) -> Self {
         Self {
-            id: Some(wire::EventId {
-                region: envelope.id.region.to_string(),
-                epoch: envelope.id.epoch,
-                shard: u32::from(envelope.id.shard),
-                seq: envelope.id.seq,
-            }),
+            id: Some(envelope.id.into()),
             version: Some(envelope.version.into()),
             registry: Some(envelope.registry.into()),
             event: Some(encode(&envelope.event)),
@@ -41,20 +36,96 @@ impl TryFrom<wire::Envelope> for Envelope {
     type Error = DecodeError;
 
     fn try_from(message: wire::Envelope) -> Result<Self, DecodeError> {
-        let id = required(message.id, "id")?;
-        let shard = u16::try_from(id.shard).map_err(|_| DecodeError::Invalid("id.shard"))?;
         Ok(Self {
-            id: EventId {
-                region: text(&id.region, "id.region")?,
-                epoch: id.epoch,
-                shard,
-                seq: id.seq,
-            },
+            id: id(message.id, "id")?,
             version: version(message.version, "version")?,
             registry: registry(message.registry, "registry")?,
             event: decode(message.event.ok_or(DecodeError::UnknownEvent)?)?,
         })
     }
+}
+
+impl From<EventId> for wire::EventId {
+    fn from(id: EventId) -> Self {
+        Self {
+            region: id.region.to_string(),
+            epoch: id.epoch,
+            shard: u32::from(id.shard),
+            seq: id.seq,
+        }
+    }
+}
+
+fn id(value: Option<wire::EventId>, field: &'static str) -> Result<EventId, DecodeError> {
+    let id = required(value, field)?;
+    Ok(EventId {
+        region: text(&id.region, "id.region")?,
+        epoch: id.epoch,
+        shard: u16::try_from(id.shard).map_err(|_| DecodeError::Invalid("id.shard"))?,
+        seq: id.seq,
+    })
+}
+
+impl From<&Notice> for wire::Notice {
+    fn from(notice: &Notice) -> Self {
+        Self {
+            push: Some(notice.push.into()),
+            repository: notice.repository.to_string(),
+            manifest: Some(notice.manifest.into()),
+            media_type: notice.media_type.to_string(),
+            tags: notice.tags.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn notice(value: Option<wire::Notice>) -> Result<Box<Notice>, DecodeError> {
+    let notice = required(value, "notice")?;
+    Ok(Box::new(Notice {
+        push: id(notice.push, "push")?,
+        repository: text(&notice.repository, "repository")?,
+        manifest: leaf(notice.manifest, "manifest")?,
+        media_type: text(&notice.media_type, "media_type")?,
+        tags: texts(&notice.tags, "tags")?,
+    }))
+}
+
+impl From<&Mark> for wire::Mark {
+    fn from(mark: &Mark) -> Self {
+        Self {
+            origin: mark.origin.to_string(),
+            epoch: mark.epoch,
+            merged: mark.merged,
+            version: mark.version.map(Into::into),
+            copied: mark.copied,
+            complete: mark.complete,
+            except: mark.except.clone(),
+        }
+    }
+}
+
+/// One that names more exceptions than are understood here says less instead.
+fn mark(mut mark: wire::Mark) -> Result<Mark, DecodeError> {
+    let version = match mark.version {
+        Some(it) => Some(version(Some(it), "version")?),
+        None => None,
+    };
+    let is_ascending = mark.except.windows(2).all(|pair| pair[0] < pair[1]);
+    if !is_ascending {
+        return Err(DecodeError::Invalid("except"));
+    }
+    if let Some(next) = mark.except.get(Mark::EXCEPTIONS) {
+        mark.complete = mark.complete.min(next.saturating_sub(1));
+        mark.except.truncate(Mark::EXCEPTIONS);
+    }
+    Ok(Mark {
+        origin: text(&mark.origin, "origin")?,
+        epoch: mark.epoch,
+        merged: mark.merged,
+        version,
+        copied: mark.copied,
+        complete: mark.complete,
+        except: mark.except,
+    })
 }
 
 fn encode(event: &Event) -> wire::envelope::Event {
@@ -111,6 +182,16 @@ fn encode(event: &Event) -> wire::envelope::Event {
             repository: repository.to_string(),
             digest: Some((*digest).into()),
         }),
+        Event::Replicated(notice) => Wire::Replicated(wire::Replicated {
+            notice: Some((&**notice).into()),
+        }),
+        Event::ReplicatedAll { notice, regions } => Wire::ReplicatedAll(wire::ReplicatedAll {
+            notice: Some((&**notice).into()),
+            regions: regions.iter().map(ToString::to_string).collect(),
+        }),
+        Event::Heartbeat { marks } => Wire::Heartbeat(wire::Heartbeat {
+            marks: marks.iter().map(Into::into).collect(),
+        }),
     }
 }
 
@@ -124,11 +205,7 @@ fn decode(event: wire::envelope::Event) -> Result<Event, DecodeError> {
             repository: text(&it.repository, "repository")?,
             manifest: leaf(it.manifest, "manifest")?,
             media_type: text(&it.media_type, "media_type")?,
-            tags: it
-                .tags
-                .iter()
-                .map(|tag| text(tag, "tags"))
-                .collect::<Result<_, _>>()?,
+            tags: texts(&it.tags, "tags")?,
             blobs: leaves(it.blobs, "blobs")?,
             children: leaves(it.children, "children")?,
             subject: it
@@ -157,7 +234,22 @@ fn decode(event: wire::envelope::Event) -> Result<Event, DecodeError> {
             repository: text(&it.repository, "repository")?,
             digest: digest(it.digest, "digest")?,
         },
+        Wire::Replicated(it) => Event::Replicated(notice(it.notice)?),
+        Wire::ReplicatedAll(it) => Event::ReplicatedAll {
+            notice: notice(it.notice)?,
+            regions: texts(&it.regions, "regions")?,
+        },
+        Wire::Heartbeat(it) => Event::Heartbeat {
+            marks: it.marks.into_iter().map(mark).collect::<Result<_, _>>()?,
+        },
     })
+}
+
+fn texts<T: std::str::FromStr>(
+    values: &[String],
+    field: &'static str,
+) -> Result<Vec<T>, DecodeError> {
+    values.iter().map(|value| text(value, field)).collect()
 }
 
 fn leaves(

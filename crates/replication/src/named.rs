@@ -44,7 +44,10 @@ pub(crate) fn named(envelope: &Envelope, with_blobs: bool) -> Vec<Want> {
         | Event::ManifestDeleted { .. }
         | Event::TagDeleted { .. }
         | Event::BlobPut { .. }
-        | Event::BlobDeleted { .. } => Vec::new(),
+        | Event::BlobDeleted { .. }
+        | Event::Replicated(_)
+        | Event::ReplicatedAll { .. }
+        | Event::Heartbeat { .. } => Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@
 //! What is left is written down, and [`sweep`] goes on with it. Until then nothing is visible that
 //! must not be: what waits stays hidden, and what perhaps nothing needs any more stays complete.
 
+use meridian_clock::Region;
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Tag as TagName};
 
@@ -13,7 +14,7 @@ use super::guard::{self, Guard};
 use super::manifest::standing::{self, Cell};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, blob, tag};
+use super::{Result, blob, heartbeat, notice, tag};
 use crate::key::{self, Key};
 use crate::row::Sweep;
 use crate::{CatalogError, Reply, Write};
@@ -35,6 +36,14 @@ pub(super) enum Task {
     TellOfBlob(RegistryId, Digest),
     /// See whether a manifest is still needed.
     Reconsider(Place, Digest),
+    /// Tell of the pushes that wait for a manifest.
+    TellOfPushes(Place, Digest),
+    /// See whether everything is here that came with copies.
+    EndCopies,
+    /// Have pushes wait no more for regions that were removed, from after one of them on.
+    EndWaits(Vec<u8>),
+    /// Look through what another region said of a shard.
+    Hear(Region, u16),
 }
 
 /// What an entry still has to do.
@@ -82,6 +91,10 @@ pub(super) fn work_off<S: Write>(turn: &mut Turn<'_, S>) -> Result<u64, S> {
             Task::TellParents(place, child) => tell_parents(turn, &place, child)?,
             Task::TellOfBlob(registry, leaf) => tell_of_blob(turn, registry, leaf)?,
             Task::Reconsider(place, digest) => reconsider(turn, &place, digest)?,
+            Task::TellOfPushes(place, digest) => notice::settle(turn, &place, digest)?,
+            Task::EndCopies => heartbeat::end_copies(turn)?,
+            Task::EndWaits(after) => heartbeat::end_waits(turn, &after)?,
+            Task::Hear(region, shard) => heartbeat::look_through(turn, region, shard)?,
         };
     }
     Ok(changed)
@@ -106,7 +119,11 @@ pub(super) fn sweep<S: Write>(turn: &mut Turn<'_, S>) -> Result<Reply, S> {
             _ => break,
         }
     }
-    Ok(Reply::Collected { objects, bytes: 0 })
+    // What comes to nothing would come to nothing for ever.
+    Ok(match turn.is_changed() {
+        false => Reply::Nothing,
+        true => Reply::Collected { objects, bytes: 0 },
+    })
 }
 
 fn first_left<S: Write>(turn: &Turn<'_, S>) -> Result<Option<Task>, S> {
@@ -121,6 +138,15 @@ fn first_left<S: Write>(turn: &Turn<'_, S>) -> Result<Option<Task>, S> {
 /// The task that was written down under a key.
 fn task_of<S: Write>(turn: &Turn<'_, S>, prefix: &[u8], suffix: &[u8]) -> Result<Task, S> {
     let damaged = || CatalogError::Damaged("place of unfinished work");
+    if prefix == key::REMOVED {
+        let after = turn.store().get(key::REMOVED, <[u8]>::to_vec);
+        let after = after.map_err(CatalogError::Store)?;
+        return Ok(Task::EndWaits(after.unwrap_or_default()));
+    }
+    if prefix == key::UNHEARD {
+        let ((region, shard), _) = key::take_shard(suffix).ok_or_else(damaged)?;
+        return Ok(Task::Hear(region, shard));
+    }
     let (registry, rest) = key::take_registry(suffix).ok_or_else(damaged)?;
     if prefix == key::RECORDED {
         let (leaf, _) = key::take_digest(rest).ok_or_else(damaged)?;
@@ -137,6 +163,9 @@ fn task_of<S: Write>(turn: &Turn<'_, S>, prefix: &[u8], suffix: &[u8]) -> Result
     }
     if prefix == key::UNNEEDED {
         return Ok(Task::Reconsider(place, digest));
+    }
+    if prefix == key::UNTOLD {
+        return Ok(Task::TellOfPushes(place, digest));
     }
     let row = turn.read::<Sweep>(&[prefix, suffix].concat())?;
     let after = row.and_then(|sweep| sweep.after);

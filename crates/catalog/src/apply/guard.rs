@@ -43,6 +43,10 @@ pub(crate) enum Guard {
     WaitersAreTold,
     /// Events are merged without a gap.
     CursorIsDense,
+    /// A push elsewhere is told of when its image is complete here.
+    ImagesAreAwaited,
+    /// A push here is told of when all other regions have completed its image.
+    AllAreAwaited,
     /// A registry's name belongs to the oldest of those that were created with it.
     OldestBearsName,
 }

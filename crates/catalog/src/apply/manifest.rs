@@ -10,13 +10,13 @@ pub(super) mod merge;
 mod needs;
 pub(super) mod standing;
 
-use meridian_event::{Event, Leaf, RegistryId};
+use meridian_event::{Event, Leaf, Notice, RegistryId};
 use meridian_oci::{Digest, RegistryName, RepositoryName};
 
 use super::guard::{self, Guard};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, outbox, refuse, tag};
+use super::{Result, heartbeat, outbox, refuse, tag};
 use crate::key;
 use crate::row::{Needs, Standing};
 use crate::{CatalogError, Condition, NewManifest, Refusal, Reply, Write};
@@ -44,7 +44,18 @@ pub(super) fn put<S: Write>(turn: &mut Turn<'_, S>, new: &NewManifest) -> Result
     for name in &new.tags {
         tag::point(turn, &place, name, new.digest)?;
     }
-    outbox::emit(turn, registry, event(new))
+    let push = outbox::add(turn, registry, event(new))?;
+    let notice = Notice {
+        push,
+        repository: new.repository.clone(),
+        manifest: leaf(new),
+        media_type: new.media_type.clone(),
+        tags: new.tags.clone(),
+    };
+    heartbeat::await_others(turn, registry, notice)?;
+    Ok(Reply::Done {
+        version: turn.version,
+    })
 }
 
 /// Exposes a manifest whose leaves are all here. One that is exposed already is described anew, and
@@ -163,13 +174,17 @@ pub(super) fn unknown<S: Write>(turn: &Turn<'_, S>, place: &Place) -> Result<Ref
     })
 }
 
+const fn leaf(new: &NewManifest) -> Leaf {
+    Leaf {
+        digest: new.digest,
+        size: new.bytes.len() as u64,
+    }
+}
+
 fn event(new: &NewManifest) -> Event {
     Event::ManifestPut {
         repository: new.repository.clone(),
-        manifest: Leaf {
-            digest: new.digest,
-            size: new.bytes.len() as u64,
-        },
+        manifest: leaf(new),
         media_type: new.media_type.clone(),
         tags: new.tags.clone(),
         blobs: new.blobs.clone(),

@@ -75,6 +75,11 @@ impl Place {
         key::tags_of(self.registry, &self.repository).digest(digest)
     }
 
+    /// Prefix of the pushes elsewhere that wait for a manifest.
+    pub(super) fn pushes_waiting_for(&self, digest: Digest) -> Key {
+        key::pushes_waiting_for(self.registry, &self.repository).digest(digest)
+    }
+
     /// Prefix of the tags that wait for a manifest.
     pub(super) fn tags_waiting_for(&self, digest: Digest) -> Key {
         key::tags_waiting_for(self.registry, &self.repository).digest(digest)

@@ -7,17 +7,20 @@
 use std::cmp::Ordering;
 
 use meridian_clock::Region;
-use meridian_event::{Event, Leaf, SHARDS, shard_of};
+use meridian_event::{Event, EventId, Leaf, Notice, SHARDS, shard_of};
 
 use super::guard::{self, Guard};
 use super::manifest::merge::{self, Put};
 use super::manifest::standing::{self, Cell};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, blob, refuse, registry, tag};
+use super::{Result, blob, heartbeat, refuse, registry, tag};
 use crate::key;
-use crate::row::Cursor;
+use crate::row::{Cursor, Push};
 use crate::{ArrivedManifest, Found, Refusal, RemoteEvent, RemoteEvents, Reply, Write};
+
+/// After how many events a region says how far it is, though all of them were notices.
+const NOTICES: u64 = 256;
 
 /// Merges events, and moves the cursor of their shard past them.
 pub(super) fn apply<S: Write>(turn: &mut Turn<'_, S>, new: &RemoteEvents) -> Result<Reply, S> {
@@ -50,17 +53,34 @@ pub(super) fn apply<S: Write>(turn: &mut Turn<'_, S>, new: &RemoteEvents) -> Res
     if turn.is_ahead(next.version) {
         return refuse::<S>(Refusal::Ahead(next.version));
     }
-    let mut seq = merged;
+    let (mut seq, mut version) = (merged, None);
     let near = later
         .iter()
         .take_while(|event| !turn.is_ahead(event.version));
     let near: Vec<_> = near.collect();
+    let mut has_news = false;
     for event in &near {
-        merge(turn, event)?;
-        seq = event.seq;
+        let id = EventId {
+            region: new.origin,
+            epoch: new.epoch,
+            shard: new.shard,
+            seq: event.seq,
+        };
+        merge(turn, id, event)?;
+        (seq, version) = (event.seq, Some(event.version));
+        has_news |= !event.event.is_notice();
     }
-    let epoch = new.epoch;
-    turn.put(&cursor_key, &Cursor { epoch, seq })?;
+    // Of notices alone there are none, or they would never end; but those who keep them want to know when
+    // they are here.
+    if has_news || merged / NOTICES != seq / NOTICES {
+        heartbeat::note(turn, new.shard)?;
+    }
+    let cursor = Cursor {
+        epoch: new.epoch,
+        seq,
+        version,
+    };
+    turn.put(&cursor_key, &cursor)?;
     Ok(Reply::Merged {
         seq,
         is_stopped: near.len() < later.len(),
@@ -131,11 +151,18 @@ pub(super) fn set_cursor<S: Write>(
         return refuse::<S>(Refusal::Malformed);
     }
     let key = key::cursor(origin, shard);
-    let new = Cursor { epoch, seq };
-    if turn.read::<Cursor>(&key)?.is_some_and(|old| old >= new) {
+    let old = turn.read::<Cursor>(&key)?;
+    if old.is_some_and(|old| (old.epoch, old.seq) >= (epoch, seq)) {
         return Ok(Reply::Nothing);
     }
-    turn.put(&key, &new)?;
+    let version = None;
+    let cursor = Cursor {
+        epoch,
+        seq,
+        version,
+    };
+    turn.put(&key, &cursor)?;
+    heartbeat::copied(turn, origin, shard, seq)?;
     Ok(Reply::Done {
         version: turn.version,
     })
@@ -155,9 +182,7 @@ const fn outcome<S: Write>(turn: &Turn<'_, S>) -> Reply {
 /// event has the `seq` 0.
 fn is_well_formed(new: &RemoteEvents) -> bool {
     let are_ours = new.events.iter().all(|event| {
-        event.seq > 0
-            && event.version.region == new.origin
-            && shard_of(event.registry, event.event.repository()) == new.shard
+        event.seq > 0 && event.version.region == new.origin && is_of_shard(event, new.shard)
     });
     let mut pairs = new.events.windows(2);
     new.shard < SHARDS
@@ -165,7 +190,13 @@ fn is_well_formed(new: &RemoteEvents) -> bool {
         && pairs.all(|pair| Some(pair[1].seq) == pair[0].seq.checked_add(1))
 }
 
-fn merge<S: Write>(turn: &mut Turn<'_, S>, remote: &RemoteEvent) -> Result<(), S> {
+/// A heartbeat is of any shard.
+fn is_of_shard(event: &RemoteEvent, shard: u16) -> bool {
+    matches!(event.event, Event::Heartbeat { .. })
+        || shard_of(event.registry, event.event.repository()) == shard
+}
+
+fn merge<S: Write>(turn: &mut Turn<'_, S>, from: EventId, remote: &RemoteEvent) -> Result<(), S> {
     let (version, id) = (remote.version, remote.registry);
     turn.absorb(version);
     let at = |repository| Place::new(id, repository);
@@ -193,7 +224,21 @@ fn merge<S: Write>(turn: &mut Turn<'_, S>, remote: &RemoteEvent) -> Result<(), S
                 children,
                 body: remote.body.as_ref(),
             };
-            merge::put(turn, &at(repository), &put)
+            merge::put(turn, &at(repository), &put)?;
+            let notice = Notice {
+                push: from,
+                repository: repository.clone(),
+                manifest: *manifest,
+                media_type: media_type.clone(),
+                tags: tags.clone(),
+            };
+            turn.pushes.push(Push {
+                registry: id,
+                notice,
+                regions: Vec::new(),
+                waits: Vec::new(),
+            });
+            Ok(())
         }
         Event::ManifestDeleted { repository, digest } => {
             merge::delete(turn, &at(repository), *digest, version)
@@ -207,5 +252,9 @@ fn merge<S: Write>(turn: &mut Turn<'_, S>, remote: &RemoteEvent) -> Result<(), S
         Event::BlobDeleted { repository, digest } => {
             blob::end_lease(turn, &at(repository), *digest, version)
         }
+        Event::Heartbeat { marks } => {
+            heartbeat::hear(turn, (from.region, from.shard), version, marks)
+        }
+        Event::Replicated(_) | Event::ReplicatedAll { .. } => Ok(()),
     }
 }

@@ -11,7 +11,7 @@ use super::agenda::Agenda;
 use super::place::Place;
 use crate::access::{exists, read, suffixes};
 use crate::key;
-use crate::row::{Repository, Row, System, Usage};
+use crate::row::{Push, Repository, Row, System, Usage};
 use crate::{CatalogError, Entry, Write};
 
 /// The state, the version of the entry, and what the state knows of itself.
@@ -27,6 +27,8 @@ pub(super) struct Turn<'s, S> {
     pub(super) agenda: Agenda,
     /// The newest version that it merged.
     newest: Option<Version>,
+    /// Pushes elsewhere that it merged.
+    pub(super) pushes: Vec<Push>,
     is_changed: bool,
 }
 
@@ -53,6 +55,7 @@ impl<'s, S: Write> Turn<'s, S> {
             clock: entry.millis,
             agenda: Agenda::default(),
             newest: None,
+            pushes: Vec::new(),
             is_changed: false,
         }
     }
@@ -60,6 +63,12 @@ impl<'s, S: Write> Turn<'s, S> {
     /// Milliseconds of this entry's version: the time, as far as the state knows.
     pub(super) const fn now(&self) -> u64 {
         self.version.millis
+    }
+
+    /// A version of its own for a notice, greater than all that the entry stamped before.
+    pub(super) fn stamp(&mut self) -> Version {
+        self.version = Version::next(Some(self.version), self.now(), self.system.region);
+        self.version
     }
 
     /// The state, for judgements that queries share.

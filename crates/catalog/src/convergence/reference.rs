@@ -158,7 +158,12 @@ impl Projection {
                 cell.del = cell.del.max(Some(version));
             }
             Event::TagDeleted { tag, .. } => self.point(&place, tag, version, None),
-            Event::RegistryCreated { .. } | Event::BlobPut { .. } | Event::BlobDeleted { .. } => {}
+            Event::RegistryCreated { .. }
+            | Event::BlobPut { .. }
+            | Event::BlobDeleted { .. }
+            | Event::Replicated(_)
+            | Event::ReplicatedAll { .. }
+            | Event::Heartbeat { .. } => {}
         }
     }
 

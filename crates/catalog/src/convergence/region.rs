@@ -3,7 +3,7 @@
 //! Owns what must hold after every entry, whatever happens elsewhere.
 
 use meridian_clock::Region as RegionName;
-use meridian_event::{Envelope, RegistryId, SHARDS};
+use meridian_event::{Envelope, Event, EventId, Notice, RegistryId, SHARDS};
 use meridian_oci::{Digest, MediaType, RepositoryName};
 
 use crate::row::{Manifest, Row};
@@ -15,6 +15,8 @@ const CHECKPOINT: usize = 12;
 pub(super) struct Region {
     pub(super) name: RegionName,
     pub(super) store: MemoryStore,
+    /// Its event log.
+    published: Vec<Envelope>,
     /// By how much its clock differs from the time.
     pub(super) skew: i64,
     checkpoint: MemoryStore,
@@ -27,6 +29,7 @@ impl Region {
         Self {
             name: name.parse().unwrap(),
             store: MemoryStore::default(),
+            published: Vec::new(),
             skew: 0,
             checkpoint: MemoryStore::default(),
             since: Vec::new(),
@@ -47,6 +50,7 @@ impl Region {
         let reply = reply.map_err(|error| format!("{entry:?}: {error}"))?;
         self.check(&before, &entry, &reply)
             .map_err(|why| format!("{} after {entry:?}: {why}", self.name))?;
+        self.published.extend(new_events(&before, &self.store));
         self.since.push((entry, reply.clone()));
         if self.since.len() == CHECKPOINT {
             self.checkpoint = self.store.clone();
@@ -68,8 +72,21 @@ impl Region {
                 | Command::LeaseBlob { .. }
                 | Command::Sweep
         );
-        if is_merge && waiting_events(before) != waiting_events(&self.store) {
+        let new = new_events(before, &self.store);
+        if is_merge && new.iter().any(|envelope| !envelope.event.is_notice()) {
             return Err("a merge was told to others".to_owned());
+        }
+        for envelope in &new {
+            if let Event::Replicated(notice) = &envelope.event {
+                let Notice {
+                    repository,
+                    manifest,
+                    ..
+                } = &**notice;
+                if !self.is_exposed(envelope.registry, repository, manifest.digest) {
+                    return Err(format!("{notice:?} cannot be served"));
+                }
+            }
         }
         let violations = invariant::check(&self.store).unwrap();
         violations
@@ -104,9 +121,9 @@ impl Region {
 
     /// The events of a shard.
     pub(super) fn log(&self, shard: u16) -> Vec<Envelope> {
-        let outbox = query::outbox(&self.store, shard, 0, usize::MAX).unwrap();
-        let envelopes = outbox.into_iter().map(|outgoing| outgoing.envelope);
-        envelopes.collect()
+        let published = self.published.iter();
+        let of_shard = published.filter(|envelope| envelope.id.shard == shard);
+        of_shard.cloned().collect()
     }
 
     /// The media type of a manifest whose bytes are here.
@@ -122,6 +139,25 @@ impl Region {
         row.media_type.clone().filter(|_| row.has_body())
     }
 
+    /// Whether an image is complete here.
+    pub(super) fn is_exposed(
+        &self,
+        registry: RegistryId,
+        repository: &RepositoryName,
+        digest: Digest,
+    ) -> bool {
+        let image = query::image(&self.store, registry, repository, digest);
+        image.unwrap() == Some(query::Image::Exposed)
+    }
+
+    /// Whether a push elsewhere is merged here, and waits for nothing.
+    pub(super) fn is_done_with(&self, push: EventId) -> bool {
+        let cursor = query::cursor(&self.store, push.region, push.shard).unwrap();
+        let waits = key::incomplete(push.region, push.shard, push.epoch).number(push.seq);
+        cursor.is_some_and(|cursor| (cursor.epoch, cursor.seq) >= (push.epoch, push.seq))
+            && self.store.get(&waits, |_| ()).unwrap().is_none()
+    }
+
     /// Whether a blob is recorded here.
     pub(super) fn has_blob(&self, registry: RegistryId, digest: Digest) -> bool {
         let key = key::blob(registry, digest);
@@ -129,7 +165,16 @@ impl Region {
     }
 }
 
-fn waiting_events(store: &MemoryStore) -> Vec<u64> {
-    let shards = (0..SHARDS).map(|shard| query::backlog(store, shard, usize::MAX).unwrap().rows);
-    shards.collect()
+/// The events that came with the last entry.
+pub(super) fn new_events(before: &MemoryStore, after: &MemoryStore) -> Vec<Envelope> {
+    let mut new = Vec::new();
+    if query::system(before).unwrap().is_none() {
+        return new;
+    }
+    let were = query::streams(before).unwrap();
+    for (shard, was) in (0..SHARDS).zip(were) {
+        let outbox = query::outbox(after, shard, was.next, usize::MAX).unwrap();
+        new.extend(outbox.into_iter().map(|outgoing| outgoing.envelope));
+    }
+    new
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meridian_clock::Region as RegionName;
-use meridian_event::{Envelope, RegistryId, SHARDS};
+use meridian_event::{Envelope, Event, EventId, RegistryId, SHARDS};
 use meridian_oci::{Digest, RegistryName, RepositoryName, Tag as TagName};
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -15,9 +15,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::content::Content;
 use super::reference::{Projection, fold, project};
-use super::region::Region;
+use super::region::{Region, new_events};
 use crate::row::{Manifest, Row, Tag};
-use crate::{Command, Found, RemoteEvents, Reply, Settings, Write as _, key, query};
+use crate::{Command, Cursor, Found, RemoteEvents, Reply, Settings, Write as _, key, query};
 
 const DAWN: u64 = 1_760_000_000_000;
 pub(super) const DEFAULT: &str = "default";
@@ -31,6 +31,8 @@ pub(super) struct World {
     pub(super) slow: (usize, usize),
     /// Registries that were created, and their names.
     pub(super) created: BTreeMap<RegistryId, RegistryName>,
+    /// What regions had by a copy, and not by its event.
+    copied: BTreeSet<(RegionName, EventId)>,
     /// What came about.
     pub(super) seen: BTreeSet<&'static str>,
 }
@@ -47,11 +49,13 @@ impl World {
             now: DAWN,
             regions: names.iter().map(|name| Region::new(name)).collect(),
             created: BTreeMap::new(),
+            copied: BTreeSet::new(),
             seen: BTreeSet::new(),
         };
         for at in 0..world.regions.len() {
             world.begin(at)?;
         }
+        world.introduce()?;
         Ok(world)
     }
 
@@ -73,6 +77,25 @@ impl World {
         Ok(())
     }
 
+    /// The event log has all that a region told.
+    fn acknowledge(&mut self, at: usize) -> Result<(), String> {
+        let streams = query::streams(&self.regions[at].store).unwrap();
+        let through = (0..SHARDS).zip(streams);
+        let through = through.map(|(shard, stream)| (shard, stream.next - 1));
+        let (epoch, through) = (1, through.collect());
+        self.say(at, Command::Acknowledge { epoch, through })
+            .map(drop)
+    }
+
+    /// Tells every region which other ones there are.
+    pub(super) fn introduce(&mut self) -> Result<(), String> {
+        let names: Vec<_> = self.regions.iter().map(|region| region.name).collect();
+        for at in 0..self.regions.len() {
+            self.say(at, Command::SetPeers(names.clone()))?;
+        }
+        Ok(())
+    }
+
     /// Lets something happen somewhere.
     pub(super) fn step(&mut self) -> Result<(), String> {
         self.now += self.random.random_range(0..40);
@@ -84,9 +107,20 @@ impl World {
             64..78 => self.fetch_manifest(at)?,
             78..88 => self.fetch_blob(at)?,
             88..93 => self.find(at)?,
-            93..96 => self.collect(at)?,
+            94..96 => self.collect(at)?,
             96 | 97 => self.regions[at].crash()?,
             98 => drop(self.say(at, Command::Sweep)?),
+            93 if self.random.random_bool(0.5) => self.acknowledge(at)?,
+            93 => {
+                let is_full = self.random.random_bool(0.2);
+                self.say(at, Command::Heartbeat { is_full })?;
+            }
+            99 if self.random.random_bool(0.1) => {
+                let from = self.random.random_range(0..self.regions.len());
+                if from != at {
+                    self.copy(at, from)?;
+                }
+            }
             _ => self.regions[at].skew = self.random.random_range(-4_000..4_000),
         }
         self.look();
@@ -100,8 +134,11 @@ impl World {
             for at in 0..self.regions.len() {
                 is_busy |= self.deliver_all(at)?;
                 is_busy |= self.fetch_all(at)?;
-                while matches!(self.say(at, Command::Sweep)?, Reply::Collected { .. }) {
-                    is_busy = true;
+                let is_full = false;
+                for command in [Command::Sweep, Command::Heartbeat { is_full }] {
+                    while matches!(self.say(at, command.clone())?, Reply::Collected { .. }) {
+                        is_busy = true;
+                    }
                 }
             }
             if !is_busy {
@@ -133,9 +170,14 @@ impl World {
     pub(super) fn overhear(&mut self, at: usize, envelope: &Envelope) -> Result<(), String> {
         let id = envelope.id;
         let cursor = key::cursor(id.region, id.shard);
-        self.regions[at].store.remove(&cursor).unwrap();
-        let mut event = self.remote(envelope, 0.5);
-        event.seq = 1;
+        let before = Cursor {
+            epoch: id.epoch,
+            seq: id.seq - 1,
+            version: None,
+        };
+        let store = &mut self.regions[at].store;
+        store.put(&cursor, &before.encode()).unwrap();
+        let event = self.remote(envelope, 0.5);
         let events = RemoteEvents {
             origin: id.region,
             epoch: id.epoch,
@@ -153,6 +195,12 @@ impl World {
         let at = self.regions.len();
         self.regions.push(Region::new(name));
         self.begin(at)?;
+        self.introduce()?;
+        self.copy(at, from)
+    }
+
+    /// A region takes in a copy of another one's state, and goes on with the events after it.
+    fn copy(&mut self, at: usize, from: usize) -> Result<(), String> {
         let store = self.regions[from].store.clone();
         let mut found = query::copied_registries(&store).unwrap();
         found.extend(all(|after| {
@@ -166,7 +214,9 @@ impl World {
             self.say(at, Command::MergeFound(page.to_vec()))?;
         }
         for (origin, shard, cursor) in query::cursors(&store).unwrap() {
-            self.set_cursor(at, origin, shard, cursor.seq)?;
+            if origin != self.regions[at].name {
+                self.set_cursor(at, origin, shard, cursor.seq)?;
+            }
         }
         let origin = self.regions[from].name;
         for (shard, stream) in (0..SHARDS).zip(query::streams(&store).unwrap()) {
@@ -183,6 +233,16 @@ impl World {
         seq: u64,
     ) -> Result<(), String> {
         let epoch = 1;
+        let region = self.regions[at].name;
+        let cursor = query::cursor(&self.regions[at].store, origin, shard).unwrap();
+        let merged = cursor.map_or(0, |cursor| cursor.seq);
+        let skipped = (merged + 1..=seq).map(|seq| EventId {
+            region: origin,
+            epoch,
+            shard,
+            seq,
+        });
+        self.copied.extend(skipped.map(|id| (region, id)));
         let set = Command::SetCursor {
             origin,
             shard,
@@ -193,7 +253,77 @@ impl World {
     }
 
     pub(super) fn say(&mut self, at: usize, command: Command) -> Result<Reply, String> {
-        self.regions[at].say(self.now, command)
+        let before = self.regions[at].store.clone();
+        let reply = self.regions[at].say(self.now, command)?;
+        for envelope in new_events(&before, &self.regions[at].store) {
+            if let Event::ReplicatedAll { notice, regions } = &envelope.event {
+                self.is_everywhere(notice.push, regions)?;
+            }
+        }
+        Ok(reply)
+    }
+
+    /// Whether regions have done all that a push asks of them.
+    fn is_everywhere(&self, push: EventId, regions: &[RegionName]) -> Result<(), String> {
+        let mut others = self.regions.iter();
+        let behind = others.find(|it| regions.contains(&it.name) && !it.is_done_with(push));
+        match behind {
+            Some(region) => Err(format!("{} is not done with {push}", region.name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether every push was told of as often as it should.
+    pub(super) fn check_notices(&self) -> Result<(), String> {
+        let events = self.events();
+        let told = |at: RegionName, push: EventId| {
+            let notices = events.iter().filter(|envelope| envelope.id.region == at);
+            let of_push = notices.filter(|envelope| match &envelope.event {
+                Event::Replicated(notice) | Event::ReplicatedAll { notice, .. } => {
+                    notice.push == push
+                }
+                _ => false,
+            });
+            of_push.count()
+        };
+        for envelope in &events {
+            let Event::ManifestPut {
+                repository,
+                manifest,
+                tags,
+                ..
+            } = &envelope.event
+            else {
+                continue;
+            };
+            let place = (envelope.registry, repository);
+            for region in &self.regions {
+                let cell = query::manifest_cell(&region.store, place.0, place.1, manifest.digest);
+                let is_live = cell
+                    .unwrap()
+                    .is_some_and(|it| it.del < Some(envelope.version));
+                let is_here = region.name == envelope.id.region;
+                let winner = |tag| query::tag_winner(&region.store, place.0, place.1, tag).unwrap();
+                let mut winners = tags.iter().filter_map(winner);
+                let is_last =
+                    tags.is_empty() || winners.any(|winner| winner.version == envelope.version);
+                let count = told(region.name, envelope.id);
+                let was_copied = self.copied.contains(&(region.name, envelope.id));
+                let must = is_live && !was_copied && (!is_here || is_last);
+                if count > 1 || (must && count == 0) {
+                    let (id, name) = (envelope.id, region.name);
+                    return Err(format!("{name} told {count} times of {id}"));
+                }
+            }
+        }
+        for region in &self.regions {
+            for (key, _) in region.store.pairs() {
+                if matches!(key[0], b'A' | b'P' | b'I' | b'D' | b'F' | b'J' | b'j') {
+                    return Err(format!("{} still has {key:?}", region.name));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Notes what came about.
@@ -211,6 +341,9 @@ impl World {
                     b'v' => Some("waiting tags are still to be judged"),
                     b'w' => Some("tags are still to be hidden"),
                     b'y' => Some("parents are still to be told"),
+                    b'P' => Some("a push elsewhere waits"),
+                    b'i' => Some("pushes are still to be told of"),
+                    b'j' => Some("a heartbeat is still to be looked through"),
                     b'Y' => Some("waiters for a blob are still to be told"),
                     _ => None,
                 };

@@ -9,14 +9,14 @@ use std::convert::Infallible;
 use std::ops::{Bound, ControlFlow};
 
 use meridian_clock::{Region, Version};
-use meridian_event::{Envelope, RegistryId};
+use meridian_event::{Envelope, EventId, RegistryId};
 use meridian_oci::{Digest, RepositoryName, Tag as TagName};
 
 use super::Findings;
 use crate::key;
 use crate::row::{
-    Answer, Blob, Claim, Link, Manifest, Needs, Outgoing, Owner, Repository, Row, Spent, Sweep,
-    Tag, TagCell,
+    Answer, Blob, Claim, Copied, Heard, Link, Manifest, Needs, Outgoing, Owner, Peers, Push,
+    Repository, Row, Spent, Sweep, Tag, TagCell,
 };
 use crate::{Cursor, ObjectKey, Read, Referrer, RequestId, Stream, System, Usage};
 
@@ -70,6 +70,20 @@ pub(super) struct Census {
     pub(super) streams: BTreeMap<u16, Stream>,
     pub(super) outbox: BTreeMap<(u16, u64), Envelope>,
     pub(super) cursors: BTreeMap<(Region, u16), Cursor>,
+    pub(super) peers: Option<Peers>,
+    pub(super) heard: BTreeMap<(Region, u16), Heard>,
+    pub(super) to_tell: BTreeSet<u16>,
+    pub(super) copied: BTreeMap<(Region, u16), Copied>,
+    /// Whether pushes perhaps wait for regions that were removed.
+    pub(super) has_removed: bool,
+    /// Heartbeats that are not looked through.
+    pub(super) unheard: BTreeSet<(Region, u16)>,
+    /// By shard, epoch and `seq`.
+    pub(super) awaited: BTreeMap<(u16, u64, u64), Push>,
+    pub(super) incomplete: BTreeMap<EventId, Push>,
+    pub(super) pushes_waiting: BTreeSet<(Named, EventId)>,
+    /// Manifests of whose pushes is still to be told.
+    pub(super) untold_pushes: BTreeSet<Named>,
 }
 
 impl Census {
@@ -164,7 +178,7 @@ impl Census {
                 self.holders.insert(two_digests(rest)?);
             }
             b'L' => drop(self.links.insert(named(rest)?, row(value)?)),
-            b'a' | b'e' | b'V' | b'W' | b'w' | b'v' | b'y' | b'Y' | b'u' => {
+            b'a' | b'e' | b'V' | b'W' | b'w' | b'v' | b'y' | b'Y' | b'u' | b'I' | b'i' => {
                 return self.count_of_waiting(*kind, rest, value);
             }
             _ => return self.count_of_region(*kind, rest, value),
@@ -202,6 +216,13 @@ impl Census {
                     }
                     b'y' => self.untold.insert(named(rest)?),
                     b'Y' => self.untold_of.insert(digest_of_registry(rest)?),
+                    b'i' => self.untold_pushes.insert(named(rest)?),
+                    b'I' => {
+                        let (place, rest) = place(rest)?;
+                        let (digest, rest) = key::take_digest(rest)?;
+                        let waiting = ((place, digest), key::parse_event(rest)?);
+                        self.pushes_waiting.insert(waiting)
+                    }
                     _ => self.unneeded.insert(named(rest)?),
                 };
                 is_new.then_some(())?;
@@ -214,11 +235,22 @@ impl Census {
     fn count_of_region(&mut self, kind: u8, rest: &[u8], value: &[u8]) -> Option<()> {
         match kind {
             b'r' => drop(self.claims.insert(registry(rest)?, row(value)?)),
-            b'C' => {
-                let (of, rest) = key::take_shard(rest)?;
-                rest.is_empty().then_some(())?;
-                self.cursors.insert(of, row(value)?);
+            b'C' => drop(self.cursors.insert(shard_of(rest)?, row(value)?)),
+            b'N' => self.peers = rest.is_empty().then_some(row(value)?),
+            b'H' => drop(self.heard.insert(shard_of(rest)?, row(value)?)),
+            b'D' => {
+                mark(value)?;
+                self.to_tell
+                    .insert(u16::from_be_bytes(rest.try_into().ok()?));
             }
+            b'F' => drop(self.copied.insert(shard_of(rest)?, row(value)?)),
+            b'J' => self.has_removed = rest.is_empty().then_some(true)?,
+            b'j' => {
+                mark(value)?;
+                self.unheard.insert(shard_of(rest)?);
+            }
+            b'A' => drop(self.awaited.insert(key::parse_awaited(rest)?, row(value)?)),
+            b'P' => drop(self.incomplete.insert(key::parse_event(rest)?, row(value)?)),
             b'k' => {
                 let (registry, rest) = key::take_registry(rest)?;
                 let (digest, name) = key::take_digest(rest)?;
@@ -293,6 +325,11 @@ fn named(rest: &[u8]) -> Option<Named> {
 fn tagged(rest: &[u8]) -> Option<(Place, TagName)> {
     let (place, tag) = place(rest)?;
     Some((place, key::parse(tag)?))
+}
+
+fn shard_of(rest: &[u8]) -> Option<(Region, u16)> {
+    let (of, rest) = key::take_shard(rest)?;
+    rest.is_empty().then_some(of)
 }
 
 fn two_digests(rest: &[u8]) -> Option<(Named, Digest)> {

@@ -5,7 +5,7 @@ use std::ops::{Bound, ControlFlow};
 use meridian_event::{Envelope, SHARDS};
 
 use super::Result;
-use crate::access::read;
+use crate::access::{exists, read};
 use crate::key;
 use crate::row::{Outgoing, Row, Stream};
 use crate::{CatalogError, Read};
@@ -31,9 +31,12 @@ pub struct Backlog {
     pub oldest_millis: Option<u64>,
 }
 
-/// What waits in the outbox of a shard, as far as its first `limit` rows.
+/// What waits in the outbox of a shard to be acknowledged, as far as its first `limit` rows.
 pub fn backlog<S: Read>(store: &S, shard: u16, limit: usize) -> Result<Backlog, S> {
-    let (begin, end) = (key::outbox(shard, 0), key::outbox(shard, u64::MAX));
+    let stream = read::<Stream, S>(store, &key::stream(shard))?;
+    let stream = stream.ok_or(CatalogError::Damaged("stream"))?;
+    let begin = key::outbox(shard, stream.acknowledged + 1);
+    let end = key::outbox(shard, u64::MAX);
     let range = (Bound::Included(&*begin), Bound::Included(&*end));
     let (mut backlog, mut first) = (Backlog::default(), None);
     store
@@ -91,7 +94,8 @@ pub fn events<S: Read>(
     if from >= stream.next || to < from {
         return Ok(Some(Vec::new()));
     }
-    if from <= stream.acknowledged {
+    // What is acknowledged may be gone, from the first row on.
+    if !exists(store, &key::outbox(shard, from))? {
         return Ok(None);
     }
     let (begin, end) = (key::outbox(shard, from), key::outbox(shard, to));

@@ -4,8 +4,8 @@
 //! of the kernel's type is a compile error and not another format under the same format byte. What
 //! peers and consumers see is the event log's form, which is `proto`'s.
 
-use meridian_clock::Version;
-use meridian_event::{Envelope, Event, EventId, Leaf, RegistryId, TraceContext};
+use meridian_clock::{Region, Version};
+use meridian_event::{Envelope, Event, EventId, Leaf, Mark, Notice, RegistryId, TraceContext};
 use meridian_oci::{Digest, MediaType, RepositoryName, Tag};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -95,6 +95,16 @@ pub(crate) enum EventForm {
         repository: RepositoryName,
         #[serde(with = "crate::compact")]
         digest: Digest,
+    },
+    Replicated(#[serde(with = "crate::compact")] Box<Notice>),
+    ReplicatedAll {
+        #[serde(with = "crate::compact")]
+        notice: Box<Notice>,
+        regions: Vec<Region>,
+    },
+    Heartbeat {
+        #[serde(with = "crate::compact")]
+        marks: Vec<Mark>,
     },
 }
 

@@ -189,7 +189,12 @@ fn what_is_stamped_here_is_newer_than_all_that_is_merged() {
 #[test]
 fn nothing_that_is_merged_is_told_to_others() {
     let (mut stage, mut peer) = stage();
-    let before = stage.events();
+    let told = |stage: &Stage| {
+        let mut events = stage.events();
+        events.retain(|envelope| !envelope.event.is_notice());
+        events
+    };
+    let before = told(&stage);
     let new = image(&[blob(1)]).tagged(&["v"]);
     stage.say(merge(peer.puts(&new)));
     stage.done(peer.bytes(&new));
@@ -198,7 +203,7 @@ fn nothing_that_is_merged_is_told_to_others() {
     stage.say(merge(peer.untags("a", "v", new.digest)));
     stage.say(merge(peer.deletes("a", new.digest)));
     assert!(!stage.has_manifest("a", new.digest));
-    assert_eq!(stage.events(), before);
+    assert_eq!(told(&stage), before);
 }
 
 #[test]

@@ -211,7 +211,6 @@ impl Rounds {
 
     /// Asks whoever leads, again while nobody does, up to `end`.
     async fn ask(&self, end: Instant) -> Answer {
-        fail::fail_point!("meta.read.skip_index", |_| Ok(0));
         let mut silent: Option<Silent> = None;
         let mut why;
         loop {

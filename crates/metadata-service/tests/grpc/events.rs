@@ -11,7 +11,7 @@ use meridian_clients::{MetadataApi, PutManifest, RepositoryPath, RequestId};
 use meridian_clock::ManualClock;
 use meridian_eventlog::{
     AppendError, Appended, Bounds, CreateTopicError, EventLog, MemoryEventLog, Outage, ReadError,
-    ReadLimits, ShardBatch, StoredRecord, Topic,
+    ReadLimits, Record, ShardBatch, StoredRecord, Topic,
 };
 use meridian_oci::{Algorithm, Digest, Manifest};
 
@@ -123,4 +123,27 @@ async fn a_log_that_comes_back_without_its_events_ends_the_service() {
     let why = ended.await.unwrap_err();
     let why = format!("{why:?}");
     assert!(why.contains("LogBehind"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_behind_the_last_event_and_is_none_keeps_nobody_from_publishing() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = Arc::new(Forgetful::default());
+    let clock = Arc::new(ManualClock::at(1_700_000_000_000));
+    let life = Life::new(folder.path(), Arc::clone(&events) as _, Arc::clone(&clock)).await;
+    life.service.put_manifest(index(1)).await.unwrap();
+    have(&events, 1).await;
+    life.stop().await;
+
+    let topic = Topic::events("local".parse().unwrap());
+    let mut told = 0;
+    for shard in 0..16 {
+        let foreign = vec![Record::new("", "no event"); 3];
+        events.append(&topic, shard, foreign).await.unwrap();
+        told += events.bounds(&topic, shard).await.unwrap().high;
+    }
+    let life = Life::new(folder.path(), Arc::clone(&events) as _, clock).await;
+    life.service.put_manifest(index(2)).await.unwrap();
+    have(&events, told + 1).await;
+    life.stop().await;
 }

@@ -1,9 +1,9 @@
 //! Any value of the kernel's types.
 
 use meridian_clock::{Region, Version};
-use meridian_event::{Envelope, Event, EventId, Leaf, RegistryId};
+use meridian_event::{Envelope, Event, EventId, Leaf, Mark, Notice, RegistryId};
 use meridian_oci::{Algorithm, Digest, MediaType, RepositoryName, Tag};
-use proptest::collection::vec;
+use proptest::collection::{btree_set, vec};
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
 pub(crate) fn digest() -> impl Strategy<Value = Digest> {
@@ -60,6 +60,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
             subject,
         },
     );
+    let all = (notice(), vec(region(), 0..4));
     let blob_put = (repository(), leaf(), proptest::option::of(repository()));
     prop_oneof![
         "\\PC{0,20}".prop_map(|name| Event::RegistryCreated { name: name.into() }),
@@ -78,22 +79,58 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         }),
         (repository(), digest())
             .prop_map(|(repository, digest)| Event::BlobDeleted { repository, digest }),
+        notice().prop_map(|notice| Event::Replicated(Box::new(notice))),
+        all.prop_map(|(notice, regions)| Event::ReplicatedAll {
+            notice: Box::new(notice),
+            regions
+        }),
+        vec(mark(), 0..4).prop_map(|marks| Event::Heartbeat { marks }),
     ]
 }
 
-pub(crate) fn envelope() -> impl Strategy<Value = Envelope> {
-    let id = (region(), any::<u64>(), any::<u16>(), any::<u64>());
-    (id, version(), version(), event()).prop_map(
-        |((region, epoch, shard, seq), version, registry, event)| Envelope {
-            id: EventId {
-                region,
-                epoch,
-                shard,
-                seq,
-            },
+fn notice() -> impl Strategy<Value = Notice> {
+    let all = (id(), repository(), leaf(), media_type(), vec(tag(), 0..4));
+    all.prop_map(|(push, repository, manifest, media_type, tags)| Notice {
+        push,
+        repository,
+        manifest,
+        media_type,
+        tags,
+    })
+}
+
+fn mark() -> impl Strategy<Value = Mark> {
+    let numbers = any::<(u64, u64, u64, u64)>();
+    let version = proptest::option::of(version());
+    let except = btree_set(any::<u64>(), 0..=Mark::EXCEPTIONS);
+    (region(), numbers, version, except).prop_map(
+        |(origin, (epoch, merged, copied, complete), version, except)| Mark {
+            origin,
+            epoch,
+            merged,
             version,
-            registry: RegistryId::new(registry),
-            event,
+            copied,
+            complete,
+            except: except.into_iter().collect(),
         },
     )
+}
+
+fn id() -> impl Strategy<Value = EventId> {
+    let id = (region(), any::<u64>(), any::<u16>(), any::<u64>());
+    id.prop_map(|(region, epoch, shard, seq)| EventId {
+        region,
+        epoch,
+        shard,
+        seq,
+    })
+}
+
+pub(crate) fn envelope() -> impl Strategy<Value = Envelope> {
+    (id(), version(), version(), event()).prop_map(|(id, version, registry, event)| Envelope {
+        id,
+        version,
+        registry: RegistryId::new(registry),
+        event,
+    })
 }

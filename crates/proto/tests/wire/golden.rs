@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use meridian_clock::Version;
-use meridian_event::{Envelope, Event, EventId, Leaf, RegistryId};
+use meridian_event::{Envelope, Event, EventId, Leaf, Mark, Notice, RegistryId};
 use meridian_oci::{Algorithm, Digest, MediaType};
 use meridian_proto::{decode_envelope, encode_envelope};
 use serde_json::Value;
@@ -28,6 +28,9 @@ fn kind(event: &Event) -> &'static str {
         Event::TagDeleted { .. } => "tag_deleted",
         Event::BlobPut { .. } => "blob_put",
         Event::BlobDeleted { .. } => "blob_deleted",
+        Event::Replicated(_) => "replicated",
+        Event::ReplicatedAll { .. } => "replicated_all",
+        Event::Heartbeat { .. } => "heartbeat",
     }
 }
 
@@ -40,6 +43,25 @@ fn samples() -> Vec<Envelope> {
         size,
     };
     let repository = || "team/app".parse().unwrap();
+    let version = |millis, counter, region: &str| Version {
+        millis,
+        counter,
+        region: region.parse().unwrap(),
+    };
+    let notice = || {
+        Box::new(Notice {
+            push: EventId {
+                region: "eu".parse().unwrap(),
+                epoch: 1,
+                shard: 15,
+                seq: 130,
+            },
+            repository: repository(),
+            manifest: leaf("manifest", 1234),
+            media_type: MediaType::OCI_IMAGE_MANIFEST,
+            tags: vec!["1".parse().unwrap()],
+        })
+    };
     let events = [
         Event::RegistryCreated {
             name: "default".into(),
@@ -74,12 +96,23 @@ fn samples() -> Vec<Envelope> {
             repository: repository(),
             digest: sha512("layer"),
         },
+        Event::Replicated(notice()),
+        Event::ReplicatedAll {
+            notice: notice(),
+            regions: vec!["asia".parse().unwrap(), "us-east".parse().unwrap()],
+        },
+        Event::Heartbeat {
+            marks: vec![Mark {
+                origin: "eu".parse().unwrap(),
+                epoch: 1,
+                merged: 300,
+                version: Some(version(1_700_000_000_122, 1, "eu")),
+                copied: 5,
+                complete: 299,
+                except: vec![7, 130],
+            }],
+        },
     ];
-    let version = |millis, counter, region: &str| Version {
-        millis,
-        counter,
-        region: region.parse().unwrap(),
-    };
     let envelope = |event| Envelope {
         id: EventId {
             region: "us-east".parse().unwrap(),

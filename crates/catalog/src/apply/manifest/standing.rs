@@ -153,7 +153,7 @@ pub(super) fn expose<S: Write>(
     }
     let was_absent = cell.row.is_absent();
     cell.row.standing = Standing::Exposed;
-    let (may_have_parents, may_have_tags) = turn.count(place, |repository, usage| {
+    let (may_have_parents, may_have_tags, was_last) = turn.count(place, |repository, usage| {
         if !was_absent {
             repository.unexposed -= 1;
             usage.unexposed -= 1;
@@ -161,8 +161,15 @@ pub(super) fn expose<S: Write>(
         repository.manifests += 1;
         usage.manifests += 1;
         usage.manifest_bytes = usage.manifest_bytes.wrapping_add(size);
-        (repository.unexposed > 0, repository.waiting > 0)
+        let was_last = !was_absent && usage.unexposed == 0;
+        (repository.unexposed > 0, repository.waiting > 0, was_last)
     })?;
+    if was_last {
+        turn.agenda.push(Task::EndCopies);
+    }
+    if !was_absent {
+        turn.agenda.push(Task::TellOfPushes(place.clone(), digest));
+    }
     if may_have_parents {
         turn.agenda.push(Task::TellParents(place.clone(), digest));
     }
@@ -346,7 +353,7 @@ pub(super) fn vanish<S: Write>(turn: &mut Turn<'_, S>, cell: &mut Cell<'_>) -> R
             turn.agenda.push(Task::Reconsider(place.clone(), child));
         }
     }
-    let may_have_tags = turn.count(place, |repository, usage| {
+    let (may_have_tags, was_last) = turn.count(place, |repository, usage| {
         if standing == Standing::Exposed {
             repository.manifests -= 1;
             usage.manifests -= 1;
@@ -355,8 +362,15 @@ pub(super) fn vanish<S: Write>(turn: &mut Turn<'_, S>, cell: &mut Cell<'_>) -> R
             repository.unexposed -= 1;
             usage.unexposed -= 1;
         }
-        repository.waiting > 0
+        let was_last = standing != Standing::Exposed && usage.unexposed == 0;
+        (repository.waiting > 0, was_last)
     })?;
+    if was_last {
+        turn.agenda.push(Task::EndCopies);
+    }
+    if standing != Standing::Exposed {
+        turn.agenda.push(Task::TellOfPushes(place.clone(), digest));
+    }
     if may_have_tags {
         let task = Task::JudgeTags(place.clone(), digest, None);
         turn.agenda.push(task);

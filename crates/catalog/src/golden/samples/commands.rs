@@ -167,6 +167,15 @@ fn remote() -> Vec<Command> {
             event: outgoing.envelope.event,
             body: (seq == 2).then(body),
         });
+    let (notices, events) = events.partition(|event| event.event.is_notice());
+    let apply = |events| {
+        Command::ApplyRemote(Box::new(RemoteEvents {
+            origin: name("us-east"),
+            epoch: 3,
+            shard: 15,
+            events,
+        }))
+    };
     let found = FoundManifest {
         manifest: leaf(9),
         add: Some(version(3)),
@@ -178,12 +187,8 @@ fn remote() -> Vec<Command> {
         body: Some(body()),
     };
     vec![
-        Command::ApplyRemote(Box::new(RemoteEvents {
-            origin: name("us-east"),
-            epoch: 3,
-            shard: 15,
-            events: events.collect(),
-        })),
+        apply(events),
+        apply(notices),
         Command::StoreManifest(Box::new(ArrivedManifest {
             registry: registry(),
             repository: name("team/app"),
@@ -233,11 +238,13 @@ fn remote() -> Vec<Command> {
             repository: name("team/app"),
             digest: digest(9),
         },
+        Command::SetPeers(vec![name("ap"), name("us-east")]),
+        Command::Heartbeat { is_full: true },
     ]
 }
 
 /// A new command needs a name here, and a sample above.
-const fn command_case(command: &Command) -> &'static str {
+fn command_case(command: &Command) -> &'static str {
     match command {
         Command::Initialize { .. } => "-initialize",
         Command::Configure(_) => "-configure",
@@ -257,6 +264,7 @@ const fn command_case(command: &Command) -> &'static str {
         Command::Acknowledge { .. } => "-acknowledge",
         Command::RecordBlob(_) => "-record-blob",
         Command::Collect(Collect::Doom(_)) => "-doom",
+        Command::ApplyRemote(new) if new.events[0].event.is_notice() => "-apply-remote-notices",
         Command::ApplyRemote(_) => "-apply-remote",
         Command::StoreManifest(_) => "-store-manifest",
         Command::StoreBlob(_) => "-store-blob",
@@ -264,5 +272,7 @@ const fn command_case(command: &Command) -> &'static str {
         Command::FoundRegistry { .. } => "-found-registry",
         Command::SetCursor { .. } => "-set-cursor",
         Command::LeaseBlob { .. } => "-lease-blob",
+        Command::SetPeers(_) => "-set-peers",
+        Command::Heartbeat { .. } => "-heartbeat",
     }
 }

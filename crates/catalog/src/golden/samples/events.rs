@@ -1,6 +1,6 @@
 //! Every kind of event.
 
-use meridian_event::{Envelope, Event, EventId};
+use meridian_event::{Envelope, Event, EventId, Mark, Notice};
 use meridian_oci::{MediaType, RepositoryName};
 
 use super::{digest, leaf, long_leaf, name, registry, trace, version};
@@ -21,6 +21,33 @@ fn outgoing(event: Event) -> Outgoing {
     Outgoing {
         envelope,
         trace: None,
+    }
+}
+
+pub(super) fn notice() -> Notice {
+    Notice {
+        push: EventId {
+            region: name("us-east"),
+            epoch: 3,
+            shard: 15,
+            seq: 1 << 40,
+        },
+        repository: name("team/app"),
+        manifest: leaf(9),
+        media_type: MediaType::DOCKER_MANIFEST,
+        tags: vec![name("v1")],
+    }
+}
+
+pub(super) fn mark() -> Mark {
+    Mark {
+        origin: name("us-east"),
+        epoch: 3,
+        merged: 300,
+        version: Some(version(2)),
+        copied: 5,
+        complete: 299,
+        except: vec![7, 130],
     }
 }
 
@@ -70,6 +97,14 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, Outgoing)> {
             repository,
             digest: digest(1),
         },
+        Event::Replicated(Box::new(notice())),
+        Event::ReplicatedAll {
+            notice: Box::new(notice()),
+            regions: vec![name("ap"), name("us-east")],
+        },
+        Event::Heartbeat {
+            marks: vec![mark()],
+        },
     ]
     .into_iter()
     .map(|event| (event_case(&event), outgoing(event)))
@@ -84,5 +119,8 @@ const fn event_case(event: &Event) -> &'static str {
         Event::TagDeleted { .. } => "-tag-deleted",
         Event::BlobPut { .. } => "-blob-put",
         Event::BlobDeleted { .. } => "-blob-deleted",
+        Event::Replicated(_) => "-replicated",
+        Event::ReplicatedAll { .. } => "-replicated-all",
+        Event::Heartbeat { .. } => "-heartbeat",
     }
 }

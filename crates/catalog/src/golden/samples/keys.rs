@@ -3,6 +3,7 @@
 use meridian_oci::RepositoryName;
 use serde_json::{Value, json};
 
+use super::events::notice;
 use super::{digest, long_leaf, name, registry, request, version};
 use crate::key;
 
@@ -26,6 +27,25 @@ pub(in crate::golden) fn later_keys() -> Value {
         "recorded and untold": hex(&key::recorded(id, digest(1))),
         "perhaps unneeded": hex(&key::unneeded(id, &place).digest(digest(1))),
         "cursor": hex(&key::cursor(name("us-east"), 15)),
+    })
+}
+
+/// The kinds of key that came with what regions tell each other, in hexadecimal digits.
+pub(in crate::golden) fn notice_keys() -> Value {
+    let (id, place) = (registry(), name::<RepositoryName>("team/app"));
+    let push = notice().push;
+    let waiting = key::pushes_waiting_for(id, &place).digest(digest(1));
+    json!({
+        "peers": hex(key::PEERS),
+        "heartbeat": hex(&key::heard(name("us-east"), 15)),
+        "heartbeat to look through": hex(&key::unheard(name("us-east"), 15)),
+        "pushes that waited for removed regions": hex(key::REMOVED),
+        "shard to tell of": hex(&key::to_tell(15)),
+        "copied shard": hex(&key::copied(name("us-east"), 15)),
+        "push here": hex(&key::awaited(15, 3).number(7)),
+        "push elsewhere": hex(&key::incomplete(name("us-east"), 15, 3).number(7)),
+        "push that waits": hex(&waiting.event(push)),
+        "manifest with untold pushes": hex(&key::untold(id, &place).digest(digest(1))),
     })
 }
 

@@ -2,11 +2,14 @@
 
 use meridian_oci::MediaType;
 
+use super::events::{mark, notice};
 use super::{
     Sample, leaf, manifest_cell, needs, referrer, repository_row, row, tag, usage, version,
 };
 use crate::Usage;
-use crate::row::{Claim, Cursor, Manifest, Needs, Repository, Standing, Sweep, Tag};
+use crate::row::{
+    Claim, Copied, Cursor, Heard, Manifest, Needs, Peers, Push, Repository, Standing, Sweep, Tag,
+};
 
 pub(super) fn rows() -> Vec<Sample> {
     vec![
@@ -15,6 +18,40 @@ pub(super) fn rows() -> Vec<Sample> {
             &Cursor {
                 epoch: 3,
                 seq: (1 << 63) + 1,
+                version: None,
+            },
+        ),
+        row(
+            "",
+            &Cursor {
+                epoch: 3,
+                seq: (1 << 63) + 1,
+                version: Some(version(2)),
+            },
+        ),
+        row(
+            "",
+            &Peers {
+                regions: vec![super::name("ap"), super::name("us-east")],
+            },
+        ),
+        row(
+            "",
+            &Push {
+                registry: super::registry(),
+                notice: notice(),
+                regions: vec![super::name("ap"), super::name("us-east")],
+                waits: vec![super::name("ap")],
+            },
+        ),
+        row("", &Copied { seq: 1 << 40 }),
+        row(
+            "",
+            &Heard {
+                version: version(2),
+                mark: mark(),
+                seen: 290,
+                owed: vec![7],
             },
         ),
         row(
