@@ -85,6 +85,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("meta.read.skip_index", "tests/faults/rows/group.rs"),
     ("meta.merge.skip_tags", "tests/faults/rows/regions.rs"),
     ("ob.forget", "tests/faults/rows/events.rs"),
+    ("rp.copy.skip_cells", "tests/faults/rows/topic.rs"),
     ("s3.skip_check", "tests/faults/rows/store.rs"),
     ("s3.skip_read_check", "tests/faults/rows/store.rs"),
     // Not an end but an error.

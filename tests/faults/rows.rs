@@ -9,3 +9,4 @@ mod processes;
 mod regions;
 mod store;
 mod time;
+mod topic;

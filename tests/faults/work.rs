@@ -29,7 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Blobs that are longer are sent in several requests.
 const CHUNK: usize = 40_000;
 
-const REPOSITORY: &str = "team/app";
+pub(crate) const REPOSITORY: &str = "team/app";
 
 /// Where clients work.
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! `meridian cluster`, asked of a member on this machine.
+//! `meridian cluster` and `meridian replication`, asked of a process on this machine.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -9,13 +9,21 @@ use crate::binary;
 
 /// What the command says, as JSON, of the member that keeps its data there.
 pub fn cluster(data_dir: &Path, arguments: &[&str]) -> Output {
-    Command::new(binary())
-        .arg("cluster")
-        .args(arguments)
-        .args(["--json", "--data-dir"])
-        .arg(data_dir)
-        .output()
-        .unwrap()
+    ask("cluster", data_dir, &[arguments, &["--json"]].concat())
+}
+
+/// What the command says of replication, when the process is asked that keeps its data there.
+pub fn replication(data_dir: &Path, arguments: &[&str]) -> Output {
+    ask("replication", data_dir, arguments)
+}
+
+fn ask(verb: &str, data_dir: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(binary());
+    for name in ["MERIDIAN_SERVER", "MERIDIAN_TOKEN_FILE", "MERIDIAN_CA_FILE"] {
+        command.env_remove(name);
+    }
+    let command = command.arg(verb).args(arguments);
+    command.arg("--data-dir").arg(data_dir).output().unwrap()
 }
 
 /// Where the leader is found, by what a member says of its group.

@@ -29,12 +29,12 @@ mod wire;
 mod world;
 
 pub use authority::{Authority, IdentityFiles, Leaf};
-pub use cluster::{cluster, leader_of};
+pub use cluster::{cluster, leader_of, replication};
 pub use collector::{Collector, SeenMetric, SeenSpan};
 pub use content::{Content, Image, digest};
 pub use dev::{Dev, DevBuilder, Ended, Starting, binary};
 pub use disk::{Backing, Filler, LoopDisk, can_mount, cut_power};
-pub use events::events;
+pub use events::{NO_EVENT, events};
 pub use network::Network;
 pub use parts::{Kafka, Parts, Redis};
 pub use region::{FRONTS, MEMBERS, Neighbour, Plan, Region};

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::{
     Authority, Dev, DevBuilder, IdentityFiles, Network, Parts, S3Server, Starting, cluster,
-    eventually, leader_of,
+    eventually, leader_of, replication,
 };
 
 /// Members of the group.
@@ -348,6 +348,18 @@ impl Region {
     /// A member that runs.
     pub fn process(&self, member: usize) -> &Dev {
         self.members[member].as_ref().unwrap()
+    }
+
+    /// `meridian replication …`, asked of the agent.
+    pub fn replication(&self, arguments: &[&str]) -> Output {
+        replication(&self.folder.path().join("replication-0"), arguments)
+    }
+
+    /// How far the agent is with what the only other region did, if it says so.
+    pub fn replicated(&self) -> Option<Value> {
+        let output = self.replication(&["status", "--json"]);
+        let mut status: Value = serde_json::from_slice(&output.stdout).ok()?;
+        Some(status["peers"][0].take())
     }
 
     /// Its name: of its own, and so is its topic in Kafka.

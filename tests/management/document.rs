@@ -41,6 +41,7 @@ async fn every_answer_fits_its_description() {
     let endpoints = json!({ "endpoints": ["http://127.0.0.1:1"] }).to_string();
     let member = json!({ "endpoint": "http://127.0.0.1:1" }).to_string();
     let leader = json!({ "node": "00000000000000ff" }).to_string();
+    let skip = json!({ "region": "us", "shard": 3 }).to_string();
     let mut asked = BTreeSet::new();
     for (method, path, template, body, good) in [
         (Method::GET, "/v1/status", "", "", true),
@@ -64,11 +65,41 @@ async fn every_answer_fits_its_description() {
         ),
         (Method::POST, "/v1/cluster/snapshots", "", "", true),
         (Method::GET, "/v1/events", "", "", true),
+        (Method::GET, "/v1/events/log", "", "", true),
+        (
+            Method::GET,
+            "/v1/events/log?after=end&limit=1",
+            "/v1/events/log",
+            "",
+            true,
+        ),
+        (
+            Method::GET,
+            "/v1/events/log?after=1.2",
+            "/v1/events/log",
+            "",
+            false,
+        ),
+        (
+            Method::GET,
+            "/v1/events/log?limit=0",
+            "/v1/events/log",
+            "",
+            false,
+        ),
         (Method::GET, "/v1/replication", "", "", false),
+        (Method::POST, "/v1/replication/skips", "", &skip, false),
         (
             Method::GET,
             "/v1/replication/images/team%2Fapp/latest",
             "/v1/replication/images/{repository}/{reference}",
+            "",
+            false,
+        ),
+        (
+            Method::DELETE,
+            "/v1/replication/regions/mars",
+            "/v1/replication/regions/{region}",
             "",
             false,
         ),

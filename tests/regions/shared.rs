@@ -87,6 +87,33 @@ async fn what_is_deleted_in_one_region_is_gone_from_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_pushed_elsewhere_a_moment_ago_can_be_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut content = Content::new(seed(69));
+    let regions = Regions::start(&["eu", "us"], folder.path(), Some("400ms,50MB/s"));
+    let (eu, us) = (regions.client("eu"), regions.client("us"));
+    for tag in ["by-tag", "by-digest"] {
+        let image = content.image(&[2_000]);
+        let pushed = eu.push_image("team/app", tag, &image).await;
+        pushed.unwrap().expect(201);
+        let reference = match tag {
+            "by-tag" => tag.to_owned(),
+            _ => image.digest().to_string(),
+        };
+        let path = format!("/v2/team/app/manifests/{reference}");
+        us.delete(&path).await.unwrap().expect(202);
+        us.delete(&path).await.unwrap().expect(404);
+        for client in [&eu, &us] {
+            eventually("it is gone", SOON, || async {
+                let answer = client.manifest("team/app", &reference).await.unwrap();
+                (answer.status == StatusCode::NOT_FOUND).then_some(())
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn content_crosses_the_network_between_the_regions() {
     let folder = tempfile::tempdir().unwrap();
     let image = Content::new(seed(64)).image(&[2_000_000]);

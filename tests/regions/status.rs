@@ -1,24 +1,14 @@
 //! How far an image is in every region, as operators and pipelines ask.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::Duration;
 
-use harness::{Content, DevBuilder, Regions, binary, eventually, seed};
+use harness::{Content, DevBuilder, Regions, eventually, replication, seed};
 use serde_json::Value;
 
 /// How long anything may take that is waited for.
 const SOON: Duration = Duration::from_secs(60);
-
-/// Runs `meridian replication` against a process with this data directory.
-fn replication(data_dir: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(binary());
-    for name in ["MERIDIAN_SERVER", "MERIDIAN_TOKEN_FILE", "MERIDIAN_CA_FILE"] {
-        command.env_remove(name);
-    }
-    let command = command.arg("replication").args(arguments);
-    command.arg("--data-dir").arg(data_dir).output().unwrap()
-}
 
 fn json(data_dir: &Path, arguments: &[&str]) -> Value {
     let output = replication(data_dir, &[arguments, &["--json"]].concat());

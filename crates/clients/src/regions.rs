@@ -56,6 +56,11 @@ pub trait RegionsApi: Send + Sync + 'static {
     /// How far what other regions did is merged and copied here.
     async fn status(&self) -> Result<ReplicationStatus, ReadError>;
 
+    /// Has a shard of another region go on, which is stopped at a record of its event log, behind that
+    /// record. What it may have told is asked of its origin, as whatever a log lacks. Returns where the
+    /// record stands in its shard of the log; nothing, if the shard is not stopped at one.
+    async fn skip(&self, origin: Region, shard: u16) -> Result<Option<u64>, ReadError>;
+
     /// How far an image is in every region: the newest that any of them knows, or that of `at_least`
     /// if it is newer. A region that does not answer in time is said not to.
     ///

@@ -115,6 +115,16 @@ impl KafkaEventLog {
         topic::faults(&self.cluster, &self.settings, &self.config, topic, shards).await
     }
 
+    /// Deletes a topic with all that it holds. No service of ours does so.
+    ///
+    /// # Errors
+    ///
+    /// When brokers do not answer, or refuse to.
+    #[cfg(feature = "testing")]
+    pub async fn delete_topic(&self, topic: &Topic) -> Result<(), Outage> {
+        topic::delete(&self.settings, &self.config, topic).await
+    }
+
     /// Waits for a share of the queue that fits `batches`.
     async fn share(&self, batches: &[ShardBatch]) -> Result<OwnedSemaphorePermit, Outage> {
         let bytes: usize = batches.iter().map(ShardBatch::size).sum();

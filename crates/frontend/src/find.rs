@@ -95,7 +95,7 @@ async fn resolve(
 }
 
 /// Whether it is said not to be here.
-const fn is_unknown(error: &ReadError) -> bool {
+pub(crate) const fn is_unknown(error: &ReadError) -> bool {
     matches!(
         error,
         ReadError::RepositoryUnknown | ReadError::ManifestUnknown | ReadError::BlobUnknown
@@ -103,7 +103,7 @@ const fn is_unknown(error: &ReadError) -> bool {
 }
 
 /// Whether nobody could say.
-const fn is_away(error: &ReadError) -> bool {
+pub(crate) const fn is_away(error: &ReadError) -> bool {
     matches!(
         error,
         ReadError::Unavailable { .. } | ReadError::DeadlineExceeded

@@ -105,8 +105,12 @@ const EVENTS_HELP: &str = "Examples:
   meridian events init --config region.toml
   meridian events check --config region.toml
   meridian events status --data-dir /srv/metadata
+  meridian events log --follow --new --data-dir /srv/metadata
 
-`status` asks a running metadata process how far the event log is behind. The others read the section
+`status` asks a running metadata process how far the event log is behind, and `log` what happened, a line
+each, or with --json an object each; an event that was published twice is shown twice, under one id.
+`replicated` says that the region can serve an image of another one's push, and `replicated_all`, in the
+region of the push, that every region can. The others read the section
 `events` of the file that `meridian run metadata` is started with. `init` creates the region's topic
 unless it is there, with the settings that events need; what is there already is never changed. Both
 then look at the topic, and tell everything that breaks a promise together with the command that
@@ -134,6 +138,7 @@ const REPLICATION_HELP: &str = "Examples:
   meridian replication status
   meridian replication status team/app:1.0 --watch
   meridian replication wait team/app:1.0 --regions us,asia --timeout 60s
+  meridian replication skip us 3                go on behind a record that is no event
 
 Without an image, `status` says how far the region that is asked is with what others did: how many
 events are not merged, what content is to come, and what went wrong. With one, it says how far the
@@ -142,8 +147,16 @@ copying, complete (the region answers it by itself), failed (something of it is 
 unreachable. `wait` returns when it is complete in all regions that are named, for the steps of a
 pipeline that come after a push. An image without a tag is the one with the tag `latest`.
 
+A region that the settings name no more is still waited for: `replicated_all` is not said of what it lacks,
+and events are kept for it, until `remove` says that it is gone for good.
+
+A shard of another region is stopped at a record of its topic that cannot be read; `status` says where it
+stands, others go on, and what is asked for is still read through. If a newer version has written the
+record, upgrade the agent of this region. If it is no event, `skip` has the shard go on behind it: events
+are numbered, so that one which is missing then is asked of its region, and none is lost.
+
 Asks the process that serves from the data directory, or the one at --server: one that runs the
-frontend or the replication agent of a region.
+frontend or the replication agent of a region; `remove`, one that runs the metadata service.
 
 Exit codes:
   0   done; with `wait`, the image is complete in all of the regions
@@ -263,6 +276,16 @@ pub(crate) enum ReplicationVerb {
         #[arg(long)]
         watch: bool,
     },
+    /// Have a shard of another region go on behind the record at which it is stopped
+    #[command(after_help = REPLICATION_HELP)]
+    Skip {
+        /// The other region, as `status` names it
+        #[arg(value_name = "REGION")]
+        region: Region,
+        /// Which of its shards
+        #[arg(value_name = "SHARD")]
+        shard: u16,
+    },
     /// Wait until an image is complete in several regions
     #[command(after_help = REPLICATION_HELP)]
     Wait {
@@ -275,6 +298,13 @@ pub(crate) enum ReplicationVerb {
         /// How long to wait
         #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
         timeout: Duration,
+    },
+    /// Have nothing wait any more for a region that was taken out of the settings
+    #[command(after_help = REPLICATION_HELP)]
+    Remove {
+        /// Which
+        #[arg(value_name = "REGION")]
+        region: Region,
     },
 }
 
@@ -335,6 +365,24 @@ pub(crate) enum Events {
     /// Say how far the event log is behind
     #[command(after_help = EVENTS_HELP)]
     Status(Status),
+    /// Show what happened in a region: pushes, deletions, and which images are complete where
+    #[command(after_help = EVENTS_HELP)]
+    Log(EventLog),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventLog {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Go on with what happens from now on
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Leave out what happened before
+    #[arg(long)]
+    pub(crate) new: bool,
+    /// Show also what regions tell each other of how far they are
+    #[arg(long)]
+    pub(crate) heartbeats: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,9 @@
 mod kafka;
 mod unreached;
 
+use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
 use meridian_chassis::Supervisor;
@@ -18,10 +20,13 @@ use meridian_eventlog::{EventLog, ReopeningEventLog};
 use crate::cli::{self, EventsOptions};
 use crate::config::{self, Config, Kind, RegionConfig};
 use crate::exit::Exit;
-use crate::management::Events;
+use crate::management::{ClientError, EventLogPage, Events};
 use crate::process::Directory;
 use crate::verbs;
 use unreached::Unreached;
+
+/// How often is asked for what is followed.
+const EVERY: Duration = Duration::from_millis(250);
 
 /// Opens the log that the settings choose; one on disk lies in `directory`.
 pub(crate) async fn open(
@@ -62,6 +67,7 @@ pub(crate) async fn run(verb: cli::Events) -> Result<(), Exit> {
     let options = match &verb {
         cli::Events::Init(options) | cli::Events::Check(options) => options,
         cli::Events::Status(options) => return status(options).await,
+        cli::Events::Log(options) => return log(options).await,
     };
     let config = config(options)?;
     // Why a connection fails is told there only.
@@ -84,6 +90,53 @@ async fn status(options: &cli::Status) -> Result<(), Exit> {
     let client = verbs::client(&options.target)?;
     let events: Events = client.call(Method::GET, "/v1/events").await?;
     verbs::print(&options.target, &events)
+}
+
+/// `meridian events log`
+async fn log(options: &cli::EventLog) -> Result<(), Exit> {
+    let client = verbs::client(&options.target)?;
+    let read = async |after: &str| -> Result<EventLogPage, ClientError> {
+        let after = match after {
+            "" => String::new(),
+            after => format!("&after={after}"),
+        };
+        let path = format!("/v1/events/log?limit=1000{after}");
+        client.call(Method::GET, &path).await
+    };
+    let end = read("end").await?;
+    let mut after = match options.new {
+        true => end.next.clone(),
+        false => String::new(),
+    };
+    loop {
+        if !options.follow && end.is_reached(&after) {
+            return Ok(());
+        }
+        let page = match read(&after).await {
+            Err(ClientError::Later(_)) if options.follow => {
+                tokio::time::sleep(EVERY).await;
+                continue;
+            }
+            page => page?,
+        };
+        for event in &page.events {
+            if !options.heartbeats && event.is_heartbeat() {
+                continue;
+            }
+            let line = match options.target.json {
+                true => serde_json::to_string(event).map_err(|error| Exit::failed(&error))?,
+                false => event.to_string(),
+            };
+            // Who has seen enough closes the pipe.
+            if writeln!(std::io::stdout(), "{line}").is_err() {
+                return Ok(());
+            }
+        }
+        if page.next == after {
+            tokio::time::sleep(EVERY).await;
+        }
+        after = page.next;
+    }
 }
 
 fn config(options: &EventsOptions) -> Result<Config, Exit> {

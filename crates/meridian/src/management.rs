@@ -47,7 +47,8 @@ pub(crate) use cluster::{Cluster, Founders, NewMember};
 pub(crate) use config::ManagementConfig;
 pub(crate) use events::Events;
 pub(crate) use forms::{
-    Freed, ImageReplication, RegionImage, Replication, ReplicationState, Status, WouldFree,
+    EventLogPage, Freed, ImageReplication, OtherRegions, RegionImage, Replication,
+    ReplicationState, Skip, Skipped, Status, WouldFree,
 };
 
 use crate::exit::Exit;

@@ -16,7 +16,9 @@ use serde::Serialize;
 
 use crate::cli::{self, ReplicationVerb, Target};
 use crate::exit::Exit;
-use crate::management::{Client, ClientError, ImageReplication, Replication};
+use crate::management::{
+    Client, ClientError, ImageReplication, OtherRegions, Replication, Skip, Skipped,
+};
 use crate::verbs::{client, print};
 use bars::Bars;
 
@@ -51,11 +53,19 @@ pub(crate) async fn run(options: cli::Replication) -> Result<(), Exit> {
                 asked.conclude(&status)
             }
         },
+        ReplicationVerb::Skip { region, shard } => {
+            print(&asked.target, &asked.skip(region, shard).await?)
+        }
         ReplicationVerb::Wait {
             image,
             regions,
             timeout,
         } => asked.wait(&image, &regions, timeout).await,
+        ReplicationVerb::Remove { region } => {
+            let path = format!("/v1/replication/regions/{region}");
+            let left: OtherRegions = asked.client.call(Method::DELETE, &path).await?;
+            print(&asked.target, &left)
+        }
     }
 }
 
@@ -72,6 +82,15 @@ impl Asked {
 
     async fn image(&self, image: &ImageName) -> Result<ImageReplication, ClientError> {
         self.client.call(Method::GET, &image.path()).await
+    }
+
+    /// Has a shard go on behind the record at which it is stopped.
+    async fn skip(&self, region: Region, shard: u16) -> Result<Skipped, ClientError> {
+        let region = region.to_string();
+        let skip = Skip { region, shard };
+        self.client
+            .tell(Method::POST, "/v1/replication/skips", &skip)
+            .await
     }
 
     /// Follows everything, until somebody ends it.

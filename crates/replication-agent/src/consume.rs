@@ -3,18 +3,21 @@
 //! Owns where each log is read from. A log is read from the cursor on, which is looked for in it:
 //! its offsets are its own, and records may stand in it twice. Reading from further back does no
 //! harm, so what is looked for is a record that the cursor has passed, or the oldest that is left.
-//! What cannot be read is waited for; what is missing the engine asks of the origin.
+//! A log that cannot be read is waited for; what is missing the engine asks of the origin. A record that
+//! stops its stream is kept in mind, for somebody to say that it is to be passed over.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_error::{Classify, Code};
 use meridian_eventlog::{EventLog, ReadError, ReadLimits, StoredRecord, Topic};
 use meridian_proto::decode_envelope;
-use meridian_replication::{Arrival, Cursor, Offered, StreamId};
+use meridian_replication::{Arrival, Condition, Cursor, Offered, StreamId, StreamStatus};
 use tokio_util::sync::CancellationToken;
 
 use crate::shell::Shell;
+use crate::stops;
 
 /// How long a read waits for the next record.
 const WAIT: Duration = Duration::from_secs(5);
@@ -23,6 +26,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const ROOM: Duration = Duration::from_millis(20);
 /// How many records are read at once.
 const RECORDS: usize = 512;
+/// How many records in a row that cannot be read are looked past, where it is asked how far the log is.
+const LOOKED_PAST: usize = 16;
 
 /// A stream, and the log that carries it.
 pub(crate) struct Consumer {
@@ -93,6 +98,9 @@ impl Consumer {
 
     /// Gives a record to the engine, when it has room. Says no when the stream takes none.
     async fn offer(&self, record: &StoredRecord) -> bool {
+        if self.shell.stops.is_passed(self.stream, record) {
+            return true;
+        }
         let arrival = arrival(record);
         loop {
             let offered = self
@@ -102,48 +110,33 @@ impl Consumer {
             match offered {
                 Offered::Taken | Offered::Known => return true,
                 Offered::Full => tokio::time::sleep(ROOM).await,
-                Offered::Stopped => return false,
+                Offered::Stopped => {
+                    self.stand(record, &arrival);
+                    return false;
+                }
             }
         }
+    }
+
+    /// Keeps in mind where the stream is stopped, if it is by this record.
+    fn stand(&self, record: &StoredRecord, arrival: &Arrival) {
+        let condition = self.status().map(|it| it.condition);
+        if let Some(Condition::Halted(halt)) = condition
+            && stops::is_cause(halt, arrival)
+        {
+            self.shell.stops.stand(self.stream, record);
+        }
+    }
+
+    fn status(&self) -> Option<StreamStatus> {
+        let streams = self.shell.engine.look(|agent, now| agent.streams(now));
+        streams.into_iter().find(|it| it.stream == self.stream)
     }
 
     /// Where to read from.
     async fn seek(&self) -> Result<u64, ReadError> {
-        let cursor = self.shell.engine.look(|agent, now| {
-            let streams = agent.streams(now);
-            let mine = streams.iter().find(|it| it.stream == self.stream);
-            mine.map(|it| it.cursor)
-        });
-        let bounds = self.log.bounds(&self.topic, self.stream.shard).await?;
-        let (mut low, mut high) = (bounds.low, bounds.high);
-        // Whatever stands before `low` is passed, or is gone; `high` is not passed.
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.place(middle).await? {
-                Some(place) if Some(place) <= cursor => low = middle + 1,
-                // What cannot be read is not passed: it has to be met.
-                _ => high = middle,
-            }
-        }
-        // The last that is passed is read again: it may stand there twice.
-        Ok(low.saturating_sub(1).max(bounds.low))
-    }
-
-    /// The place of the event of a record; none, if it is not readable.
-    async fn place(&self, offset: u64) -> Result<Option<Cursor>, ReadError> {
-        let limits = ReadLimits {
-            records: 1,
-            bytes: 1,
-            wait: Duration::ZERO,
-        };
-        let records = self
-            .log
-            .read(&self.topic, self.stream.shard, offset, limits)
-            .await?;
-        let envelope = records
-            .first()
-            .and_then(|it| decode_envelope(&it.record.payload).ok());
-        Ok(envelope.map(|envelope| Cursor::of(&envelope.id)))
+        let cursor = self.status().map(|it| it.cursor);
+        seek(&*self.log, &self.topic, self.stream.shard, cursor).await
     }
 
     fn tell(&self, error: &ReadError) {
@@ -158,6 +151,51 @@ impl Consumer {
     }
 }
 
+/// The last record that a cursor has passed, or the oldest that is left.
+async fn seek(
+    log: &dyn EventLog,
+    topic: &Topic,
+    shard: u16,
+    cursor: Option<Cursor>,
+) -> Result<u64, ReadError> {
+    let bounds = log.bounds(topic, shard).await?;
+    let (mut low, mut high) = (bounds.low, bounds.high);
+    // Whatever stands before `low` is passed, or is gone; `high` is not passed.
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match place(log, topic, shard, middle..high).await? {
+            Some(place) if Some(place) <= cursor => low = middle + 1,
+            // What cannot be read, and nothing passed stands behind, has to be met.
+            _ => high = middle,
+        }
+    }
+    // The last that is passed is read again: it may stand there twice.
+    Ok(low.saturating_sub(1).max(bounds.low))
+}
+
+/// The place of the first event among these records that can be read.
+async fn place(
+    log: &dyn EventLog,
+    topic: &Topic,
+    shard: u16,
+    among: Range<u64>,
+) -> Result<Option<Cursor>, ReadError> {
+    let limits = ReadLimits {
+        records: 1,
+        bytes: 1,
+        wait: Duration::ZERO,
+    };
+    for offset in among.take(LOOKED_PAST) {
+        let records = log.read(topic, shard, offset, limits).await?;
+        let payload = records.first().map(|it| &it.record.payload);
+        let envelope = payload.and_then(|it| decode_envelope(it).ok());
+        if let Some(envelope) = envelope {
+            return Ok(Some(Cursor::of(&envelope.id)));
+        }
+    }
+    Ok(None)
+}
+
 fn arrival(record: &StoredRecord) -> Arrival {
     let payload = &record.record.payload;
     decode_envelope(payload).map_or(Arrival::Undecodable, |envelope| Arrival::Event {
@@ -165,3 +203,6 @@ fn arrival(record: &StoredRecord) -> Arrival {
         bytes: payload.len(),
     })
 }
+
+#[cfg(test)]
+mod tests;

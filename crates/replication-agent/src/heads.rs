@@ -26,16 +26,23 @@ pub(crate) struct Heads {
     heard: Mutex<BTreeMap<Region, Instant>>,
 }
 
-/// A stream of which the region knows less than was merged here.
-fn forgotten(shell: &Shell, origin: Region, heads: &[(u16, Cursor)]) -> Option<StreamId> {
-    let streams = shell.engine.look(|agent, now| agent.streams(now));
-    let mut mine = streams.iter().filter(|it| it.stream.origin == origin);
-    let forgot = |head: &Cursor, cursor: Cursor| head.epoch == cursor.epoch && *head < cursor;
-    let lost = mine.find(|it| {
-        let mut heads = heads.iter().filter(|(shard, _)| *shard == it.stream.shard);
-        heads.any(|(_, head)| forgot(head, it.cursor))
+/// A stream of which the region knows less than was merged here before it was asked. Merging goes on while
+/// it answers, so what is merged by then says nothing.
+fn forgotten(merged: &[(u16, Cursor)], heads: &[(u16, Cursor)]) -> Option<u16> {
+    let forgot = |head: &Cursor, cursor: &Cursor| head.epoch == cursor.epoch && head < cursor;
+    let mut merged = merged.iter();
+    let lost = merged.find(|(shard, cursor)| {
+        let mut heads = heads.iter().filter(|(of, _)| of == shard);
+        heads.any(|(_, head)| forgot(head, cursor))
     });
-    lost.map(|it| it.stream)
+    lost.map(|(shard, _)| *shard)
+}
+
+/// How far a region is merged here.
+fn merged(shell: &Shell, origin: Region) -> Vec<(u16, Cursor)> {
+    let streams = shell.engine.look(|agent, now| agent.streams(now));
+    let streams = streams.iter().filter(|it| it.stream.origin == origin);
+    streams.map(|it| (it.stream.shard, it.cursor)).collect()
 }
 
 // === impl Heads ===
@@ -72,6 +79,7 @@ impl Heads {
     }
 
     async fn ask(&self, shell: &Shell, region: Region) {
+        let merged = merged(shell, region);
         let answer = match shell.peer(region) {
             Some(peer) => shell.in_time(peer.progress()).await,
             None => None,
@@ -92,9 +100,10 @@ impl Heads {
         };
         let heads = progress.heads.iter().map(|place| cursor(*place));
         let heads: Vec<_> = (0..SHARDS).zip(heads).collect();
-        if let Some(stream) = forgotten(shell, region, &heads) {
+        if let Some(shard) = forgotten(&merged, &heads) {
             tracing::error!(
-                %stream,
+                %region,
+                shard,
                 "a region says less of itself than is merged here: it has lost data and began again without a new epoch; what it does now is not merged"
             );
             return shell.engine.tell_freshness(|it, _| it.failed(region));
@@ -116,5 +125,22 @@ impl Heads {
 
     fn heard(&self) -> MutexGuard<'_, BTreeMap<Region, Instant>> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_merged_before_the_question_is_not_forgotten_by_a_sound_region() {
+        let at = |shard, seq| (shard, Cursor { epoch: 1, seq });
+        let merged = [at(0, 5), at(1, 7)];
+        assert_eq!(forgotten(&merged, &[at(0, 5), at(1, 9)]), None);
+        assert_eq!(forgotten(&merged, &[at(0, 5), at(1, 6)]), Some(1));
+        // Another epoch counts other events.
+        let other = (1, Cursor { epoch: 2, seq: 1 });
+        assert_eq!(forgotten(&merged, &[at(0, 5), other]), None);
+        assert_eq!(forgotten(&[], &[at(0, 0)]), None);
     }
 }

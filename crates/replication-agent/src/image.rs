@@ -40,7 +40,8 @@ pub(crate) async fn status(
     let (name, deadline) = (&repository.name, shell.config.call_deadline);
     let ask = |peer: Arc<dyn PeerApi>| async move { peer.image(registry, name, reference).await };
     let here = shell.ports.replica.image(registry, name, reference);
-    let (here, answers) = futures::join!(here, shell.ask_all(|_| deadline, ask));
+    let asked = shell.ask_all(deadline, |_| deadline, |_| true, ask);
+    let (here, answers) = futures::join!(here, asked);
     let here = here?.map(|view| report(shell, registry, view));
     let unknown = answers.lack(ReadError::ManifestUnknown);
     let mut reports: Reports = answers.said.into_iter().collect();

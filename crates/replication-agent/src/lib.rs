@@ -14,6 +14,7 @@ mod shell;
 mod spool;
 mod start;
 mod status;
+mod stops;
 mod through;
 mod words;
 

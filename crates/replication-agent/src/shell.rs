@@ -29,6 +29,7 @@ use crate::engine::Engine;
 use crate::heads::Heads;
 use crate::metrics::Meters;
 use crate::spool::{Fate, Spool};
+use crate::stops::Stops;
 use crate::{Config, Ports};
 
 pub(crate) use merge::cursor;
@@ -41,6 +42,7 @@ pub(crate) struct Shell {
     pub(crate) engine: Engine,
     pub(crate) spool: Spool,
     pub(crate) heads: Heads,
+    pub(crate) stops: Stops,
     pub(crate) meters: Meters,
     spawner: Spawner,
     alarms: report::Alarms,
@@ -70,6 +72,7 @@ impl Shell {
             engine,
             spool,
             heads: Heads::new(),
+            stops: Stops::default(),
             spawner,
             alarms: <_>::default(),
             transfers: Mutex::default(),
@@ -157,8 +160,8 @@ impl Shell {
             Action::Store { body } => self.start("replication.store", async move |shell| {
                 shell.store(body).await;
             }),
-            Action::Discard { body } => self.spool.forget(&body, Fate::Lost),
-            Action::Present { body } => self.spool.forget(&body, Fate::Stored),
+            Action::Discard { body, want } => self.spool.forget(&body, want, Fate::Lost),
+            Action::Present { body, want } => self.spool.forget(&body, want, Fate::Stored),
             Action::Absent { body, is_certain } => {
                 if let Some(slot) = self.spool.get(&body) {
                     slot.miss(is_certain);

@@ -9,12 +9,13 @@ mod slot;
 mod spans;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use meridian_replication::{Body, Kind};
+use meridian_replication::{Body, Kind, WantId};
 
 pub(crate) use slot::{Fate, Hitch, Slot};
 
@@ -30,7 +31,13 @@ pub(crate) struct Spool {
     most: u64,
     taken: Arc<AtomicU64>,
     names: AtomicU64,
-    slots: Mutex<HashMap<Body, Arc<Slot>>>,
+    slots: Mutex<HashMap<Body, Held>>,
+}
+
+/// A slot, and the want that it is for.
+struct Held {
+    want: WantId,
+    slot: Arc<Slot>,
 }
 
 // === impl Spool ===
@@ -48,29 +55,50 @@ impl Spool {
         })
     }
 
-    /// The slot of a body; a new one, unless there is one.
-    pub(crate) fn slot(&self, body: Body, kind: Kind, size: u64) -> io::Result<Arc<Slot>> {
+    /// The slot of a body; a new one, unless there is one for that want. One for an earlier want is thrown
+    /// away.
+    pub(crate) fn slot(
+        &self,
+        body: Body,
+        want: WantId,
+        kind: Kind,
+        size: u64,
+    ) -> io::Result<Arc<Slot>> {
         let mut slots = self.slots();
-        if let Some(slot) = slots.get(&body).filter(|slot| slot.size() == size) {
-            return Ok(Arc::clone(slot));
+        let held = slots.get(&body);
+        if let Some(held) = held.filter(|held| held.want >= want && held.slot.size() == size) {
+            return match held.want == want {
+                true => Ok(Arc::clone(&held.slot)),
+                false => Err(io::Error::other("it is wanted anew")),
+            };
         }
         let slot = Arc::new(self.make(kind, size)?);
-        if let Some(other) = slots.insert(body, Arc::clone(&slot)) {
-            other.close(Fate::Lost);
+        let held = Held {
+            want,
+            slot: Arc::clone(&slot),
+        };
+        let other = slots.insert(body, held);
+        drop(slots);
+        if let Some(other) = other {
+            other.slot.close(Fate::Lost);
         }
         Ok(slot)
     }
 
     /// The slot of a body, if there is one.
     pub(crate) fn get(&self, body: &Body) -> Option<Arc<Slot>> {
-        self.slots().get(body).cloned()
+        let slots = self.slots();
+        slots.get(body).map(|held| Arc::clone(&held.slot))
     }
 
-    /// Forgets a body. Who reads it is told what became of it.
-    pub(crate) fn forget(&self, body: &Body, fate: Fate) {
-        if let Some(slot) = self.slots().remove(body) {
-            slot.close(fate);
-        }
+    /// Forgets what is here of a body for a want. Who reads it is told what became of it. What a later want
+    /// has is not touched.
+    pub(crate) fn forget(&self, body: &Body, want: WantId, fate: Fate) {
+        let held = match self.slots().entry(*body) {
+            Entry::Occupied(held) if held.get().want <= want => held.remove(),
+            _ => return,
+        };
+        held.slot.close(fate);
     }
 
     fn make(&self, kind: Kind, size: u64) -> io::Result<Slot> {
@@ -86,7 +114,7 @@ impl Spool {
         Slot::in_file(&path, size, lease)
     }
 
-    fn slots(&self) -> MutexGuard<'_, HashMap<Body, Arc<Slot>>> {
+    fn slots(&self) -> MutexGuard<'_, HashMap<Body, Held>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

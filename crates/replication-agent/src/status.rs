@@ -131,7 +131,7 @@ impl Snapshot {
             region,
             answers: !shell.heads.is_deaf(region),
             fresh,
-            streams: streams().map(stream).collect(),
+            streams: streams().map(|it| stream(it, shell)).collect(),
             events: streams().map(|it| it.behind).sum(),
             age: streams().filter_map(|it| it.age).max(),
             bodies: rows().map(|it| it.bodies).sum(),
@@ -144,12 +144,12 @@ impl Snapshot {
     }
 }
 
-fn stream(status: &engine::StreamStatus) -> StreamStatus {
-    let condition = Some(status.condition).filter(engine::Condition::is_alarming);
+fn stream(status: &engine::StreamStatus, shell: &Shell) -> StreamStatus {
+    let stream = status.stream;
     StreamStatus {
-        shard: status.stream.shard,
+        shard: stream.shard,
         cursor: place(status.cursor),
         head: status.head.map(place),
-        alarm: condition.map(|condition| condition.to_string()),
+        alarm: words::alarm(stream, status.condition, shell.stops.at(stream)),
     }
 }

@@ -9,7 +9,7 @@ use meridian_clock::Region;
 use meridian_event::Envelope;
 use meridian_oci::RepositoryName;
 
-use crate::fetch::{Body, Kind, Landing, Order, TransferId};
+use crate::fetch::{Body, Kind, Landing, Order, TransferId, WantId};
 use crate::stream::{Condition, Cursor, Refill, ResyncReason, StreamId};
 
 /// Something that the shell is to do.
@@ -107,11 +107,15 @@ pub enum Action {
     Discard {
         /// Which.
         body: Body,
+        /// For which want. What a later one of the same body has is not meant.
+        want: WantId,
     },
     /// Tell the clients that wait for a body that it is here after all. No answer.
     Present {
         /// Which.
         body: Body,
+        /// Those who wait by this want.
+        want: WantId,
     },
     /// Tell the clients that wait for a body that nobody has it who answers. They may go on waiting:
     /// it is looked for again. No answer.

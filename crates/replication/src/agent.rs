@@ -18,7 +18,7 @@ use meridian_event::{Envelope, Event, RegistryId};
 
 use crate::backfill::Backfill;
 use crate::dice::Dice;
-use crate::fetch::{Body, Class, Fetch, Want};
+use crate::fetch::{Body, Class, Fetch, Want, WantId};
 use crate::named::{frees, named};
 use crate::stream::{Condition, Cursor, Stream, StreamId};
 use crate::{Config, Now};
@@ -156,6 +156,13 @@ impl Agent {
     pub fn wanted(&self, body: &Body) -> Option<Want> {
         let entry = self.fetch.entry(body)?;
         Some(entry.want(*body))
+    }
+
+    /// By which want a body is wanted now.
+    #[must_use]
+    pub fn want_of(&self, body: &Body) -> Option<WantId> {
+        let entry = self.fetch.entry(body)?;
+        Some(WantId(entry.order))
     }
 
     /// Something was merged by other means than events: what it lacks is searched for soon.

@@ -55,7 +55,7 @@ pub use entry::Trouble;
 pub use land::Finished;
 pub use peer::PeerFailure;
 pub use transfer::{End, Order, Part, TransferId};
-pub use want::{Body, Class, Kind, Known, Landing, Want};
+pub use want::{Body, Class, Kind, Known, Landing, Want, WantId};
 
 /// How many registries' throughput is remembered.
 const RATES: usize = 1_024;

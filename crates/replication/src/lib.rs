@@ -27,7 +27,7 @@ pub use backoff::BackoffConfig;
 pub use config::{BackfillConfig, Config, FetchConfig, FreshnessConfig, StreamConfig};
 pub use fetch::{
     Body, Class, End, Finished, Kind, Known, Landing, Order, Part, PeerFailure, TransferId,
-    Trouble, Want,
+    Trouble, Want, WantId,
 };
 pub use freshness::{Consistency, Freshness, Judgement, Scope};
 pub use now::Now;

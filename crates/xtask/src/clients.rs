@@ -11,6 +11,7 @@ mod ground;
 mod helm;
 mod oras;
 mod podman;
+mod regions;
 mod skopeo;
 
 use std::time::Instant;

@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
-use harness::{Parts, Plan};
-use rustix::process::{Signal, kill_process};
+use harness::{Kafka, Parts, Plan};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::trial::{Trial, Verdict};
 
 /// Brokers that stand still, until it is dropped.
-struct Still(Vec<rustix::process::Pid>);
+pub(super) struct Still(Vec<Pid>);
 
 impl Still {
-    fn stand() -> Self {
-        let brokers = Parts::find().kafka.expect("Kafka is among the parts");
-        let still = Self(brokers.processes());
+    /// Those of one region, or of several.
+    pub(super) fn stand(regions: &[Option<Kafka>]) -> Self {
+        let brokers = |kafka: &Option<Kafka>| {
+            let kafka = kafka.as_ref().expect("Kafka is among the parts");
+            kafka.processes()
+        };
+        let still = Self(regions.iter().flat_map(brokers).collect());
         still.send(Signal::STOP);
         still
     }
@@ -48,7 +52,7 @@ async fn e1_notices_an_outbox_that_forgets() {
 async fn away(row: &'static str, mut plan: Plan) -> Verdict {
     plan.set("MERIDIAN_EVENTS__KAFKA__APPEND_TIMEOUT", "2s");
     let mut trial = Trial::begin(row, plan).await;
-    let still = Still::stand();
+    let still = Still::stand(&[Parts::find().kafka]);
     trial.works().await;
     trial.go_on(Duration::from_secs(8)).await;
     trial.works().await;

@@ -25,12 +25,14 @@ use crate::replica::{Content, CopyMark, CopyPage, EventRange, Events, Found, Pro
 
 type Client = PeerClient<Ways>;
 
-/// A [`PeerApi`] in another region. Cheap to clone; clones share their connection.
+/// A [`PeerApi`] in another region. Cheap to clone; clones share their connections.
 ///
 /// Connections are best made with [`between_regions`](GrpcConfig::between_regions).
 #[derive(Debug, Clone)]
 pub struct GrpcPeer {
     calls: Unary<Client>,
+    /// By which content comes.
+    content: Client,
     stall_timeout: Duration,
 }
 
@@ -49,15 +51,30 @@ impl GrpcPeer {
     /// The region at the other end of `channel`.
     #[must_use]
     pub fn over(ways: impl Into<Ways>, config: &GrpcConfig) -> Self {
-        let client = PeerClient::new(ways.into())
-            .max_decoding_message_size(MAX_METADATA_MESSAGE)
-            .max_encoding_message_size(MAX_METADATA_MESSAGE);
+        let client = client(ways.into());
         Self {
+            content: client.clone(),
             // Any of them only reads.
             calls: Unary::new(client, config.deadline, Repeat::Yes),
             stall_timeout: config.stall_timeout,
         }
     }
+
+    /// The same, with content coming by connections of its own. What fills a thin line far ahead of its reader
+    /// is in nobody's way then: an answer on the same connection comes after all that was sent before it.
+    #[must_use]
+    pub fn with_content_over(self, ways: impl Into<Ways>) -> Self {
+        Self {
+            content: client(ways.into()),
+            ..self
+        }
+    }
+}
+
+fn client(ways: Ways) -> Client {
+    PeerClient::new(ways)
+        .max_decoding_message_size(MAX_METADATA_MESSAGE)
+        .max_encoding_message_size(MAX_METADATA_MESSAGE)
 }
 
 #[async_trait]
@@ -98,7 +115,7 @@ impl PeerApi for GrpcPeer {
             parts: parts.iter().map(Into::into).collect(),
         };
         let attempt = |_left| {
-            let (mut to, request) = (self.calls.client.clone(), Request::new(message.clone()));
+            let (mut to, request) = (self.content.clone(), Request::new(message.clone()));
             async move {
                 let answer = to.fetch(request).await;
                 answer.map_err(|status| failure::from_status(&status))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use meridian_clock::Version;
+use meridian_clock::{Region, Version};
 use meridian_oci::{Digest, Reference};
 use meridian_proto::meridian::replication::v1 as pb;
 use pb::read_blob_response::Message;
@@ -125,6 +125,16 @@ impl RegionsApi for GrpcRegions {
             |mut to: Client, request| async move { to.get_replication_status(request).await };
         let message = pb::GetReplicationStatusRequest {};
         self.calls.call(message, send, TryInto::try_into).await
+    }
+
+    async fn skip(&self, origin: Region, shard: u16) -> Result<Option<u64>, ReadError> {
+        let send = |mut to: Client, request| async move { to.skip_record(request).await };
+        let read = |answer: pb::SkipRecordResponse| Ok(answer.offset);
+        let message = pb::SkipRecordRequest {
+            origin: origin.to_string(),
+            shard: shard.into(),
+        };
+        self.calls.call(message, send, read).await
     }
 
     async fn image(

@@ -121,6 +121,25 @@ pub(super) async fn create(
     appear(cluster, topic, config.request_timeout).await
 }
 
+/// Deletes a topic with all that it holds, as somebody may behind our back.
+#[cfg(feature = "testing")]
+pub(super) async fn delete(
+    settings: &Settings,
+    config: &KafkaConfig,
+    topic: &Topic,
+) -> Result<(), Outage> {
+    const WHAT: &str = "delete a topic";
+    let admin = admin(settings).await?;
+    let options = options(config).operation_timeout(Some(config.request_timeout));
+    let deleted = admin.delete_topics(&[topic.as_str()], &options).await;
+    dismiss(admin).await;
+    match deleted.map_err(Failure::to(WHAT))?.pop() {
+        Some(Ok(_)) => Ok(()),
+        Some(Err((_, code))) => Err(Failure::new(WHAT, code.to_string()).into()),
+        None => Err(Failure::new(WHAT, "no answer").into()),
+    }
+}
+
 /// Everything that is wrong with a topic.
 pub(super) async fn faults(
     cluster: &Arc<Cluster>,

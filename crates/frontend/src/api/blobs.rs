@@ -54,7 +54,19 @@ pub(crate) async fn get(
     let way = delivering.way(call.client);
     let Delivered { delivery, stale } = match deliver(&call, way, &repository, digest).await {
         Err(error) if blob::may_be_elsewhere(&error) => {
-            return read_through(&call, &repository, digest, error).await;
+            match read_through(&call, &repository, digest, error).await {
+                Err(
+                    failure @ Failure::ReadBlob(ReadBlobError::Metadata(ReadError::BlobUnknown)),
+                ) => {
+                    return Err(failure);
+                }
+                // It may have come here since it was missed.
+                Err(failure) => match deliver(&call, way, &repository, digest).await {
+                    Ok(delivered) => delivered,
+                    Err(_) => return Err(failure),
+                },
+                answered => return answered,
+            }
         }
         delivered => delivered?,
     };
@@ -141,7 +153,14 @@ async fn revalidate(
         Err(error) if blob::may_be_elsewhere(&error) => {
             let glimpse = Some(blob::GLIMPSE);
             let read = blob::elsewhere(call.state, repository, digest, glimpse, error);
-            (None, Some(read.await?.region))
+            match read.await {
+                Ok(found) => (None, Some(found.region)),
+                Err(failure) => {
+                    let stat = call.state.blobs.stat(repository, digest, false);
+                    let stat = call.state.read_blob(stat).await;
+                    (stat.map_err(|_| failure)?.stale, None)
+                }
+            }
         }
         stat => (stat?.stale, None),
     };

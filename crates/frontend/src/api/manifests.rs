@@ -9,14 +9,15 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, WARNING};
 use meridian_clients::content::conditional::{self, ConditionError};
 use meridian_clients::{
-    Condition, DeleteManifest, ManifestPut, PutManifest, ReadError, RepositoryPath, RequestId,
-    WriteError,
+    Condition, DeleteManifest, Deleted, ManifestPut, PutManifest, ReadError, RepositoryPath,
+    RequestId, WriteError,
 };
 use meridian_oci::{Algorithm, Digest, Manifest, MediaType, Reference, RepositoryName, Tag};
 
 use crate::error::Failure;
 use crate::find::{self, Sighted, Sought};
 use crate::limits::{Accepted, Share};
+use crate::regions::Ask;
 use crate::respond::{self, Answer};
 use crate::router::Call;
 use crate::state::State;
@@ -128,13 +129,43 @@ pub(crate) async fn delete(
         condition,
         request: call.id,
     };
-    let deletion = call.state.metadata.delete_manifest(request);
-    let deleted = call.state.within(deletion).await??;
+    let deleted = take_away(call.state, request).await?;
     fail::fail_point!("fe.del.after_commit_before_reply");
     let mut answer = respond::empty(StatusCode::ACCEPTED);
     let version = respond::value(deleted.version.to_string());
     answer.headers_mut().insert(respond::VERSION, version);
     Ok(answer)
+}
+
+/// Deletes what is known here, or else what another region put a moment ago.
+async fn take_away(state: &State, request: DeleteManifest) -> Result<Deleted, Failure> {
+    let again = state.regions.as_ref().map(|it| (it, request.clone()));
+    let deletion = state.metadata.delete_manifest(request);
+    let deleted = state.within(deletion).await?;
+    let (Err(WriteError::Read(missing)), Some((elsewhere, mut request))) = (&deleted, again) else {
+        return Ok(deleted?);
+    };
+    if !find::is_unknown(missing) {
+        return Ok(deleted?);
+    }
+    let resolved = elsewhere.resolve(&request.repository, &request.reference, Ask::Newer);
+    match state.read(resolved).await {
+        Err(error) if !find::is_away(&error) => Ok(deleted?),
+        // What was found is merged, also if its bytes cannot be had.
+        resolved => {
+            // It is another request: the first one has its answer.
+            request.request = RequestId(rand::random());
+            let deletion = state.metadata.delete_manifest(request);
+            match state.within(deletion).await? {
+                Err(WriteError::Read(missing))
+                    if find::is_unknown(&missing) && resolved.is_err() =>
+                {
+                    Err(Failure::unsure(missing, &elsewhere.ages()))
+                }
+                deleted => Ok(deleted?),
+            }
+        }
+    }
 }
 
 async fn look_up(

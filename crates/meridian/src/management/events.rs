@@ -3,12 +3,14 @@
 //! | | |
 //! |---|---|
 //! | `GET /v1/events` | how far each shard is, as the member that is asked sees it |
+//! | `GET /v1/events/log` | the events themselves, as the event log has them |
 
 use std::fmt;
 
 use axum::Json;
 use axum::extract::State;
-use meridian_metadata_service::{EventsStatus, ShardStatus};
+use meridian_event::SHARDS;
+use meridian_metadata_service::{EventsStatus, ReadFrom, ShardStatus};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -16,7 +18,9 @@ use utoipa_axum::routes;
 
 use super::Management;
 use super::cluster::metadata;
-use super::problem::Problem;
+use super::extract::Asked;
+use super::forms::{self, EventLogPage};
+use super::problem::{Kind, Problem};
 
 /// The events of a region.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -51,7 +55,7 @@ pub(crate) struct Shard {
     /// The last one that the event log has taken, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) published: Option<u64>,
-    /// The last one that has left the outbox, because the event log has it.
+    /// The last one that the event log is known to have by the state.
     pub(crate) acknowledged: u64,
     /// Events that wait.
     pub(crate) waiting: u64,
@@ -63,7 +67,9 @@ pub(crate) struct Shard {
 }
 
 pub(super) fn routes() -> OpenApiRouter<Management> {
-    OpenApiRouter::default().routes(routes!(show))
+    OpenApiRouter::default()
+        .routes(routes!(show))
+        .routes(routes!(log))
 }
 
 /// How far the event log is behind
@@ -72,6 +78,41 @@ pub(super) fn routes() -> OpenApiRouter<Management> {
 async fn show(State(management): State<Management>) -> Result<Json<Events>, Problem> {
     let events = metadata(&management)?.events().await;
     Ok(Json(events.map_err(|error| Problem::of(&error))?.into()))
+}
+
+/// Where to begin.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogQuery {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// The events themselves
+#[utoipa::path(get, path = "/v1/events/log", operation_id = "get_event_log", tag = "events",
+    params(
+        ("after" = Option<String>, Query, description = "Where to go on, as the answer before said; `end` for what comes from now on. Without it, from the oldest that is kept"),
+        ("limit" = Option<usize>, Query, description = "How many of each shard, 1 to 1000"),
+    ),
+    responses((status = 200, description = "Events, those of a repository in their order; one that was published twice comes twice", body = EventLogPage)))]
+async fn log(
+    State(management): State<Management>,
+    Asked(query): Asked<LogQuery>,
+) -> Result<Json<EventLogPage>, Problem> {
+    let from = match query.after.as_deref() {
+        None => vec![ReadFrom::Start; usize::from(SHARDS)],
+        Some("end") => vec![ReadFrom::End; usize::from(SHARDS)],
+        Some(after) => forms::parse_after(after).ok_or_else(|| {
+            let detail = "`after` is not what an answer before named `next`";
+            Problem::new(Kind::Malformed, detail)
+        })?,
+    };
+    let limit = query.limit.unwrap_or(100);
+    if !(1..=1000).contains(&limit) {
+        return Err(Problem::new(Kind::Malformed, "`limit` is 1 to 1000"));
+    }
+    let page = metadata(&management)?.published(&from, limit).await;
+    Ok(Json(page.map_err(|error| Problem::of(&error))?.into()))
 }
 
 // === impl Events ===

@@ -1,6 +1,7 @@
 //! What the management API says of a process, as JSON and for people.
 
 mod columns;
+mod event;
 mod replication;
 
 use std::fmt;
@@ -11,7 +12,11 @@ use meridian_blob_service::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-pub(crate) use replication::{ImageReplication, RegionImage, Replication, ReplicationState};
+pub(crate) use event::EventLogPage;
+pub(super) use event::parse_after;
+pub(crate) use replication::{
+    ImageReplication, OtherRegions, RegionImage, Replication, ReplicationState, Skip, Skipped,
+};
 
 /// How garbage collection is asked for.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -3,7 +3,9 @@
 //! | | |
 //! |---|---|
 //! | `GET /v1/replication` | how far this region is with what others did |
+//! | `POST /v1/replication/skips` | has a shard of another region go on behind the record at which it is stopped |
 //! | `GET /v1/replication/images/{repository}/{reference}` | how far an image is in every region |
+//! | `DELETE /v1/replication/regions/{region}` | nothing waits for a region any more |
 //!
 //! In the path of an image, a `/` of its repository is written `%2F`. Any process of the region that
 //! is, or knows, an agent can be asked.
@@ -19,14 +21,17 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Management;
-use super::extract::Named;
-use super::forms::{ImageReplication, Replication};
+use super::cluster::metadata;
+use super::extract::{Named, Sent};
+use super::forms::{ImageReplication, OtherRegions, Replication, Skip, Skipped};
 use super::problem::{Kind, Problem};
 
 pub(super) fn routes() -> OpenApiRouter<Management> {
     OpenApiRouter::default()
         .routes(routes!(show))
+        .routes(routes!(skip))
         .routes(routes!(image))
+        .routes(routes!(remove))
 }
 
 /// How far this region is with what others did
@@ -35,6 +40,32 @@ pub(super) fn routes() -> OpenApiRouter<Management> {
 async fn show(State(management): State<Management>) -> Result<Json<Replication>, Problem> {
     let status = regions(&management)?.status().await;
     Ok(Json(status.map_err(|error| Problem::of(&error))?.into()))
+}
+
+/// Have a shard of another region go on behind the record at which it is stopped
+#[utoipa::path(post, path = "/v1/replication/skips", operation_id = "skip_replication_record", tag = "replication", request_body = Skip,
+    responses((status = 200, description = "The record that is passed over", body = Skipped)))]
+async fn skip(
+    State(management): State<Management>,
+    Sent(Skip { region, shard }): Sent<Skip>,
+) -> Result<Json<Skipped>, Problem> {
+    let regions = regions(&management)?;
+    let origin = region.parse();
+    let origin = origin.map_err(|why| Problem::new(Kind::Malformed, format!("{region}: {why}")))?;
+    let offset = regions.skip(origin, shard).await;
+    let offset = offset.map_err(|error| Problem::of(&error))?;
+    let offset = offset.ok_or_else(|| {
+        let detail = format!(
+            "shard {shard} of {region} is not stopped at a record that it can go on behind; \
+             `meridian replication status` says how it is doing"
+        );
+        Problem::new(Kind::Conflict, detail)
+    })?;
+    Ok(Json(Skipped {
+        region,
+        shard,
+        offset,
+    }))
 }
 
 /// How far an image is in every region
@@ -66,6 +97,24 @@ async fn image(
     let status = regions.image(&repository, &wanted, None).await;
     let status = status.map_err(|error| Problem::of(&error))?;
     Ok(Json(ImageReplication::new(&repository, &wanted, status)))
+}
+
+/// Have nothing wait for a region any more
+#[utoipa::path(delete, path = "/v1/replication/regions/{region}", operation_id = "remove_region", tag = "replication",
+    params(("region" = String, Path, description = "A region that was removed from the settings")),
+    responses((status = 200, description = "The other regions that are left", body = OtherRegions)))]
+async fn remove(
+    State(management): State<Management>,
+    Named(region): Named,
+) -> Result<Json<OtherRegions>, Problem> {
+    let region = region.parse().map_err(|why| {
+        let detail = format!("{region}: {why}");
+        Problem::new(Kind::Malformed, detail)
+    })?;
+    let left = metadata(&management)?.remove_region(region).await;
+    let left = left.map_err(|error| Problem::of(&error))?;
+    let regions = left.iter().map(ToString::to_string).collect();
+    Ok(Json(OtherRegions { regions }))
 }
 
 fn regions(management: &Management) -> Result<Arc<dyn RegionsApi>, Problem> {

@@ -48,6 +48,7 @@ pub(super) async fn start_metadata(
     let settings = meridian_metadata_service::Config {
         data_dir: directory.metadata()?,
         region: config.region,
+        peers: config.regions.keys().copied().collect(),
         publish_linger: config.metadata.publish_linger.or(Some(linger)),
         ..config.metadata.clone()
     };

@@ -44,8 +44,10 @@ pub(super) struct Others {
     metadata: Option<Other>,
     blob: Option<Other>,
     replication: Option<Ways>,
-    /// The agents of other regions.
+    /// The agents of other regions, for questions,
     abroad: BTreeMap<Region, Ways>,
+    /// and for content, which fills its connections.
+    content_abroad: BTreeMap<Region, Ways>,
     calls: GrpcConfig,
 }
 
@@ -108,6 +110,10 @@ impl Others {
                 true => abroad(config, &calls, identity)?,
                 false => BTreeMap::new(),
             },
+            content_abroad: match cast.calls_abroad() {
+                true => abroad(config, &calls, identity)?,
+                false => BTreeMap::new(),
+            },
             calls,
         })
     }
@@ -136,9 +142,12 @@ impl Others {
 
     /// The agents of another region.
     pub(super) fn peer(&self, region: Region) -> Arc<dyn PeerApi> {
-        let ways = self.abroad.get(&region).cloned();
-        let ways = ways.expect("a region of the settings was found");
-        Arc::new(GrpcPeer::over(ways, &self.calls.between_regions()))
+        let of = |ways: &BTreeMap<Region, Ways>| {
+            let ways = ways.get(&region).cloned();
+            ways.expect("a region of the settings was found")
+        };
+        let peer = GrpcPeer::over(of(&self.abroad), &self.calls.between_regions());
+        Arc::new(peer.with_content_over(of(&self.content_abroad)))
     }
 
     /// What the agents of this region know of others, if there are any.
@@ -149,7 +158,7 @@ impl Others {
 
     /// The blob services of other regions, for uploads that were begun there.
     pub(super) fn blobs_abroad(&self) -> BTreeMap<Region, Arc<dyn BlobApi>> {
-        let blobs = self.abroad.iter().map(|(region, ways)| {
+        let blobs = self.content_abroad.iter().map(|(region, ways)| {
             let blobs = GrpcBlobs::over(ways.clone(), &self.calls.between_regions());
             (*region, Arc::new(blobs) as Arc<dyn BlobApi>)
         });

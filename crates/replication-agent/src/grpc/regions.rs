@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
 use meridian_clients::grpc::body::Pieces;
+use meridian_clients::grpc::convert::DecodeError;
 use meridian_clients::grpc::{MAX_METADATA_MESSAGE, convert, deadline};
 use meridian_clients::regions::{RegionsApi, RemoteBlob};
 use meridian_clients::{BlobRead, ByteStream, ReadBlobError};
@@ -97,6 +98,21 @@ impl Regions for RegionsAdapter {
             status.map(Into::into).map_err(refused)
         };
         deadline::within(request, status).await
+    }
+
+    async fn skip_record(
+        &self,
+        request: Request<pb::SkipRecordRequest>,
+    ) -> Answer<pb::SkipRecordResponse> {
+        let skip = async |request: pb::SkipRecordRequest| {
+            let origin = request.origin.parse();
+            let origin = origin.map_err(|_| malformed(DecodeError::Invalid("origin")))?;
+            let shard = u16::try_from(request.shard);
+            let shard = shard.map_err(|_| malformed(DecodeError::Invalid("shard")))?;
+            let offset = self.api.skip(origin, shard).await.map_err(refused)?;
+            Ok(pb::SkipRecordResponse { offset })
+        };
+        deadline::within(request, skip).await
     }
 
     async fn get_image_status(

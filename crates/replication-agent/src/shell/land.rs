@@ -20,8 +20,9 @@ impl Shell {
         landing: Landing,
     ) {
         // What is empty is complete before anything came.
-        let slot = match size {
-            0 => self.spool.slot(body, kind, 0).ok(),
+        let want = self.engine.look(|agent, _| agent.want_of(&body));
+        let slot = match (size, want) {
+            (0, Some(want)) => self.spool.slot(body, want, kind, 0).ok(),
             _ => self.spool.get(&body),
         };
         let slot = slot.filter(|slot| slot.is_complete() && slot.size() == size);
@@ -52,8 +53,8 @@ impl Shell {
         };
         // In one go: whoever begins to wait afterwards has a slot of their own.
         self.engine.tell(|agent, now| {
-            if let Some(fate) = fate {
-                self.spool.forget(&body, fate);
+            if let Some((fate, want)) = fate.zip(agent.want_of(&body)) {
+                self.spool.forget(&body, want, fate);
             }
             agent.finished(now, body, finished);
         });

@@ -116,6 +116,7 @@ impl Shell {
 
     /// Merges all cells of a region; returns how many there are.
     async fn copy_cells(&self, peer: &dyn PeerApi) -> Result<usize, Failure> {
+        fail::fail_point!("rp.copy.skip_cells", |_| Ok(0));
         let (mut after, mut cells) = (None, 0);
         loop {
             let page = self.page(peer, after).await?;

@@ -8,6 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use meridian_replication::{Condition, ResyncReason, StreamId};
 
+use crate::words;
+
 /// Of which streams an alarm was told.
 #[derive(Default)]
 pub(super) struct Alarms {
@@ -19,13 +21,14 @@ pub(super) struct Alarms {
 impl Alarms {
     pub(super) fn tell(&self, stream: StreamId, condition: Condition) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let alarm = words::alarm(stream, condition, None).unwrap_or_default();
         match condition {
             Condition::Halted(_) => {
-                tracing::error!(%stream, "a region's stream of events {condition}");
+                tracing::error!(%stream, "a region's stream of events {alarm}");
                 told.insert(stream);
             }
             Condition::Ahead { .. } | Condition::Resyncing(ResyncReason::Lost) => {
-                tracing::warn!(%stream, "a region's stream of events {condition}");
+                tracing::warn!(%stream, "a region's stream of events {alarm}");
                 told.insert(stream);
             }
             // Whoever copies tells.

@@ -106,7 +106,9 @@ impl Incoming {
     fn new(shell: &Shell, number: usize, part: &Part) -> io::Result<Self> {
         Ok(Self {
             number,
-            slot: shell.spool.slot(part.body, part.kind, part.size)?,
+            slot: shell
+                .spool
+                .slot(part.body, part.want, part.kind, part.size)?,
             next: part.start,
             end: part.end,
         })

@@ -42,6 +42,9 @@ pub(crate) enum Hitch {
     /// What had come was thrown away.
     #[error("what had come was not what it should have been, or could not be kept")]
     Lost,
+    /// It came here by another way.
+    #[error("it has come to this region since it was looked for")]
+    Here,
     /// No region that answers has it; if the first is set, they all said so.
     #[error("no region that answers has it")]
     Absent(bool),
@@ -191,8 +194,9 @@ impl Slot {
         let judge = |state: &State| match state.fate {
             Fate::Lost => Some(Err(Hitch::Lost)),
             _ if wanted(state) => Some(Ok(*state)),
+            Fate::Stored => Some(Err(Hitch::Here)),
             _ if state.missed.0 > seen => Some(Err(Hitch::Absent(state.missed.1))),
-            Fate::Coming | Fate::Stored => None,
+            Fate::Coming => None,
         };
         let told = state.wait_for(|state| judge(state).is_some()).await;
         // The sender is here.

@@ -7,13 +7,15 @@ use meridian_clients::regions::RemoteBlob;
 use meridian_clients::replica::ContentKind;
 use meridian_clients::{BlobRead, ByteStream, ReadBlobError, ReadError, RepositoryPath};
 use meridian_clock::Region;
+use meridian_event::RegistryId;
 use meridian_oci::{ByteRange, Digest, Resolved};
 use meridian_replication::{Body, Want};
 
 use super::locate::{Located, content};
+use super::resolve::refused;
 use super::unavailable;
 use crate::shell::Shell;
-use crate::spool::{Fate, Hitch, Slot};
+use crate::spool::{Hitch, Slot};
 
 /// Somebody waits for a blob. It is fetched before everything that nobody waits for.
 pub(super) struct Demand {
@@ -32,7 +34,9 @@ pub(super) async fn read(
     let blob = content(registry, &repository.name, ContentKind::Blob, digest);
     let located = Located::of(shell, vec![blob]).await;
     let Some(holder) = located.holder(0) else {
-        return Err(missing(shell, repository, digest, &located).await?.into());
+        return Err(missing(shell, registry, repository, digest, &located)
+            .await?
+            .into());
     };
     let (region, size) = (holder.region, holder.want.size);
     let (start, end) = match ByteRange::resolve(range, size) {
@@ -48,7 +52,9 @@ pub(super) async fn read(
     };
     let demand = Demand::new(shell, &holder.want)?;
     if !demand.begun(start, region).await? {
-        return Err(missing(shell, repository, digest, &located).await?.into());
+        return Err(missing(shell, registry, repository, digest, &located)
+            .await?
+            .into());
     }
     let body = demand.read(start..end);
     let read = match (start, end) {
@@ -63,15 +69,20 @@ pub(super) async fn read(
     Ok(RemoteBlob { region, read })
 }
 
-/// Why a blob is not had. It may have come here since it was missed: then whoever asked is to look here
-/// again.
+/// Why a blob is not had. It may have come here since it was missed, or be here for another repository only:
+/// then whoever asked is to look here again.
 async fn missing(
     shell: &Shell,
+    registry: RegistryId,
     repository: &RepositoryPath,
     digest: Digest,
     located: &Located,
 ) -> Result<ReadError, ReadError> {
-    if shell.ports.metadata.blob(repository, digest).await.is_ok() {
+    let replica = &shell.ports.replica;
+    let lease = replica.lease_blob(registry, &repository.name, digest);
+    let is_here = shell.ports.metadata.blob(repository, digest).await.is_ok()
+        || (located.is_held(0) && lease.await.map_err(refused)?);
+    if is_here {
         return Ok(ReadError::Unavailable {
             reason: "it has come to this region since it was looked for".to_owned(),
         });
@@ -93,15 +104,15 @@ impl Demand {
             if known.is_some_and(|known| known != want.size) {
                 return Err(unavailable("regions differ in how long it is"));
             }
-            let slot = shell.spool.slot(want.body, want.kind, want.size);
-            let slot = slot.map_err(|error| unavailable(&error.to_string()))?;
-            if agent.demand(now, want, &[]) {
-                return Ok(slot);
+            if !agent.demand(now, want, &[]) {
+                return Err(unavailable("too many clients wait"));
             }
-            if known.is_none() {
-                shell.spool.forget(&want.body, Fate::Lost);
-            }
-            Err(unavailable("too many clients wait"))
+            let by = agent.want_of(&want.body).expect("it is demanded");
+            let slot = shell.spool.slot(want.body, by, want.kind, want.size);
+            slot.map_err(|error| {
+                agent.release(want.body);
+                unavailable(&error.to_string())
+            })
         })?;
         Ok(Self {
             shell: Arc::clone(shell),
@@ -111,14 +122,14 @@ impl Demand {
     }
 
     /// Waits until something is here from `start` on, but not for ever. Says no if nobody has it after
-    /// all.
+    /// all, or if it came here by another way.
     async fn begun(&self, start: u64, region: Region) -> Result<bool, ReadError> {
         if start >= self.slot.size() {
             return Ok(true);
         }
         match self.shell.in_time(self.slot.begun(start)).await {
             Some(Ok(())) => Ok(true),
-            Some(Err(Hitch::Absent(true))) => Ok(false),
+            Some(Err(Hitch::Absent(true) | Hitch::Here)) => Ok(false),
             Some(Err(error)) => Err(ReadError::Unavailable {
                 reason: error.to_string(),
             }),

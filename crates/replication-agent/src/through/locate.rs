@@ -4,7 +4,9 @@
 //! for now if something here needs it, because then some region had it; otherwise nobody has heard
 //! of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use meridian_clients::ReadError;
 use meridian_clients::peer::PeerApi;
@@ -14,7 +16,8 @@ use meridian_event::{Leaf, RegistryId};
 use meridian_oci::{Digest, RepositoryName};
 use meridian_replication::{Body, Kind, Want};
 
-use super::{Answers, unavailable};
+use super::answers::{Answers, Said};
+use super::unavailable;
 use crate::shell::Shell;
 
 /// Content, and who has it.
@@ -66,11 +69,20 @@ pub(super) async fn lack(
 // === impl Located ===
 
 impl Located {
-    /// Asks all regions.
+    /// Asks all regions, until somebody has each digest, as whatever: whoever has it will do.
     pub(super) async fn of(shell: &Arc<Shell>, contents: Vec<Content>) -> Self {
         let (asked, deadline) = (&contents, shell.config.call_deadline);
         let ask = |peer: Arc<dyn PeerApi>| async move { peer.holds(asked).await };
-        let answers = shell.ask_all(|_| deadline, ask).await;
+        let are_held = |said: &Said<Vec<Option<u64>>>| {
+            let sizes = said.iter().flat_map(|(_, sizes)| sizes.iter().zip(asked));
+            let held = sizes.filter(|(size, _)| size.is_some());
+            let held: BTreeSet<_> = held.map(|(_, content)| content.leaf.digest).collect();
+            let mut asked = asked.iter();
+            asked.all(|content| held.contains(&content.leaf.digest))
+        };
+        let answers = shell
+            .ask_all(deadline, |_| Duration::ZERO, are_held, ask)
+            .await;
         Self { contents, answers }
     }
 

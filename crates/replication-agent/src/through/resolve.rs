@@ -13,8 +13,12 @@ use meridian_clock::{Region, Version};
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RepositoryName};
 
-use super::{Answers, locate, unavailable};
+use super::answers::{Answers, Said};
+use super::{locate, unavailable};
 use crate::shell::Shell;
+
+/// How many times longer than otherwise regions are waited for while nobody is known to have something.
+const PATIENCE: u32 = 4;
 
 /// What all regions together know of a reference.
 struct Outcome {
@@ -30,8 +34,11 @@ pub(super) async fn resolve(
 ) -> Result<Resolved, ReadError> {
     let registry = shell.ports.metadata.registry(&repository.registry).await?;
     let name = &repository.name;
-    let mut answers = ask(shell, registry, name, reference, at_least).await;
-    let outcome = merge(shell, registry, name, reference, &mut answers).await?;
+    let here = find_here(shell, registry, name, reference).await?;
+    let is_known = here.visible(reference).is_some();
+    let mut answers = ask(shell, registry, name, reference, (at_least, is_known)).await;
+    let asked = (registry, name, reference);
+    let outcome = merge(shell, asked, here, &mut answers).await?;
     let Some((digest, version)) = outcome.visible(reference) else {
         return Err(why(shell, registry, name, reference, &answers).await?);
     };
@@ -43,7 +50,9 @@ pub(super) async fn resolve(
         _ => bring_bytes(shell, registry, name, digest).await?,
     };
     let media_type = manifest.put.map(|(_, media_type)| media_type);
-    let stale = answers.silent.first().copied();
+    // Content does not age.
+    let is_tag = matches!(reference, Reference::Tag(_));
+    let stale = answers.silent.first().copied().filter(|_| is_tag);
     let region = answers.whose(shell.region, version);
     let stat = ManifestStat {
         digest,
@@ -65,22 +74,37 @@ pub(super) async fn resolve(
     })
 }
 
+/// Asks all regions. Whoever has a digest will do; of a tag, others may know better.
 async fn ask(
     shell: &Arc<Shell>,
     registry: RegistryId,
     name: &RepositoryName,
     reference: &Reference,
-    at_least: Option<Version>,
+    (at_least, is_known): (Option<Version>, bool),
 ) -> Answers<Vec<Found>> {
     let (patient, config) = (at_least.map(|version| version.region), &shell.config);
-    let deadline = |region| match Some(region) == patient {
-        true => config.call_deadline,
-        false => config.freshness.budget,
+    let span = |region| match reference {
+        _ if Some(region) == patient => config.call_deadline,
+        Reference::Tag(_) => config.freshness.budget,
+        Reference::Digest(_) => Duration::ZERO,
+    };
+    let is_of_use = |said: &Said<Vec<Found>>| {
+        let mut found = said.iter().flat_map(|(_, found)| found);
+        match reference {
+            Reference::Tag(_) => is_known || found.any(|it| matches!(it, Found::Tag { .. })),
+            Reference::Digest(_) => found.any(
+                |it| matches!(it, Found::Manifest { manifest, .. } if manifest.bytes.is_some()),
+            ),
+        }
     };
     let find = |peer: Arc<dyn meridian_clients::peer::PeerApi>| async move {
         peer.find(registry, name, reference).await
     };
-    shell.ask_all(deadline, find).await
+    let longest = match patient {
+        Some(_) => config.call_deadline,
+        None => PATIENCE * config.freshness.budget,
+    };
+    shell.ask_all(longest, span, is_of_use, find).await
 }
 
 /// Why nobody is known to have it. A tag may be known where nobody answers; a digest is missing only
@@ -107,13 +131,10 @@ async fn why(
 /// digest says are thrown away.
 async fn merge(
     shell: &Arc<Shell>,
-    registry: RegistryId,
-    name: &RepositoryName,
-    reference: &Reference,
+    (registry, name, reference): (RegistryId, &RepositoryName, &Reference),
+    here: Outcome,
     answers: &mut Answers<Vec<Found>>,
 ) -> Result<Outcome, ReadError> {
-    let replica = &shell.ports.replica;
-    let here = Outcome::of(replica.find(registry, name, reference).await?);
     for (region, found) in &mut answers.said {
         drop_unsound(*region, found);
     }
@@ -125,10 +146,21 @@ async fn merge(
     if news.is_empty() {
         return Ok(here);
     }
+    let replica = &shell.ports.replica;
     replica.merge_found(news).await.map_err(refused)?;
     // What came by without an event, nobody else brings.
     shell.engine.tell(|agent, now| agent.search(now));
-    Ok(Outcome::of(replica.find(registry, name, reference).await?))
+    find_here(shell, registry, name, reference).await
+}
+
+async fn find_here(
+    shell: &Shell,
+    registry: RegistryId,
+    name: &RepositoryName,
+    reference: &Reference,
+) -> Result<Outcome, ReadError> {
+    let found = shell.ports.replica.find(registry, name, reference);
+    Ok(Outcome::of(found.await?))
 }
 
 fn drop_unsound(region: Region, found: &mut [Found]) {
@@ -167,8 +199,10 @@ async fn bring_bytes(
     digest: Digest,
 ) -> Result<FoundManifest, ReadError> {
     let reference = Reference::Digest(digest);
-    let mut answers = ask(shell, registry, name, &reference, None).await;
-    let outcome = merge(shell, registry, name, &reference, &mut answers).await?;
+    let here = find_here(shell, registry, name, &reference).await?;
+    let mut answers = ask(shell, registry, name, &reference, (None, false)).await;
+    let asked = (registry, name, &reference);
+    let outcome = merge(shell, asked, here, &mut answers).await?;
     let manifest = outcome.manifest;
     let manifest = manifest.filter(|manifest| manifest.bytes.is_some());
     manifest.ok_or_else(|| {

@@ -13,7 +13,7 @@ use meridian_oci::Digest;
 
 use super::entry::{State, Trouble};
 use super::transfer::{Transfer, UnderWay};
-use super::{Body, Fetch, Known};
+use super::{Body, Fetch, Known, WantId};
 use crate::guard::{Guard, stands};
 use crate::{Action, Now};
 
@@ -163,7 +163,8 @@ impl Fetch {
         match known {
             Known::Here => {
                 if entry.demands > 0 {
-                    self.outbox.push(Action::Present { body });
+                    let want = WantId(entry.order);
+                    self.outbox.push(Action::Present { body, want });
                 }
                 self.discard(body);
             }
@@ -209,6 +210,7 @@ impl Fetch {
             self.abort_idle();
         }
         // Also if nothing is here: room may be set aside for it.
-        self.outbox.push(Action::Discard { body });
+        let want = WantId(entry.order);
+        self.outbox.push(Action::Discard { body, want });
     }
 }

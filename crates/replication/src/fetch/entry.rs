@@ -19,7 +19,7 @@ pub(crate) struct Entry {
     pub(crate) size: u64,
     pub(super) repository: RepositoryName,
     /// Its age: the smaller, the older.
-    pub(super) order: u64,
+    pub(crate) order: u64,
     pub(super) class: Class,
     /// How many clients wait for it.
     pub(super) demands: u32,

@@ -9,7 +9,7 @@ use meridian_clock::Region;
 use super::entry::State;
 use super::transfer::UnderWay;
 use super::turns::Place;
-use super::{Body, Class, Fetch, Order, Part, Transfer, TransferId};
+use super::{Body, Class, Fetch, Order, Part, Transfer, TransferId, WantId};
 use crate::{Action, Now};
 
 impl Fetch {
@@ -82,6 +82,7 @@ impl Fetch {
             });
             parts.push(Part {
                 body,
+                want: WantId(entry.order),
                 kind: entry.kind,
                 repository: entry.repository.clone(),
                 size: entry.size,

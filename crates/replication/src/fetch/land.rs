@@ -5,7 +5,7 @@
 
 use super::entry::{Standing, State, Trouble};
 use super::peer::PeerFailure;
-use super::{Body, Class, Fetch, Kind, Landing};
+use super::{Body, Class, Fetch, Kind, Landing, WantId};
 use crate::guard::{Guard, stands};
 use crate::{Action, Now};
 
@@ -105,8 +105,9 @@ impl Fetch {
         };
         entry.unmerged = entry.unmerged.saturating_sub(1);
         if is_carried && entry.state == State::Staged {
+            let want = WantId(entry.order);
             self.remove(body);
-            self.outbox.push(Action::Discard { body });
+            self.outbox.push(Action::Discard { body, want });
             return;
         }
         let is_merged = entry.unmerged == 0;

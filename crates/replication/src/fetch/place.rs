@@ -8,7 +8,7 @@ use meridian_clock::Region;
 
 use super::entry::State;
 use super::peer::{Peer, PeerFailure};
-use super::{Body, Class, Fetch, Kind};
+use super::{Body, Class, Fetch, Kind, WantId};
 use crate::guard::{Guard, stands};
 use crate::{Action, Now};
 
@@ -117,7 +117,8 @@ impl Fetch {
             }
             if *source != chosen && entry.active == 0 {
                 entry.restart();
-                self.outbox.push(Action::Discard { body });
+                let want = WantId(entry.order);
+                self.outbox.push(Action::Discard { body, want });
             }
         }
         Some(chosen)

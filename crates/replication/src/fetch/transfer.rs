@@ -6,7 +6,7 @@ use meridian_clock::Region;
 use meridian_event::RegistryId;
 use meridian_oci::RepositoryName;
 
-use super::{Body, Class, Kind};
+use super::{Body, Class, Kind, WantId};
 use crate::FetchConfig;
 
 /// A transfer, by the agent that ordered it.
@@ -33,6 +33,8 @@ pub struct Order {
 pub struct Part {
     /// Of what.
     pub body: Body,
+    /// For which want.
+    pub want: WantId,
     /// Of what kind.
     pub kind: Kind,
     /// A repository of the peer that has it.

@@ -16,6 +16,10 @@ pub struct Body {
     pub digest: Digest,
 }
 
+/// By which wants of one body, one after the other, are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WantId(pub u64);
+
 /// What a body is to the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {

@@ -114,12 +114,12 @@ pub(super) fn carry_out(world: &mut World, n: usize, action: Action) {
             let after = world.moment();
             world.later_for(after, n, Task::StoreStaged(body));
         }
-        Action::Discard { body } => {
+        Action::Discard { body, .. } => {
             world.sites[n].orphan(&body);
             world.sites[n].partial.remove(&body);
             world.sites[n].staged.remove(&body);
         }
-        Action::Present { body } => {
+        Action::Present { body, .. } => {
             world.seen.insert("what a client waited for was here");
             world.sites[n].agent.release(body);
             world.waiting.remove(&body);

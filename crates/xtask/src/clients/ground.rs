@@ -3,7 +3,7 @@
 //! Keeps the invariant that clients share nothing: each pushes bytes of its own into repositories of
 //! its own, so that none finds there what another has brought, and none reads this user's settings.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use anyhow::{Result, anyhow};
 use super::engine::{Containerd, Docker};
 use crate::content::Noise;
 use crate::layout::{Descriptor, Layout};
-use crate::process::Program;
+use crate::process::{Program, Service};
 use crate::registry::{Registry, Subject};
 use crate::scratch::Scratch;
 use crate::tools::Tools;
@@ -36,6 +36,8 @@ pub(super) struct Ground {
     tools: Tools,
     seed: u64,
     large: OnceCell<Sample>,
+    workspace: Workspace,
+    is_built: Cell<bool>,
     scratch: Scratch,
 }
 
@@ -66,6 +68,8 @@ impl Ground {
             tools,
             seed,
             large: OnceCell::new(),
+            workspace: workspace.clone(),
+            is_built: Cell::new(subject.is_ours()),
             scratch,
         })
     }
@@ -92,6 +96,19 @@ impl Ground {
     /// A program of the machine.
     pub(super) fn program(&self, name: &str) -> Result<Program> {
         self.at_home(Program::new(name))
+    }
+
+    /// Meridian from this workspace, whatever is under test.
+    pub(super) fn meridian(&self) -> Result<Program> {
+        if !self.is_built.replace(true) {
+            self.workspace.build()?;
+        }
+        Ok(Program::new(self.workspace.program("meridian")))
+    }
+
+    /// Notes a service that keeps its data in our folder.
+    pub(super) fn note(&self, service: &Service) -> Result<()> {
+        self.scratch.note(service)
     }
 
     /// A program that `tests/tools/go.mod` pins.

@@ -39,6 +39,11 @@ impl Service {
         self.look(Duration::ZERO)
     }
 
+    /// Waits so long for its end.
+    pub(crate) fn ends_within(&mut self, limit: Duration) -> bool {
+        self.look(limit).is_some()
+    }
+
     /// Looks until `ready` says so. Fails, with the end of the log, when the service ends before or
     /// the time is over.
     pub(crate) fn wait_until(

@@ -212,6 +212,10 @@ impl RegionsApi for Abroad {
         Err(nothing_replicates())
     }
 
+    async fn skip(&self, _origin: Region, _shard: u16) -> Result<Option<u64>, ReadError> {
+        Err(nothing_replicates())
+    }
+
     async fn image(
         &self,
         _repository: &RepositoryPath,

@@ -14,6 +14,12 @@ use utoipa::ToSchema;
 
 use super::columns::Columns;
 
+/// The other regions of which a region knows.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub(crate) struct OtherRegions {
+    pub(crate) regions: Vec<String>,
+}
+
 /// How far a region is with what others did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Replication {
@@ -98,6 +104,23 @@ pub(crate) struct ReplicationRegistry {
     pub(crate) last_failure: Option<String>,
 }
 
+/// A shard of another region that is stopped at a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Skip {
+    pub(crate) region: String,
+    pub(crate) shard: u16,
+}
+
+/// A record that is passed over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Skipped {
+    pub(crate) region: String,
+    pub(crate) shard: u16,
+    /// Where the record stands in its partition of the region's topic.
+    pub(crate) offset: u64,
+}
+
 /// How far an image is in every region.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct ImageReplication {
@@ -153,6 +176,15 @@ impl From<ReplicationStatus> for Replication {
             region: status.region.to_string(),
             peers: status.peers.into_iter().map(Into::into).collect(),
             registries: status.registries.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl fmt::Display for OtherRegions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.regions {
+            [] => f.write_str("no other region is left"),
+            regions => write!(f, "other regions: {}", regions.join(", ")),
         }
     }
 }
@@ -278,6 +310,23 @@ impl From<StreamStatus> for ReplicationShard {
             head: stream.head.map(|head| head.to_string()),
             alarm: stream.alarm,
         }
+    }
+}
+
+// === impl Skipped ===
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            region,
+            shard,
+            offset,
+        } = self;
+        write!(
+            f,
+            "shard {shard} of {region} goes on behind the record at offset {offset}; whatever event is \
+             missing then is asked of {region}"
+        )
     }
 }
 

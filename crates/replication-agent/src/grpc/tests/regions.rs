@@ -19,7 +19,7 @@ use meridian_clients::{
     BlobRead, ByteStream, ManifestStat, ReadBlobError, ReadError, RepositoryPath, Stale,
     StoredManifest,
 };
-use meridian_clock::Version;
+use meridian_clock::{Region, Version};
 use meridian_error::Classify;
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, MediaType, Reference};
@@ -212,6 +212,11 @@ impl RegionsApi for Agent {
         self.say(status())
     }
 
+    async fn skip(&self, origin: Region, shard: u16) -> Result<Option<u64>, ReadError> {
+        assert_eq!(origin, "us".parse().unwrap());
+        self.say((shard == 3).then_some(17))
+    }
+
     async fn image(
         &self,
         asked: &RepositoryPath,
@@ -259,6 +264,9 @@ async fn questions_and_answers_cross() {
     let absent = client.bring(&repository(), &digests).await.unwrap();
     assert_eq!(absent, [sha256(b"b")]);
     assert_eq!(client.status().await.unwrap(), status());
+    let us = "us".parse().unwrap();
+    assert_eq!(client.skip(us, 3).await.unwrap(), Some(17));
+    assert_eq!(client.skip(us, 4).await.unwrap(), None);
     let answer = client.image(&repository(), &latest, Some(version(8))).await;
     assert_eq!(answer.unwrap(), image());
     drop(client);
