@@ -12,18 +12,19 @@ use meridian_chassis::Supervisor;
 use meridian_chassis::http::{HttpConfig, HttpServer, Listener, RequestBody};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::TURN;
+use crate::{ALLOCATOR, TURN};
 
 const REQUEST: &[u8] =
     b"GET /v2/ HTTP/1.1\r\nHost: localhost:5000\r\nUser-Agent: docker/28.0.0\r\n\
     Accept: application/vnd.oci.image.index.v1+json\r\nAccept-Encoding: gzip\r\n\r\n";
 
-/// KiB for a connection that waits for its next request: the target of the performance notes,
-/// which is missed if connections do not give back their buffers.
-const MAX_IDLE: f64 = 12.0;
+/// KiB that a connection which waits for its next request may hold: half of what the performance notes allow
+/// for it, because the allocator's own share is not counted. It is missed if connections do not give back
+/// their buffers, of which one alone has 8.
+const MAX_IDLE: f64 = 6.0;
 
-/// What is left of a connection that rests, when the allocator has given back all it can.
-const RESTING: f64 = 4.0;
+/// How long connections may take to give them back.
+const SOON: Duration = Duration::from_secs(20);
 
 struct Server {
     address: SocketAddr,
@@ -80,17 +81,14 @@ fn ask(stream: &mut TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-fn resident_kib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+/// What is allocated. How much of what was freed the allocator gives back to the system, and when, is
+/// its own affair, and differs from run to run.
+fn allocated_kib() -> f64 {
+    ALLOCATOR.allocated() as f64 / 1024.0
 }
 
-/// KiB of resident memory that each of `count` connections costs after `prepare`, once they have
-/// given back what they do not need.
+/// KiB that each of `count` connections holds after `prepare`, once they have given back what they do not
+/// need.
 fn slope(server: &Server, count: usize, prepare: impl Fn(&mut TcpStream)) -> f64 {
     let open = |count| {
         let mut opened = Vec::with_capacity(count);
@@ -101,12 +99,12 @@ fn slope(server: &Server, count: usize, prepare: impl Fn(&mut TcpStream)) -> f64
         }
         opened
     };
-    let warm = open(500);
-    let before = resident_kib();
+    let warm = open(10);
+    let before = allocated_kib();
     let opened = open(count);
-    let cost = || (resident_kib() - before) / count as f64;
-    let deadline = Instant::now() + Duration::from_secs(3);
-    while cost() > RESTING && Instant::now() < deadline {
+    let cost = || (allocated_kib() - before) / count as f64;
+    let deadline = Instant::now() + SOON;
+    while cost() > MAX_IDLE && Instant::now() < deadline {
         std::thread::park_timeout(Duration::from_millis(20));
     }
     let cost = cost();
@@ -131,9 +129,8 @@ fn an_idle_connection_is_cheap() {
         .unwrap_or(usize::MAX)
         .saturating_sub(1000)
         .min(5000);
-    let silent = slope(&Server::start(), count, |_| {});
     let idle = slope(&Server::start(), count, |stream| ask(stream).unwrap());
-    println!("KiB per connection over {count}: {silent:.1} silent, {idle:.1} idle after a request");
+    println!("KiB per connection over {count}: {idle:.1} idle after a request");
     assert!(idle <= MAX_IDLE, "{idle:.1} KiB");
 }
 

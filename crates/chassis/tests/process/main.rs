@@ -11,8 +11,8 @@ mod footprint;
 
 use std::sync::Mutex;
 
-/// The allocator of the executable: what is given back to it is given back to the system.
+/// The allocator of the executable, which says here how much of it is in use.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: cap::Cap<mimalloc::MiMalloc> = cap::Cap::new(mimalloc::MiMalloc, usize::MAX);
 
 static TURN: Mutex<()> = Mutex::new(());
