@@ -22,7 +22,7 @@ pub(crate) use event::EventForm;
 pub use event::Outgoing;
 pub(crate) use manifest::{Manifest, Standing};
 pub(crate) use needs::Needs;
-pub(crate) use notice::{Copied, Heard, Peers, Push};
+pub(crate) use notice::{Copied, Floor, Heard, Peers, Push};
 pub(crate) use tag::{Sweep, Tag};
 
 use crate::{BlobPlace, CatalogError, Encoding, Reply, RequestId, Settings};
@@ -46,8 +46,16 @@ pub(crate) trait Row: Serialize + Sized {
     fn read(format: u8, row: &[u8]) -> Option<Self>;
 
     fn encode(&self) -> Vec<u8> {
-        postcard::to_extend(self, vec![self.format()])
-            .expect("rows hold nothing that postcard refuses")
+        self.encode_into(Vec::new())
+    }
+
+    /// The same in a vector that is there, instead of what it holds.
+    fn encode_into(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        bytes.clear();
+        // For most rows; postcard writes piece by piece.
+        bytes.reserve(256);
+        bytes.push(self.format());
+        postcard::to_extend(self, bytes).expect("rows hold nothing that postcard refuses")
     }
 
     fn decode<E>(bytes: &[u8]) -> Result<Self, CatalogError<E>> {
@@ -80,6 +88,10 @@ pub struct System {
     pub requests: u64,
     /// The settings in force.
     pub settings: Settings,
+    /// The request id that was forgotten last was remembered at this version, and none is before it.
+    /// Without it the search for the oldest one steps over all that were removed lately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forgotten: Option<Version>,
 }
 
 /// The events of a shard.
@@ -195,6 +207,8 @@ macro_rules! rows {
         #[cfg(test)]
         pub(crate) const KINDS: &[crate::golden::Kind] = &[
             $(crate::golden::Kind::of_row::<$row>(),)*
+            crate::golden::Kind::of_row::<System>(),
+            crate::golden::Kind::of_row::<Heard>(),
             crate::golden::Kind::of_row::<Outgoing>(),
             crate::golden::Kind::of_row::<Usage>(),
             crate::golden::Kind::of_row::<Repository>(),
@@ -208,7 +222,6 @@ macro_rules! rows {
 }
 
 rows! {
-    System = "system";
     Stream = "stream";
     Referrer = "referrer";
     TagCell = "tag cell";
@@ -222,8 +235,30 @@ rows! {
     Claim = "claim of a name";
     Peers = "peers";
     Push = "push";
-    Heard = "heartbeat";
+    Floor = "floor";
     Copied = "copied shard";
+}
+
+// === impl System ===
+
+impl Row for System {
+    const NAME: &'static str = "system";
+
+    fn format(&self) -> u8 {
+        match self.forgotten {
+            None => FORMAT,
+            Some(_) => GROWN,
+        }
+    }
+
+    fn read(format: u8, row: &[u8]) -> Option<Self> {
+        match format {
+            // It ends before the field that is not there.
+            FORMAT => whole(&[row, &[0]].concat()),
+            GROWN => whole(row).filter(|system: &Self| system.forgotten.is_some()),
+            _ => None,
+        }
+    }
 }
 
 // === impl Cursor ===

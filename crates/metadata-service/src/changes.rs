@@ -1,15 +1,18 @@
 //! Changes of the state that are applied and not yet in its file.
 //!
 //! Owns layers of rows in memory, and the one view over them and the file below. A layer is a
-//! persistent map: a view takes a copy of it at no cost, and never sees what is applied later.
+//! persistent map: a view takes a copy of it at no cost, and never sees what is applied later. What a
+//! batch of entries changes gathers in a map of its own and enters the layer at its end: a node of the
+//! layer that a view shares is copied before it is changed, with all that it holds.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::iter::Peekable;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::OrdMap;
-use meridian_catalog::{Read, Write};
+use meridian_catalog::{Read, Visit, Write};
 use redb::ReadOnlyTable;
 
 /// The rows of the file, as of one moment.
@@ -35,7 +38,12 @@ pub(crate) struct View {
 /// The state while a batch of entries is applied to it.
 pub(crate) struct Draft {
     view: View,
+    batch: Batch,
 }
+
+/// What a batch of entries changes.
+#[derive(Default)]
+pub(crate) struct Batch(BTreeMap<Arc<[u8]>, Option<Arc<[u8]>>>);
 
 // === impl Changes ===
 
@@ -60,12 +68,16 @@ impl Changes {
         self.rows.get(key).map(Option::as_deref)
     }
 
-    fn set(&mut self, key: &[u8], value: Option<&[u8]>) {
-        let size = |value: Option<&[u8]>| value.map_or(0, <[u8]>::len);
-        self.bytes += size(value);
-        match self.rows.insert(key.into(), value.map(Arc::from)) {
-            Some(replaced) => self.bytes -= size(replaced.as_deref()),
-            None => self.bytes += key.len() + ROW_BYTES,
+    /// Takes in what a batch has changed.
+    pub(crate) fn absorb(&mut self, batch: Batch) {
+        let size = |value: &Option<Arc<[u8]>>| value.as_ref().map_or(0, |value| value.len());
+        for (key, value) in batch.0 {
+            let key_size = key.len();
+            self.bytes += size(&value);
+            match self.rows.insert(key, value) {
+                Some(replaced) => self.bytes -= size(&replaced),
+                None => self.bytes += key_size + ROW_BYTES,
+            }
         }
     }
 
@@ -118,27 +130,21 @@ impl View {
             file,
         }
     }
-}
 
-impl Read for View {
-    type Error = redb::StorageError;
-
-    fn get<T>(&self, key: &[u8], look: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Self::Error> {
-        let changed = self.newest.get(key).or_else(|| self.older.get(key));
-        match changed {
-            Some(value) => Ok(value.map(look)),
-            None => Ok(self.file.get(key)?.map(|row| look(row.value()))),
-        }
-    }
-
-    fn scan(
-        &self,
+    /// Scans with changes above all layers, in the order of keys and of that range.
+    fn scan_below<'a>(
+        &'a self,
+        above: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
         range: (Bound<&[u8]>, Bound<&[u8]>),
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), Self::Error> {
-        let mut changes = Merged {
+        visit: Visit<'_>,
+    ) -> Result<(), redb::StorageError> {
+        let layers = Merged {
             newer: self.newest.range(range).peekable(),
             older: self.older.range(range).peekable(),
+        };
+        let mut changes = Merged {
+            newer: above.peekable(),
+            older: layers.peekable(),
         }
         .peekable();
         let mut rows = self.file.range::<&[u8]>(range)?;
@@ -169,16 +175,39 @@ impl Read for View {
     }
 }
 
+impl Read for View {
+    type Error = redb::StorageError;
+
+    fn get<T>(&self, key: &[u8], look: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Self::Error> {
+        let changed = self.newest.get(key).or_else(|| self.older.get(key));
+        match changed {
+            Some(value) => Ok(value.map(look)),
+            None => Ok(self.file.get(key)?.map(|row| look(row.value()))),
+        }
+    }
+
+    fn scan(
+        &self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        visit: Visit<'_>,
+    ) -> Result<(), Self::Error> {
+        self.scan_below(std::iter::empty(), range, visit)
+    }
+}
+
 // === impl Draft ===
 
 impl Draft {
-    pub(crate) const fn of(view: View) -> Self {
-        Self { view }
+    pub(crate) fn of(view: View) -> Self {
+        Self {
+            view,
+            batch: Batch::default(),
+        }
     }
 
-    /// Everything that is not in the file or in the older layer.
-    pub(crate) fn into_changes(self) -> Changes {
-        self.view.newest
+    /// What was changed. The view that it was changed in is let go.
+    pub(crate) fn into_batch(self) -> Batch {
+        self.batch
     }
 }
 
@@ -186,26 +215,50 @@ impl Read for Draft {
     type Error = redb::StorageError;
 
     fn get<T>(&self, key: &[u8], look: impl FnOnce(&[u8]) -> T) -> Result<Option<T>, Self::Error> {
-        self.view.get(key, look)
+        match self.batch.0.get(key) {
+            Some(value) => Ok(value.as_deref().map(look)),
+            None => self.view.get(key, look),
+        }
     }
 
     fn scan(
         &self,
         range: (Bound<&[u8]>, Bound<&[u8]>),
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: Visit<'_>,
     ) -> Result<(), Self::Error> {
-        self.view.scan(range, visit)
+        self.view.scan_below(self.batch.range(range), range, visit)
     }
 }
 
 impl Write for Draft {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Self::Error> {
-        self.view.newest.set(key, Some(value));
+        self.batch.set(key, Some(value));
         Ok(())
     }
 
     fn remove(&mut self, key: &[u8]) -> Result<(), Self::Error> {
-        self.view.newest.set(key, None);
+        self.batch.set(key, None);
         Ok(())
+    }
+}
+
+// === impl Batch ===
+
+impl Batch {
+    fn set(&mut self, key: &[u8], value: Option<&[u8]>) {
+        let value = value.map(Arc::from);
+        // Rows that every entry changes are many, and have their key already.
+        match self.0.get_mut(key) {
+            Some(row) => *row = value,
+            None => drop(self.0.insert(key.into(), value)),
+        }
+    }
+
+    fn range<'a>(
+        &'a self,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+    ) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
+        let rows = self.0.range::<[u8], _>(range);
+        rows.map(|(key, value)| (&**key, value.as_deref()))
     }
 }

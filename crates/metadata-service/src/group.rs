@@ -23,6 +23,7 @@ use openraft::ReadPolicy;
 use openraft::type_config::async_runtime::watch::WatchReceiver as _;
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::backlog::Backlog;
 use crate::changes::View;
@@ -52,6 +53,8 @@ pub(crate) struct Group {
     raft: Raft,
     log: LogStore,
     state: State,
+    /// Tasks of Raft that use the log or the state.
+    users: TaskTracker,
     clock: Arc<dyn Clock>,
     door: Door,
     backlog: Backlog,
@@ -78,6 +81,8 @@ pub(crate) struct Group {
     receiving: Mutex<()>,
     /// Cancelled when this member was removed.
     gone: CancellationToken,
+    /// Cancelled when this process stops, and answers only what it was asked before.
+    draining: CancellationToken,
     writes: Semaphore,
     concurrent_writes: usize,
     deadline: Duration,
@@ -108,10 +113,12 @@ impl Group {
             patience: for_log.clone(),
             syncs: meters.syncs.clone(),
         };
+        let users = TaskTracker::new();
         let log = LogStore::open(&folder, options, Arc::clone(&clock)).await?;
         let (machine, state) = {
             let folder = folder.clone();
-            let open = move || StateMachine::open(folder, for_state);
+            let users = users.clone();
+            let open = move || StateMachine::open(folder, for_state, &users);
             let opened = tokio::task::spawn_blocking(open).await;
             opened.map_err(io::Error::other)??
         };
@@ -123,7 +130,7 @@ impl Group {
             dial: Arc::clone(&dial),
         };
         let node = claim.node();
-        let raft = Raft::new(node, settings, network, log.clone(), machine).await;
+        let raft = Raft::new(node, settings, network, log.used_by(&users), machine).await;
         let raft = raft.map_err(io::Error::other)?;
         let members = Members::new(claim, dial);
         let policy = match config.group.lease_reads {
@@ -143,6 +150,7 @@ impl Group {
             state,
             clock,
             door,
+            users,
             backlog: Backlog::new(config.outbox),
             meters,
             folder,
@@ -157,6 +165,7 @@ impl Group {
             changing: Mutex::default(),
             receiving: Mutex::default(),
             gone: CancellationToken::new(),
+            draining: supervisor.token(),
             writes: Semaphore::new(config.concurrent_writes),
             concurrent_writes: config.concurrent_writes,
             deadline: config.deadline,
@@ -208,6 +217,10 @@ impl Group {
     /// This member was removed, and is to stop.
     pub(crate) fn be_gone(&self) {
         self.gone.cancel();
+    }
+
+    pub(crate) const fn draining(&self) -> &CancellationToken {
+        &self.draining
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -331,6 +344,10 @@ impl Group {
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "raft did not stop cleanly");
         }
+        // It does not wait for all of its tasks, and another process may open what they use.
+        self.users.close();
+        let _late = tokio::time::timeout(self.deadline, self.users.wait()).await;
+        self.log.close().await;
     }
 }
 

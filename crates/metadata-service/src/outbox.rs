@@ -18,6 +18,7 @@ use meridian_eventlog::{
     Topic,
 };
 use meridian_proto::{decode_envelope, encode_envelope};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::group::Group;
@@ -49,9 +50,6 @@ pub(crate) struct Publisher {
     log: Arc<dyn EventLog>,
     topic: Topic,
     linger: Duration,
-    /// When what is published is to be acknowledged, if there is anything.
-    due: Option<Instant>,
-    acknowledged: Instant,
     /// Per shard, the `seq` of the next event to publish. Zero: not yet known.
     next: Vec<u64>,
     /// Per shard, the last event of this epoch that the log was seen to have.
@@ -142,8 +140,6 @@ impl Publisher {
             log,
             topic,
             linger,
-            due: None,
-            acknowledged: Instant::now(),
             next: vec![0; usize::from(SHARDS)],
             seen: vec![0; usize::from(SHARDS)],
         }
@@ -246,14 +242,32 @@ impl Publisher {
         Ok(bounds.high > 0)
     }
 
-    /// Publishes until it is stopped. An event log that fails, or is full, is tried again, for ever;
-    /// the log of this process hears of it once, and once when it is over.
-    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), PublishError> {
+    /// Publishes until it is stopped, and acknowledges what is published.
+    pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), PublishError> {
+        let group = Arc::clone(&self.group);
+        let (told, mut published) = watch::channel(self.next.clone());
+        // What the event log has may not be acknowledged yet: whoever led before did not come to it.
+        published.mark_changed();
+        let acknowledging = async {
+            acknowledge_all(&group, published, &stop).await;
+            Ok(())
+        };
+        let publishing = self.publish_until(stop.clone(), told);
+        tokio::try_join!(publishing, acknowledging).map(|((), ())| ())
+    }
+
+    /// Publishes until it is stopped, and tells how far. An event log that fails, or is full, is tried
+    /// again, for ever; the log of this process hears of it once, and once when it is over.
+    async fn publish_until(
+        mut self,
+        stop: CancellationToken,
+        told: watch::Sender<Vec<u64>>,
+    ) -> Result<(), PublishError> {
         let mut progress = self.group.progress();
         let mut pause = None;
         loop {
             progress.mark_unchanged();
-            match self.publish_all(stop.is_cancelled()).await {
+            match self.publish_all(&stop, &told).await {
                 Ok(()) => {
                     if pause.take().is_some() {
                         tracing::info!("events are published again");
@@ -273,11 +287,11 @@ impl Publisher {
                     pause = Some((last * 2).min(LONGEST_PAUSE));
                     // A stop is worth one more attempt at once.
                     let _stopped = tokio::time::timeout(last, stop.cancelled()).await;
-                    if let Err(error) = self.catch_up().await {
-                        if error.is_final() {
-                            return Err(error);
-                        }
-                        tracing::debug!(%error, "the event log is still away");
+                    match self.catch_up().await {
+                        // It may have more than it said.
+                        Ok(()) => drop(told.send_replace(self.next.clone())),
+                        Err(error) if error.is_final() => return Err(error),
+                        Err(error) => tracing::debug!(%error, "the event log is still away"),
                     }
                     progress.mark_changed();
                 }
@@ -285,39 +299,37 @@ impl Publisher {
             if stop.is_cancelled() {
                 return Ok(());
             }
-            let due = async {
-                match self.due {
-                    Some(due) => tokio::time::sleep_until(due.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = due => {}
                 changed = progress.changed() => {
                     if changed.is_err() {
                         return Ok(());
                     }
-                    // What comes within the linger shares an append.
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        () = tokio::time::sleep(self.linger) => {}
+                    // What comes within the linger shares an append, as does in any case what comes
+                    // while one is under way.
+                    if !self.linger.is_zero() {
+                        let linger = tokio::time::sleep(self.linger);
+                        stop.run_until_cancelled(linger).await;
                     }
                 }
             }
         }
     }
 
-    /// Publishes what waits, and acknowledges what is published if that is due, or the `last` time.
-    async fn publish_all(&mut self, last: bool) -> Result<(), PublishError> {
+    /// Publishes what waits; after a stop, no more than one append: others write on, and whoever leads
+    /// next publishes it.
+    async fn publish_all(
+        &mut self,
+        stop: &CancellationToken,
+        told: &watch::Sender<Vec<u64>>,
+    ) -> Result<(), PublishError> {
         while let Some(batches) = self.read_outbox()? {
-            self.publish(batches).await?;
-            self.due
-                .get_or_insert(self.acknowledged + ACKNOWLEDGE_EVERY);
-        }
-        if last || self.due.is_some_and(|due| due <= Instant::now()) {
-            self.acknowledge().await?;
-            (self.due, self.acknowledged) = (None, Instant::now());
+            let published = self.publish(batches).await;
+            told.send_replace(self.next.clone());
+            published?;
+            if stop.is_cancelled() {
+                break;
+            }
         }
         Ok(())
     }
@@ -325,8 +337,12 @@ impl Publisher {
     fn read_outbox(&self) -> Result<Option<Batches>, PublishError> {
         let view = self.group.view();
         let mut batches = Batches::default();
-        for shard in 0..SHARDS {
+        let streams = query::streams(&view).map_err(state)?;
+        for (shard, stream) in (0..SHARDS).zip(streams) {
             let next = self.next[usize::from(shard)];
+            if next >= stream.next {
+                continue;
+            }
             let events = query::outbox(&view, shard, next, BATCH).map_err(state)?;
             if !batches.add(shard, &events) {
                 break;
@@ -371,30 +387,65 @@ impl Publisher {
         }
         failed
     }
+}
 
-    /// Trims the outbox behind what is published.
-    async fn acknowledge(&self) -> Result<(), PublishError> {
-        loop {
-            let view = self.group.view();
-            let streams = query::streams(&view).map_err(state)?;
-            let Some(epoch) = streams.first().map(|stream| stream.epoch) else {
-                return Ok(());
-            };
-            let through: Vec<(u16, u64)> = (0..SHARDS)
-                .zip(streams)
-                .map(|(shard, stream)| (shard, stream, self.next[usize::from(shard)] - 1))
-                .filter(|(_, stream, published)| *published > stream.acknowledged)
-                .map(|(shard, _, published)| (shard, published))
-                .collect();
-            if through.is_empty() {
-                return Ok(());
+/// Acknowledges what is published, now and then, and a last time when nothing is any more. It does not
+/// hold up publishing: an acknowledgement is a write of the group, and takes as long as one.
+async fn acknowledge_all(
+    group: &Group,
+    mut published: watch::Receiver<Vec<u64>>,
+    stop: &CancellationToken,
+) {
+    let mut fails = false;
+    loop {
+        let goes_on = published.changed().await.is_ok();
+        let next = published.borrow_and_update().clone();
+        let mut pause = ACKNOWLEDGE_EVERY;
+        let acknowledged = acknowledge(group, &next).await;
+        if let Err(error) = &acknowledged {
+            if !fails && !stop.is_cancelled() {
+                let error = meridian_error::chain(error);
+                tracing::warn!(
+                    error,
+                    "events are published, and stay in the outbox for now"
+                );
             }
-            let command = Command::Acknowledge { epoch, through };
-            let reply = self.group.propose_own(command).await?;
-            fail::fail_point!("ob.after_cursor");
-            if !matches!(reply, Reply::Collected { .. }) {
-                return Ok(());
+            if !stop.is_cancelled() {
+                published.mark_changed();
             }
+            pause = FIRST_PAUSE;
+        }
+        fails = acknowledged.is_err();
+        if !goes_on {
+            return;
+        }
+        stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+    }
+}
+
+/// Trims the outbox before the next events to publish.
+async fn acknowledge(group: &Group, next: &[u64]) -> Result<(), PublishError> {
+    loop {
+        let view = group.view();
+        let streams = query::streams(&view).map_err(state)?;
+        let Some(epoch) = streams.first().map(|stream| stream.epoch) else {
+            return Ok(());
+        };
+        let through: Vec<(u16, u64)> = (0..SHARDS)
+            .zip(streams)
+            .map(|(shard, stream)| (shard, stream, next[usize::from(shard)] - 1))
+            .filter(|(_, stream, published)| *published > stream.acknowledged)
+            .map(|(shard, _, published)| (shard, published))
+            .collect();
+        drop(view);
+        if through.is_empty() {
+            return Ok(());
+        }
+        let command = Command::Acknowledge { epoch, through };
+        let reply = group.propose_own(command).await?;
+        fail::fail_point!("ob.after_cursor");
+        if !matches!(reply, Reply::Collected { .. }) {
+            return Ok(());
         }
     }
 }

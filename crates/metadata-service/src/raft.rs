@@ -3,7 +3,9 @@
 //! Owns the choice of types and the configuration of the protocol; the storage behind it and the
 //! network between members stand in the modules below.
 
+pub(crate) mod appends;
 pub(crate) mod codec;
+mod flusher;
 pub(crate) mod log_held;
 pub(crate) mod log_record;
 pub(crate) mod log_store;
@@ -16,8 +18,11 @@ pub(crate) mod transfer;
 
 use std::sync::Arc;
 
-use meridian_catalog::{Entry as Command, Reply};
+use meridian_catalog::{Entry, Reply};
 use openraft::{Config, ConfigError, SnapshotPolicy};
+
+/// What an entry says. Whoever sends it to a follower, and whoever applies it, share it with the log.
+pub(crate) type Command = Arc<Entry>;
 
 openraft::declare_raft_types!(
     /// The metadata group.

@@ -70,14 +70,15 @@ impl State {
 
     /// Makes what was applied visible. Returns about how many bytes wait for a flush.
     pub(crate) fn publish(&self, draft: Draft, applied: Applied) -> usize {
-        let newest = draft.into_changes();
-        let waiting = newest.bytes();
+        // Without the draft's view: nobody shares the layer then, as a rule, and it is changed in place.
+        let batch = draft.into_batch();
         let last = applied.last.map_or(0, |last| last.index);
-        {
+        let waiting = {
             let mut layers = self.layers_mut();
-            layers.newest = newest;
+            layers.newest.absorb(batch);
             layers.applied = applied;
-        }
+            layers.newest.bytes()
+        };
         self.progress.send_replace(last);
         waiting
     }

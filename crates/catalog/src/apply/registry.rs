@@ -35,6 +35,7 @@ pub(super) fn initialize<S: Write>(store: &mut S, entry: &Entry) -> Result<Reply
         next_generation: FIRST_GENERATION,
         requests: 0,
         settings: *settings,
+        forgotten: None,
     };
     let stream = Stream {
         epoch: *epoch,

@@ -35,9 +35,16 @@ fn forget<S: Write>(turn: &mut Turn<'_, S>) -> Result<(), S> {
         return Ok(());
     }
     let horizon = turn.now().saturating_sub(settings.request_millis);
-    for suffix in turn.suffixes(key::REQUESTS, FORGOTTEN_PER_ENTRY)? {
-        let mut at = key::REQUESTS.to_vec();
-        at.extend_from_slice(&suffix);
+    for _ in 0..FORGOTTEN_PER_ENTRY {
+        // One at a time: as a rule the first is not due.
+        let after = turn.system.forgotten.map(key::request_at);
+        let after = after
+            .as_ref()
+            .map_or(&[][..], |at| &at[key::REQUESTS.len()..]);
+        let Some(suffix) = turn.suffixes_after(key::REQUESTS, after, 1)?.pop() else {
+            break;
+        };
+        let at = [key::REQUESTS, &suffix].concat();
         let is_old = key::take_u64(&suffix).is_some_and(|(millis, _)| millis < horizon);
         if !is_old && turn.system.requests <= settings.request_count {
             break;

@@ -30,6 +30,8 @@ pub(super) struct Turn<'s, S> {
     /// Pushes elsewhere that it merged.
     pub(super) pushes: Vec<Push>,
     is_changed: bool,
+    /// Room to encode rows in, one after the other.
+    bytes: Vec<u8>,
 }
 
 /// How far ahead of its clock a leader stamps versions, in milliseconds (design §6.5).
@@ -57,6 +59,7 @@ impl<'s, S: Write> Turn<'s, S> {
             newest: None,
             pushes: Vec::new(),
             is_changed: false,
+            bytes: Vec::new(),
         }
     }
 
@@ -98,7 +101,10 @@ impl<'s, S: Write> Turn<'s, S> {
     }
 
     pub(super) fn put<T: Row>(&mut self, key: &[u8], row: &T) -> Result<(), S> {
-        self.put_bytes(key, &row.encode())
+        let bytes = row.encode_into(std::mem::take(&mut self.bytes));
+        self.put_bytes(key, &bytes)?;
+        self.bytes = bytes;
+        Ok(())
     }
 
     pub(super) fn put_bytes(&mut self, key: &[u8], bytes: &[u8]) -> Result<(), S> {

@@ -16,7 +16,7 @@ use crate::row::{
 use crate::{
     BlobPlace, Encoding, ObjectKey, Referrer, Reply, RequestId, Settings, Stream, System, Usage,
 };
-pub(super) use keys::{keys, later_keys, notice_keys};
+pub(super) use keys::{keys, later_keys, notice_keys, tombstone_keys};
 
 pub(super) struct Sample {
     pub(super) kind: &'static str,
@@ -29,6 +29,13 @@ pub(super) struct Sample {
 pub(super) fn samples() -> Vec<Sample> {
     let mut samples = vec![
         row("", &system()),
+        row(
+            "-forgetful",
+            &System {
+                forgotten: Some(version(3)),
+                ..system()
+            },
+        ),
         row("", &usage()),
         row("", &stream()),
         row("", &referrer("sbom")),
@@ -146,6 +153,7 @@ fn system() -> System {
         next_generation: (1 << 63) + 7,
         requests: 12,
         settings: settings(),
+        forgotten: None,
     }
 }
 

@@ -5,6 +5,7 @@
 //! keep them.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -32,6 +33,7 @@ const FETCH_BYTES: usize = 4 << 20;
 #[derive(Clone)]
 pub(super) struct Settings {
     common: ClientConfig,
+    linger: Duration,
 }
 
 /// Hands on what a client says about itself.
@@ -56,7 +58,10 @@ impl Settings {
             .set("reconnect.backoff.max.ms", "1000")
             .set_log_level(RDKafkaLogLevel::Info);
         secure(&mut common, config);
-        Self { common }
+        Self {
+            common,
+            linger: config.linger,
+        }
     }
 
     /// For questions about topics.
@@ -98,7 +103,7 @@ impl Settings {
             .set("enable.gapless.guarantee", "true")
             .set("acks", "all")
             .set("message.timeout.ms", "0")
-            .set("linger.ms", "1")
+            .set("linger.ms", self.linger.as_millis().to_string())
             .set("compression.type", "lz4")
             .set("message.max.bytes", BATCH_BYTES.to_string())
             // Both are beyond what the queue of appends lets through.

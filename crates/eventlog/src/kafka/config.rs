@@ -13,6 +13,7 @@ pub(super) const LEAST_IN_SYNC: u16 = 2;
 
 const LEAST_TIMEOUT: Duration = Duration::from_millis(100);
 const MOST_TIMEOUT: Duration = Duration::from_mins(10);
+const MOST_LINGER: Duration = Duration::from_secs(1);
 
 /// Where Kafka is, and how it is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,10 @@ pub struct KafkaConfig {
     /// How long topics are created to keep records.
     #[serde(with = "humantime_serde")]
     pub retention_age: Duration,
+    /// How long records wait for more of their shard, to be sent as one request. Appends are batches
+    /// already: all that waiting saves is requests, for brokers that are short of time.
+    #[serde(with = "humantime_serde")]
+    pub linger: Duration,
     /// How long an append may take until its outcome counts as unknown.
     #[serde(with = "humantime_serde")]
     pub append_timeout: Duration,
@@ -106,6 +111,9 @@ pub enum KafkaConfigError {
     /// Records would go before anyone reads them.
     #[error("retention_age is {0:?}; set it to at least 1m")]
     RetentionAge(Duration),
+    /// Events would be late for nothing.
+    #[error("linger is {0:?}; set it to at most {MOST_LINGER:?}")]
+    Linger(Duration),
     /// Too short to be kept, or too long to be noticed.
     #[error("{name} is {value:?}; set it between {LEAST_TIMEOUT:?} and {MOST_TIMEOUT:?}")]
     Timeout {
@@ -135,6 +143,7 @@ impl Default for KafkaConfig {
             replication: LEAST_REPLICATION,
             min_in_sync: LEAST_IN_SYNC,
             retention_age: Duration::from_hours(7 * 24),
+            linger: Duration::ZERO,
             append_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(10),
             tls: None,
@@ -150,6 +159,9 @@ impl KafkaConfig {
         let mut faults = self.placement_faults();
         if self.retention_age < Duration::from_mins(1) {
             faults.push(KafkaConfigError::RetentionAge(self.retention_age));
+        }
+        if self.linger > MOST_LINGER {
+            faults.push(KafkaConfigError::Linger(self.linger));
         }
         for (name, value) in [
             ("append_timeout", self.append_timeout),
@@ -307,6 +319,7 @@ mod tests {
             replication: 2,
             min_in_sync: 1,
             retention_age: Duration::ZERO,
+            linger: Duration::from_secs(2),
             append_timeout: Duration::ZERO,
             tls: Some(KafkaTls {
                 key_file: Some("key.pem".into()),
@@ -316,7 +329,7 @@ mod tests {
             ..KafkaConfig::default()
         };
         let faults: Vec<String> = config.faults().iter().map(ToString::to_string).collect();
-        assert_eq!(faults.len(), 9, "{faults:#?}");
+        assert_eq!(faults.len(), 10, "{faults:#?}");
         assert!(faults[2].starts_with("replication is 2"), "{faults:#?}");
     }
 

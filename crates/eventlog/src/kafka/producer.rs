@@ -30,6 +30,9 @@ use super::failure::Failure;
 use super::message::message;
 use crate::{Outage, ShardBatch, Topic};
 
+/// To copy so much into the queue takes less than to have another thread do it.
+const LITTLE: usize = 16 << 10;
+
 /// Makes producers, and replaces those that failed.
 pub(super) struct Producers {
     config: ClientConfig,
@@ -82,9 +85,14 @@ impl Producers {
     ) -> Result<Vec<Delivered>, Outage> {
         let producers = Arc::clone(self);
         let deadline = Instant::now() + self.timeout;
-        // It copies all of the records.
-        let taking = tokio::task::spawn_blocking(move || producers.take(&topic, &batches, share));
-        let mut taken = taking.await.map_err(|_| Outage::Closed)??;
+        let size: usize = batches.iter().map(ShardBatch::size).sum();
+        let mut taken = if size <= LITTLE && self.has_current() {
+            producers.take(&topic, &batches, share)?
+        } else {
+            let taking = move || producers.take(&topic, &batches, share);
+            let taking = tokio::task::spawn_blocking(taking);
+            taking.await.map_err(|_| Outage::Closed)??
+        };
         let delivered = taken.wait(deadline, self.timeout).await;
         if delivered.iter().any(Result::is_err) {
             let (producers, number) = (Arc::clone(self), taken.number);
@@ -95,7 +103,8 @@ impl Producers {
         Ok(delivered)
     }
 
-    /// Puts batches into the queue. Blocks.
+    /// Puts batches into the queue. Blocks while a producer is made or given up, and copies all of the
+    /// records.
     fn take(
         self: Arc<Self>,
         topic: &Topic,
@@ -117,6 +126,10 @@ impl Producers {
                 });
             }
         }
+    }
+
+    fn has_current(&self) -> bool {
+        self.lock().producer.is_some()
     }
 
     /// The producer that lives, or a new one. Blocks.

@@ -55,6 +55,9 @@ impl Brokers {
         let brokers = self.call(Mock::bootstrap_servers);
         KafkaConfig {
             brokers: brokers.split(',').map(ToOwned::to_owned).collect(),
+            // These brokers do not check that batches of a producer follow each other, as Kafka does:
+            // what fails is repeated in order only if nothing of its shard is in flight behind it.
+            linger: Duration::from_millis(20),
             append_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
             ..KafkaConfig::default()

@@ -77,7 +77,7 @@ impl Events {
         match self.kind() {
             Kind::Disk => Duration::from_millis(100),
             #[cfg(feature = "kafka")]
-            Kind::Kafka => Duration::from_millis(1),
+            Kind::Kafka => Duration::ZERO,
         }
     }
 

@@ -4,6 +4,7 @@
 //! whoever finds no leader asks again until the deadline. Keeps the invariant that a command without
 //! a request id is sent once. Leaves whether it is admitted to `backlog` and `room`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_catalog::{Command, Entry, Origin, Reply, RequestId, query};
@@ -211,7 +212,7 @@ impl Group {
             command: command.clone(),
         };
         let began = Instant::now();
-        let write = self.raft.client_write(entry);
+        let write = self.raft.client_write(Arc::new(entry));
         match timeout_at(deadline, write).await {
             Ok(Ok(written)) => {
                 self.meters.commits.observe(began.elapsed());

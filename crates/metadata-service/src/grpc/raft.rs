@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use meridian_chassis::status;
 use meridian_clients::grpc::failure;
 use meridian_proto::meridian::raft::v1 as pb;
@@ -20,7 +21,7 @@ use crate::group::{Forwarded, Group};
 use crate::membership::Change;
 use crate::raft::peer::MAX_MESSAGE;
 use crate::raft::transfer::Receiver;
-use crate::raft::{Snapshot, SnapshotMeta, Vote, codec};
+use crate::raft::{Snapshot, SnapshotMeta, Vote, appends, codec};
 
 /// By which name the health service knows this one.
 pub const RAFT_GRPC_SERVICE: &str = pb::raft_server::SERVICE_NAME;
@@ -60,14 +61,24 @@ impl RaftAdapter {
         let meaning = codec::decode(&message.payload);
         meaning.map_err(|error| Status::invalid_argument(format!("payload: {error}")))
     }
+
+    async fn appended(&self, message: &pb::Message) -> Result<pb::Message, Status> {
+        let entries = self.open(message)?;
+        let answer = self.group.raft().append_entries(entries).await;
+        sealed(&answer.map_err(stopped)?)
+    }
 }
 
 fn seal<T: Serialize>(payload: &T) -> Answer<pb::Message> {
+    sealed(payload).map(Response::new)
+}
+
+fn sealed<T: Serialize>(payload: &T) -> Result<pb::Message, Status> {
     let payload = codec::encode(payload).map_err(|error| Status::internal(error.to_string()))?;
-    Ok(Response::new(pb::Message {
+    Ok(pb::Message {
         envelope: None,
         payload: payload.into(),
-    }))
+    })
 }
 
 fn stopped<E: std::error::Error>(error: RaftError<crate::raft::TypeConfig, E>) -> Status {
@@ -76,10 +87,24 @@ fn stopped<E: std::error::Error>(error: RaftError<crate::raft::TypeConfig, E>) -
 
 #[tonic::async_trait]
 impl Raft for RaftAdapter {
+    type AppendAllStream = BoxStream<'static, Result<pb::Message, Status>>;
+
     async fn append(&self, request: Request<pb::Message>) -> Answer<pb::Message> {
-        let entries = self.open(request.get_ref())?;
-        let answer = self.group.raft().append_entries(entries).await;
-        seal(&answer.map_err(stopped)?)
+        self.appended(request.get_ref()).await.map(Response::new)
+    }
+
+    async fn append_all(
+        &self,
+        request: Request<Streaming<pb::Message>>,
+    ) -> Answer<Self::AppendAllStream> {
+        let adapter = self.clone();
+        let answer = move |message: pb::Message| {
+            let adapter = adapter.clone();
+            async move { adapter.appended(&message).await }
+        };
+        let stop = self.group.draining().clone();
+        let answers = appends::answers(request.into_inner(), stop, answer);
+        Ok(Response::new(answers))
     }
 
     async fn vote(&self, request: Request<pb::Message>) -> Answer<pb::Message> {

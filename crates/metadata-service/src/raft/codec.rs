@@ -10,11 +10,14 @@ use serde::de::DeserializeOwned;
 
 const FORMAT: u8 = 1;
 const HEAD: usize = 5;
+/// Room for most records: postcard writes piece by piece.
+const ROOM: usize = 512;
 
 /// Encodes a record.
 pub(crate) fn encode<T: Serialize>(record: &T) -> io::Result<Vec<u8>> {
-    let bytes = postcard::to_extend(record, vec![FORMAT, 0, 0, 0, 0]);
-    let mut bytes = bytes.map_err(io::Error::other)?;
+    let mut head = Vec::with_capacity(ROOM);
+    head.extend([FORMAT, 0, 0, 0, 0]);
+    let mut bytes = postcard::to_extend(record, head).map_err(io::Error::other)?;
     let checksum = crc32fast::hash(&bytes[HEAD..]);
     bytes[1..HEAD].copy_from_slice(&checksum.to_le_bytes());
     Ok(bytes)

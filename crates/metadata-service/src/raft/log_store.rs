@@ -21,6 +21,8 @@ use meridian_eventlog::{
 use openraft::storage::{LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::patience::Patience;
 use crate::raft::log_held::{Gauge, Held, Source};
@@ -44,6 +46,8 @@ pub(crate) struct LogStore {
     writer: LogWriter,
     held: Arc<Mutex<Held>>,
     gauge: Arc<Gauge>,
+    /// Last, for it is to be there as long as the rest is.
+    _user: Option<TaskTrackerToken>,
 }
 
 /// How a log is kept.
@@ -115,7 +119,6 @@ impl LogStore {
             .map_err(io::Error::other)?;
         let held = replay(&disk, &topic).await?;
         let vote = held.vote.as_ref().map(codec::encode).transpose()?;
-        let committed = held.committed.as_ref().map(codec::encode).transpose()?;
         let gauge = Arc::new(Gauge::new(max_bytes));
         gauge.measure(&held);
         let held = Arc::new(Mutex::new(held));
@@ -127,12 +130,28 @@ impl LogStore {
             gauge: Arc::clone(&gauge),
         };
         Ok(Self {
-            writer: LogWriter::start(file, Arc::clone(&held), vote, committed, linger),
+            writer: LogWriter::start(file, Arc::clone(&held), vote, linger),
             disk,
             topic,
             held,
             gauge,
+            _user: None,
         })
+    }
+
+    /// The same log for others, who are waited for.
+    pub(crate) fn used_by(&self, users: &TaskTracker) -> Self {
+        Self {
+            _user: Some(users.token()),
+            ..self.clone()
+        }
+    }
+
+    /// Ends writing, once Raft has stopped: when this returns and the log is dropped, another process may
+    /// open it.
+    pub(crate) async fn close(&self) {
+        // A writer that has failed before has let go.
+        let _closed = self.writer.write(|done| Request::Close { done }).await;
     }
 
     /// How many syncs the log has made since it was opened.
@@ -341,13 +360,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
         self.held().committed = committed;
-        match committed {
-            Some(committed) => {
-                let request = Request::Committed(codec::encode(&committed)?);
-                self.writer.send(request).await
-            }
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::patience::{Patience, Wait};
 use crate::raft::log_held::{Gauge, Held};
-use crate::raft::{IoFlushed, LogId, log_record};
+use crate::raft::{IoFlushed, LogId, codec, log_record};
 
 /// Requests that may wait. Beyond it whoever appends waits.
 const QUEUE: usize = 4_096;
@@ -41,8 +41,10 @@ pub(super) enum Request {
         vote: Vec<u8>,
         done: oneshot::Sender<io::Result<()>>,
     },
-    /// Which entries are committed. Never worth a sync of its own: it goes along with the next.
-    Committed(Vec<u8>),
+    /// Write nothing more, and let go of the file.
+    Close {
+        done: oneshot::Sender<io::Result<()>>,
+    },
     Truncate {
         from: u64,
         done: oneshot::Sender<io::Result<()>>,
@@ -89,8 +91,11 @@ struct Writer {
     linger: Linger,
     /// The last vote, encoded: a purge says it again.
     vote: Option<Vec<u8>>,
-    committed: Option<Vec<u8>>,
-    committed_is_new: bool,
+    /// Which entries are committed, as the file says. Never worth a sync of its own, and nobody is
+    /// woken for it: what is held goes along with the next.
+    committed: Option<LogId>,
+    /// The last entry that the file has, or had before a purge.
+    last: Option<u64>,
 }
 
 /// Records that are written together.
@@ -116,11 +121,14 @@ impl LogWriter {
         file: LogFile,
         held: Arc<Mutex<Held>>,
         vote: Option<Vec<u8>>,
-        committed: Option<Vec<u8>>,
         linger: Linger,
     ) -> Self {
         let (queue, requests) = mpsc::channel(QUEUE);
         let syncs = Arc::new(AtomicU64::new(0));
+        let (committed, last) = {
+            let held = lock(&held);
+            (held.committed, held.last.map(|last| last.index))
+        };
         let writer = Writer {
             file,
             held,
@@ -129,9 +137,14 @@ impl LogWriter {
             linger,
             vote,
             committed,
-            committed_is_new: false,
+            last,
         };
-        tokio::spawn(writer.run());
+        tokio::spawn(async move {
+            // It has let go of the file by then.
+            if let Some(closed) = writer.run().await {
+                let _ = closed.send(Ok(()));
+            }
+        });
         Self { queue, syncs }
     }
 
@@ -161,38 +174,48 @@ impl LogWriter {
 // === impl Writer ===
 
 impl Writer {
-    async fn run(mut self) {
+    /// Writes until nobody asks any more, something fails, or it is asked to let go of the file: then it
+    /// returns whom to tell.
+    async fn run(mut self) -> Option<oneshot::Sender<io::Result<()>>> {
         let mut group = Vec::new();
         let mut before = 0;
         while self.requests.recv_many(&mut group, GROUP).await > 0 {
             self.wait_for_company(&mut group, before).await;
-            before = company(&group);
+            let closing = group
+                .iter()
+                .position(|it| matches!(it, Request::Close { .. }));
+            let closing = closing.map(|at| group.remove(at));
+            before = group.len();
             let outcome = self.write(&mut group).await;
             let failed = outcome.is_err();
             report(&mut group, &outcome);
             if failed {
                 // Dropping the queue makes every later request fail.
-                return;
+                return None;
+            }
+            if let Some(Request::Close { done }) = closing {
+                return Some(done);
             }
         }
+        None
     }
 
     /// Waits a little if the last group was large, so that this one is.
     async fn wait_for_company(&mut self, group: &mut Vec<Request>, before: usize) {
-        let enough = |group: &[Request]| company(group) >= self.linger.enough;
+        let enough = |group: &[Request]| group.len() >= self.linger.enough;
         if before <= FEW || self.linger.longest.is_zero() || enough(group) {
             return;
         }
         let step = self.linger.longest / LINGER_STEPS;
         for _ in 0..LINGER_STEPS {
-            let seen = company(group);
+            let seen = group.len();
             tokio::time::sleep(step).await;
             while group.len() < GROUP
                 && let Ok(request) = self.requests.try_recv()
             {
                 group.push(request);
             }
-            if company(group) == seen || enough(group) {
+            if group.len() == seen || enough(group) {
                 return;
             }
         }
@@ -211,6 +234,7 @@ impl Writer {
                             said_again = self.append(full).await?.or(said_again);
                         }
                         batch.entry(index, encoded);
+                        self.last = Some(index);
                     }
                 }
                 Request::Vote { vote, .. } => {
@@ -218,30 +242,31 @@ impl Writer {
                     batch.push(log_record::vote(vote));
                     self.vote = Some(std::mem::take(vote));
                 }
-                Request::Committed(committed) => {
-                    self.committed = Some(std::mem::take(committed));
-                    self.committed_is_new = true;
+                Request::Truncate { from, .. } => {
+                    batch.push(log_record::truncate(*from));
+                    self.last = from.checked_sub(1);
                 }
-                Request::Truncate { from, .. } => batch.push(log_record::truncate(*from)),
                 Request::Purge { through, .. } => {
                     batch.said_again = Some(batch.records.len());
                     batch
                         .records
                         .extend(self.vote.as_deref().map(log_record::vote));
-                    batch
-                        .records
-                        .extend(self.committed.as_deref().map(log_record::committed));
+                    batch.records.extend(self.committed_record()?);
                     batch.push(log_record::purge(*through)?);
+                    self.last = self.last.max(Some(through.index));
                 }
+                Request::Close { .. } => {}
             }
         }
         if batch.records.is_empty() {
             return Ok(());
         }
-        if std::mem::take(&mut self.committed_is_new) {
-            batch
-                .records
-                .extend(self.committed.as_deref().map(log_record::committed));
+        // A quorum of others may have what still waits here: the file never says more than it has.
+        let committed = self.held().committed;
+        let is_here = committed.is_some_and(|committed| Some(committed.index) <= self.last);
+        if is_here && committed != self.committed {
+            self.committed = committed;
+            batch.records.extend(self.committed_record()?);
         }
         // Two calls, because the name of a crash point is a literal.
         if has_vote {
@@ -260,6 +285,11 @@ impl Writer {
             self.trim(said_again).await?;
         }
         Ok(())
+    }
+
+    fn committed_record(&self) -> io::Result<Option<Record>> {
+        let encoded = self.committed.as_ref().map(codec::encode).transpose()?;
+        Ok(encoded.as_deref().map(log_record::committed))
     }
 
     /// Appends a batch, returns when it is durable, and says where a purge in it begins.
@@ -291,9 +321,13 @@ impl Writer {
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        // No code panics while it holds the lock halfway through a change.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.held)
     }
+}
+
+fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+    // No code panics while it holds the lock halfway through a change.
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // === impl LogFile ===
@@ -340,12 +374,6 @@ impl Batch {
     }
 }
 
-/// How many of a group somebody waits for.
-fn company(group: &[Request]) -> usize {
-    let is_awaited = |request: &&Request| !matches!(request, Request::Committed(_));
-    group.iter().filter(is_awaited).count()
-}
-
 fn report(group: &mut Vec<Request>, outcome: &io::Result<()>) {
     let outcome = || match outcome {
         Ok(()) => Ok(()),
@@ -356,11 +384,11 @@ fn report(group: &mut Vec<Request>, outcome: &io::Result<()>) {
             Request::Append { flushed, .. } => flushed.io_completed(outcome()),
             Request::Vote { done, .. }
             | Request::Truncate { done, .. }
+            | Request::Close { done }
             | Request::Purge { done, .. } => {
                 // Whoever asked may have gone away; the write stands all the same.
                 drop(done.send(outcome()));
             }
-            Request::Committed(_) => {}
         }
     }
 }

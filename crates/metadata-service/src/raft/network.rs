@@ -2,26 +2,38 @@
 //!
 //! Owns what Raft makes of the answers of a [`Peer`]: who cannot be reached is left alone for a
 //! while, everything else is tried again. Each purpose has a connection of its own, so that a
-//! heartbeat never waits behind entries, nor entries behind a snapshot.
+//! heartbeat never waits behind entries, nor entries behind a snapshot. A request that only says how
+//! far the log is committed waits a moment for entries to say it with: it is half of all that is said
+//! where one writes after the other, and whoever reads at a follower is told by the heartbeat that
+//! confirms the leader (with lease reads there is none, so that they wait the moment too).
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
 use openraft::errors::{
     NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable,
 };
-use openraft::network::{RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
+use openraft::network::{
+    RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2, stream_append_sequential,
+};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::{AnyError, BasicNode, OptionalSend};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::identity::Claim;
+use crate::raft::appends::Appends;
 use crate::raft::peer::{Call, CallError, Dial, Peer};
 use crate::raft::snapshot::Image;
-use crate::raft::{Snapshot, TypeConfig, Vote, transfer};
+use crate::raft::{Snapshot, TypeConfig, Vote, codec, transfer};
+
+/// How long a request without entries waits for one with some.
+const HOLD: Duration = Duration::from_millis(5);
 
 /// Makes connections to the other members.
 #[derive(Clone)]
@@ -30,21 +42,54 @@ pub(crate) struct Network {
     pub(crate) dial: Dial,
 }
 
+/// The way to a member, for one purpose.
+pub(crate) struct Way {
+    peer: Peer,
+    /// The call that goes on, while one does.
+    appends: Option<Appends>,
+    /// Whether the member is of a version that knows no such calls.
+    is_old: bool,
+}
+
 type Failure = RPCError<TypeConfig>;
+type Append = AppendEntriesRequest<TypeConfig>;
+type Appended = Result<StreamAppendResult<TypeConfig>, Failure>;
+
+/// The requests that are worth sending: one without entries is passed over if another follows it
+/// within the time, which says all that it would have. Where none will follow, it is sent at once.
+fn condensed(
+    requests: impl Stream<Item = Append> + Send + Unpin + 'static,
+) -> BoxStream<'static, Append> {
+    // One that has ended may be asked again.
+    let condensed = futures::stream::unfold(requests.fuse(), |mut requests| async move {
+        let mut request = requests.next().await?;
+        while request.entries.is_empty()
+            && let Ok(Some(next)) = tokio::time::timeout(HOLD, requests.next()).await
+        {
+            request = next;
+        }
+        Some((request, requests))
+    });
+    Box::pin(condensed)
+}
 
 // === impl Network ===
 
 impl RaftNetworkFactory<TypeConfig> for Network {
-    type Network = Peer;
+    type Network = Way;
 
-    async fn new_client(&mut self, target: u64, node: &BasicNode) -> Peer {
-        Peer::new(self.claim.clone(), &self.dial, target, &node.addr)
+    async fn new_client(&mut self, target: u64, node: &BasicNode) -> Way {
+        Way {
+            peer: Peer::new(self.claim.clone(), &self.dial, target, &node.addr),
+            appends: None,
+            is_old: false,
+        }
     }
 }
 
-// === impl Peer ===
+// === impl Way ===
 
-impl Peer {
+impl Way {
     async fn rpc<Q, R>(
         &self,
         call: Call,
@@ -57,8 +102,23 @@ impl Peer {
         R: DeserializeOwned,
     {
         let limit = option.soft_ttl();
-        let asked = self.ask(call, request, limit).await;
+        let asked = self.peer.ask(call, request, limit).await;
         asked.map_err(|error| self.failure(error, action, limit))
+    }
+
+    /// Appends over the call that goes on. One that fails, or is given up, is not gone on with.
+    async fn append(
+        &mut self,
+        request: &Append,
+    ) -> Result<AppendEntriesResponse<TypeConfig>, CallError> {
+        let message = self.peer.message(request)?;
+        let appends = match self.appends.take().filter(Appends::is_fresh) {
+            Some(appends) => appends,
+            None => Appends::begin(&self.peer).await?,
+        };
+        let (answer, appends) = appends.ask(message).await?;
+        self.appends = Some(appends);
+        Ok(codec::decode(&answer.payload)?)
     }
 
     fn failure(&self, error: CallError, action: RPCTypes, timeout: Duration) -> Failure {
@@ -66,8 +126,8 @@ impl Peer {
             CallError::Unreachable(_) => Unreachable::new(&AnyError::new(&error)).into(),
             CallError::Elapsed => Timeout {
                 action,
-                id: self.me(),
-                target: self.target(),
+                id: self.peer.me(),
+                target: self.peer.target(),
                 timeout,
             }
             .into(),
@@ -78,8 +138,19 @@ impl Peer {
     }
 }
 
-impl RaftNetworkV2<TypeConfig> for Peer {
+impl RaftNetworkV2<TypeConfig> for Way {
     type SnapshotData = Image;
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Result<BoxStream<'s, Appended>, Failure>>
+    where
+        S: Stream<Item = Append> + OptionalSend + Unpin + 'static,
+    {
+        stream_append_sequential(self, condensed(input), option)
+    }
 
     async fn append_entries(
         &mut self,
@@ -87,7 +158,14 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, Failure> {
         let action = RPCTypes::AppendEntries;
-        self.rpc(Call::Append, action, &request, &option).await
+        if self.is_old {
+            return self.rpc(Call::Append, action, &request, &option).await;
+        }
+        let limit = option.soft_ttl();
+        let appended = tokio::time::timeout(limit, self.append(&request)).await;
+        let appended = appended.unwrap_or(Err(CallError::Elapsed));
+        self.is_old = appended.as_ref().is_err_and(CallError::is_unknown);
+        appended.map_err(|error| self.failure(error, action, limit))
     }
 
     async fn vote(
@@ -133,11 +211,12 @@ impl RaftNetworkV2<TypeConfig> for Peer {
             RPCError::Network(error) => StreamingError::Network(error),
             RPCError::RemoteError(never) => match never.source {},
         };
-        let head = self.message(&(vote, &snapshot.meta)).map_err(failure)?;
+        let head = self.peer.message(&(vote, &snapshot.meta));
+        let head = head.map_err(failure)?;
         let parts = transfer::send(head, snapshot.snapshot);
         let sent = async {
-            let answer = self.client()?.install_snapshot(parts).await?;
-            Ok(crate::raft::codec::decode(&answer.into_inner().payload)?)
+            let answer = self.peer.client()?.install_snapshot(parts).await?;
+            Ok(codec::decode(&answer.into_inner().payload)?)
         };
         tokio::select! {
             sent = tokio::time::timeout(limit, sent) => match sent {
@@ -146,5 +225,64 @@ impl RaftNetworkV2<TypeConfig> for Peer {
             },
             closed = cancel => Err(StreamingError::Closed(closed)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::channel::mpsc;
+    use openraft::entry::RaftEntry as _;
+
+    use super::*;
+    use crate::raft::{LogId, RaftEntry};
+
+    fn id(index: u64) -> LogId {
+        LogId::new(*Vote::new_committed(1, 1).leader_id(), index)
+    }
+
+    fn request(entries: &[u64], committed: u64) -> Append {
+        let entry = |index: &u64| RaftEntry::new_blank(id(*index));
+        Append {
+            vote: Vote::new_committed(1, 1),
+            prev_log_id: None,
+            entries: entries.iter().map(entry).collect(),
+            leader_commit: Some(id(committed)),
+        }
+    }
+
+    async fn committed(requests: &mut BoxStream<'static, Append>) -> Option<u64> {
+        let request = requests.next().await?;
+        request.leader_commit.map(|id| id.index)
+    }
+
+    #[tokio::test]
+    async fn what_is_committed_is_said_with_the_entries_that_come_next() {
+        let (sender, requests) = mpsc::unbounded();
+        let mut requests = condensed(requests);
+        let send = |entries: &[u64], committed| {
+            sender.unbounded_send(request(entries, committed)).unwrap();
+        };
+        send(&[1], 0);
+        send(&[], 1);
+        send(&[], 1);
+        send(&[2], 1);
+        assert_eq!(committed(&mut requests).await, Some(0));
+        let next = requests.next().await.unwrap();
+        assert_eq!((next.entries.len(), next.leader_commit), (1, Some(id(1))));
+    }
+
+    #[tokio::test]
+    async fn what_is_committed_is_said_alone_when_nothing_comes_in_time() {
+        let (sender, requests) = mpsc::unbounded();
+        let mut requests = condensed(requests);
+        sender.unbounded_send(request(&[], 1)).unwrap();
+        let began = tokio::time::Instant::now();
+        assert_eq!(committed(&mut requests).await, Some(1));
+        assert!(began.elapsed() >= HOLD);
+        // A stream that ends holds nothing back.
+        sender.unbounded_send(request(&[], 2)).unwrap();
+        drop(sender);
+        assert_eq!(committed(&mut requests).await, Some(2));
+        assert_eq!(committed(&mut requests).await, None);
     }
 }

@@ -15,7 +15,7 @@ use meridian_proto::meridian::raft::v1 as pb;
 use pb::raft_client::RaftClient;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 
 use crate::identity::Claim;
 use crate::raft::codec;
@@ -151,6 +151,11 @@ impl fmt::Debug for Peer {
 // === impl CallError ===
 
 impl CallError {
+    /// Whether the member does not know the call.
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.code() == Code::Unimplemented)
+    }
+
     /// Whether nothing came back.
     pub(crate) const fn is_silence(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::Elapsed)

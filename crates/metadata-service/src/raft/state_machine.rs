@@ -3,8 +3,8 @@
 //! Owns batches, and when the state is flushed. Entries that come together are applied together and
 //! answered when that is visible. Each of them is durable in the log already, so the state is
 //! flushed only now and then, behind the entries that follow, to bound its memory and the part of the
-//! log that a restart applies again. A flush that waits for room on a full disk is one that takes
-//! long: so much may gather meanwhile, then entries wait, too.
+//! log that a restart applies again. A flush is in no hurry (`flusher`), and one that waits for room on
+//! a full disk takes long: so much may gather meanwhile, then entries wait, too.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,10 +14,13 @@ use futures::{Stream, StreamExt};
 use meridian_catalog::Reply;
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::changes::Draft;
 use crate::patience::Patience;
+use crate::raft::flusher::Flusher;
 use crate::raft::snapshot::{self, Image, SnapshotBuilder};
 use crate::raft::{LogId, Membership, RaftEntry, Snapshot, SnapshotMeta, TypeConfig};
 use crate::state::State;
@@ -43,22 +46,29 @@ pub(crate) struct StateMachine {
     patience: Patience,
     since_flush: u64,
     flushed_at: Instant,
-    flush: Option<JoinHandle<io::Result<()>>>,
+    flusher: Flusher,
+    /// Last, for it is to be there as long as the rest is.
+    _user: TaskTrackerToken,
 }
 
 // === impl StateMachine ===
 
 impl StateMachine {
     /// Opens the state in `folder`, or begins it. Its writes have `patience` with a full disk.
-    pub(crate) fn open(folder: PathBuf, patience: Patience) -> io::Result<(Self, State)> {
+    pub(crate) fn open(
+        folder: PathBuf,
+        patience: Patience,
+        users: &TaskTracker,
+    ) -> io::Result<(Self, State)> {
         let state = State::of(Store::open(&folder, CACHE_BYTES, &patience)?)?;
         let machine = Self {
             folder,
+            flusher: Flusher::start(state.clone(), patience.clone())?,
             state: state.clone(),
             patience,
+            _user: users.token(),
             since_flush: 0,
             flushed_at: Instant::now(),
-            flush: None,
         };
         Ok((machine, state))
     }
@@ -83,18 +93,14 @@ impl StateMachine {
     /// Starts a flush, which goes on while entries are applied. The one before it has to be over:
     /// it is waited for only if `must`.
     async fn flush_behind(&mut self, must: bool) -> io::Result<()> {
-        if let Some(flush) = self.flush.take() {
-            if !must && !flush.is_finished() {
-                self.flush = Some(flush);
-                return Ok(());
-            }
-            flush.await.map_err(io::Error::other)??;
+        match self.flusher.outcome() {
+            Some(outcome) => outcome?,
+            None if must => self.flusher.ends().await?,
+            None => return Ok(()),
         }
         self.since_flush = 0;
         self.flushed_at = Instant::now();
-        let state = self.state.clone();
-        self.flush = Some(spawn_blocking(move || state.flush()));
-        Ok(())
+        self.flusher.begin()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod crash;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_catalog::{BlobPlace, Command, Encoding, Entry};
@@ -17,6 +18,7 @@ use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::{LogId as RaftLogId, RaftLogReader};
 use tempfile::TempDir;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use super::log_store::{LogOptions, LogStore};
 use super::log_writer::Linger;
@@ -35,8 +37,12 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for Builder {
     async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
         let folder = tempfile::tempdir().unwrap();
         let log = open(folder.path()).await.unwrap();
-        let (machine, _states) =
-            StateMachine::open(folder.path().to_owned(), Patience::default()).unwrap();
+        let (machine, _states) = StateMachine::open(
+            folder.path().to_owned(),
+            Patience::default(),
+            &TaskTracker::new(),
+        )
+        .unwrap();
         Ok((folder, log, machine))
     }
 }
@@ -70,19 +76,18 @@ fn large(index: u64, bytes: usize) -> RaftEntry {
         trace: None,
         command,
     };
-    RaftEntry::new_normal(id(index), entry)
+    RaftEntry::new_normal(id(index), Arc::new(entry))
 }
 
 fn bytes_of(entry: &RaftEntry) -> usize {
-    match &entry.payload {
-        EntryPayload::Normal(Entry {
-            command:
-                Command::PutBlob {
-                    place: BlobPlace::Inline(bytes),
-                    ..
-                },
+    let EntryPayload::Normal(entry) = &entry.payload else {
+        return 0;
+    };
+    match &entry.command {
+        Command::PutBlob {
+            place: BlobPlace::Inline(bytes),
             ..
-        }) => bytes.len(),
+        } => bytes.len(),
         _ => 0,
     }
 }
@@ -317,7 +322,7 @@ fn segments(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 }
 
 async fn open(folder: &std::path::Path) -> std::io::Result<LogStore> {
-    let clock = std::sync::Arc::new(SystemClock);
+    let clock = Arc::new(SystemClock);
     let options = LogOptions {
         linger: LINGER,
         max_bytes: 256 << 20,

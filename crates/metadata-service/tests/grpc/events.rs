@@ -17,17 +17,31 @@ use meridian_oci::{Algorithm, Digest, Manifest};
 
 use super::harness::Life;
 
-/// A log that fails once when it is told to, and has forgotten everything from then on.
+/// A log that fails once when it is told to, and has forgotten everything from then on; or takes what
+/// it is given, and no answer of it arrives.
 #[derive(Default)]
 struct Forgetful {
     log: Mutex<Arc<MemoryEventLog>>,
     forgets: AtomicBool,
+    is_lossy: AtomicBool,
 }
 
 impl Forgetful {
     fn log(&self) -> Arc<MemoryEventLog> {
         Arc::clone(&self.log.lock().unwrap())
     }
+
+    fn lost(&self) -> Result<(), Outage> {
+        match self.is_lossy.load(Ordering::SeqCst) {
+            true => Err(away()),
+            false => Ok(()),
+        }
+    }
+}
+
+fn away() -> Outage {
+    let away = io::Error::from(io::ErrorKind::ConnectionRefused);
+    Outage::Unavailable(Arc::new(away))
 }
 
 #[async_trait]
@@ -43,11 +57,17 @@ impl EventLog for Forgetful {
     ) -> Vec<Result<Appended, AppendError>> {
         if self.forgets.swap(false, Ordering::SeqCst) {
             *self.log.lock().unwrap() = Arc::default();
-            let away = io::Error::from(io::ErrorKind::ConnectionRefused);
-            let outage = Outage::Unavailable(Arc::new(away));
+            let outage = away();
             return batches.iter().map(|_| Err(outage.clone().into())).collect();
         }
-        self.log().append_many(topic, batches).await
+        let appended = self.log().append_many(topic, batches).await;
+        match self.lost() {
+            Err(outage) => appended
+                .iter()
+                .map(|_| Err(outage.clone().into()))
+                .collect(),
+            Ok(()) => appended,
+        }
     }
 
     async fn bounds(&self, topic: &Topic, shard: u16) -> Result<Bounds, ReadError> {
@@ -55,6 +75,7 @@ impl EventLog for Forgetful {
     }
 
     async fn last(&self, topic: &Topic, shard: u16) -> Result<Option<StoredRecord>, ReadError> {
+        self.lost()?;
         self.log().last(topic, shard).await
     }
 
@@ -146,4 +167,41 @@ async fn what_stands_behind_the_last_event_and_is_none_keeps_nobody_from_publish
     life.service.put_manifest(index(2)).await.unwrap();
     have(&events, told + 1).await;
     life.stop().await;
+}
+
+/// Waits until the state knows that all of its events are published.
+async fn acknowledged(life: &Life) {
+    let end = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let status = life.service.events().await.unwrap();
+        let mut shards = status.shards.iter();
+        if shards.all(|shard| shard.acknowledged == shard.committed) {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < end, "{status:?}");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_is_acknowledged_though_nothing_new_comes() {
+    for restarts in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let events = Arc::new(Forgetful::default());
+        let clock = Arc::new(ManualClock::at(1_700_000_000_000));
+        let mut life = Life::new(folder.path(), Arc::clone(&events) as _, Arc::clone(&clock)).await;
+        events.is_lossy.store(true, Ordering::SeqCst);
+        life.service.put_manifest(index(1)).await.unwrap();
+        have(&events, 1).await;
+        if restarts {
+            life.stop().await;
+            events.is_lossy.store(false, Ordering::SeqCst);
+            life = Life::new(folder.path(), Arc::clone(&events) as _, clock).await;
+        } else {
+            events.is_lossy.store(false, Ordering::SeqCst);
+        }
+        acknowledged(&life).await;
+        life.stop().await;
+        have(&events, 1).await;
+    }
 }

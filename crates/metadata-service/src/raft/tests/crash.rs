@@ -10,6 +10,7 @@ use std::process::Command;
 use futures::stream;
 use openraft::storage::{RaftLogStorage, RaftLogStorageExt, RaftStateMachine};
 use openraft::{RaftLogReader, RaftSnapshotBuilder};
+use tokio_util::task::TaskTracker;
 
 use super::{blank, id, large, open, reopen};
 use crate::patience::Patience;
@@ -61,7 +62,7 @@ fn die_at(point: &str, folder: &Path) {
 }
 
 fn machine(folder: &Path) -> StateMachine {
-    StateMachine::open(folder.to_owned(), Patience::default())
+    StateMachine::open(folder.to_owned(), Patience::default(), &TaskTracker::new())
         .unwrap()
         .0
 }
