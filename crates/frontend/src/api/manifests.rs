@@ -108,6 +108,7 @@ pub(crate) async fn put(
         condition,
         request: call.id,
     };
+    find::level(call.state, &request.repository, request.tags.iter()).await?;
     fail::fail_point!("fe.manifest.after_validate_before_propose");
     let put = propose(call.state, request, held).await?;
     fail::fail_point!("fe.manifest.after_commit_before_reply");
@@ -129,6 +130,8 @@ pub(crate) async fn delete(
         condition,
         request: call.id,
     };
+    let tag = request.reference.as_tag();
+    find::level(call.state, &request.repository, tag.into_iter()).await?;
     let deleted = take_away(call.state, request).await?;
     fail::fail_point!("fe.del.after_commit_before_reply");
     let mut answer = respond::empty(StatusCode::ACCEPTED);

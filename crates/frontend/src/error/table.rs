@@ -61,7 +61,8 @@ pub(super) fn refuse(failure: &Failure) -> Refusal {
         Failure::DeleteBlob(DeleteBlobError(error)) => of_write(error),
         Failure::Unsure { error, behind } => of_read(error).confessing(behind),
         Failure::Behind => Refusal::unavailable(
-            "another region cannot be asked, and this registry answers nothing that may be old",
+            "another region cannot be asked, and this registry answers nothing that may be old, and \
+             writes no tag without knowing its newest version; try again when the region is back",
         ),
         Failure::NotYet => Refusal::unavailable(
             "the version that Meridian-Min-Version names is not visible here yet",

@@ -4,8 +4,9 @@
 //! what is answered. One that has a newer value, of which something is not here, is looked for elsewhere
 //! however young this region is; if nobody answers, its last complete value is (design §6.1).
 
-use meridian_clients::ReadError;
 use meridian_clients::regions::Resolved;
+use meridian_clients::{ReadError, RepositoryPath};
+use meridian_oci::{Reference, Tag};
 
 use super::{Sighted, Sought, here, is_away, is_unknown, resolve};
 use crate::error::Failure;
@@ -43,6 +44,35 @@ pub(super) async fn find(
     };
     elsewhere.answered_tag(answered(&answer));
     answer
+}
+
+/// Has what other regions wrote to tags merged here before a write to them, which then is stamped above
+/// it and compared with it, where a write has to know (design §6.8).
+pub(super) async fn level(
+    state: &State,
+    repository: &RepositoryPath,
+    tags: impl Iterator<Item = &Tag>,
+) -> Result<(), Failure> {
+    let Some(elsewhere) = state.regions.as_deref().filter(|it| it.insists()) else {
+        return Ok(());
+    };
+    let level = async |tag: &Tag| {
+        let reference = Reference::Tag(tag.clone());
+        let sought = Sought {
+            repository,
+            reference: &reference,
+            at_least: None,
+            whole: false,
+        };
+        match resolve(state, elsewhere, sought, Ask::Newer).await {
+            Ok(found) if found.manifest.stat.stale.is_some() => Err(Failure::Behind),
+            Err(error) if is_away(&error) => Err(Failure::Behind),
+            Err(error) if !is_unknown(&error) => Err(error.into()),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    };
+    let levels = futures::future::join_all(tags.map(level)).await;
+    levels.into_iter().collect()
 }
 
 /// What was resolved, unless it was moved here meanwhile.

@@ -20,7 +20,8 @@ pub enum Consistency {
     /// At most `max_staleness`, as long as other regions can be asked. What may be older says so.
     #[default]
     Bounded,
-    /// Not older than the question, or there is no answer.
+    /// Not older than the question, or there is no answer. What is written to a tag is newer than all
+    /// that any region had written to it before, or it is not written.
     Strong,
 }
 
@@ -54,6 +55,11 @@ impl Elsewhere {
             },
             Consistency::Strong => Judgement::Insist,
         }
+    }
+
+    /// Whether a write to a tag has to know what all other regions have written to it.
+    pub(crate) fn insists(&self) -> bool {
+        self.consistency == Consistency::Strong
     }
 
     /// The regions that may have changed a list that is read from now on.

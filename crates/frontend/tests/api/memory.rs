@@ -68,6 +68,31 @@ impl Memory {
         self.state.lock().unwrap().origin = Some(origin);
     }
 
+    /// The version of a tag.
+    pub(crate) fn version_of(&self, repository: &str, tag: &str) -> Option<Version> {
+        let tag: Tag = tag.parse().unwrap();
+        let key = (repository.parse().unwrap(), Reference::Tag(tag));
+        self.state.lock().unwrap().versions.get(&key).copied()
+    }
+
+    /// What a tag points at.
+    pub(crate) fn points_at(&self, repository: &str, tag: &str) -> Option<Digest> {
+        let state = self.state.lock().unwrap();
+        let repository: RepositoryName = repository.parse().unwrap();
+        let tag: Tag = tag.parse().unwrap();
+        let tags = &state.repositories.get(&repository)?.tags;
+        tags.get(&tag).copied()
+    }
+
+    /// What is written from now on is newer than that.
+    pub(crate) fn absorb(&self, version: Version) {
+        let mut state = self.state.lock().unwrap();
+        if let Some((_, millis)) = &mut state.origin {
+            *millis = version.millis.max(*millis);
+        }
+        state.mutations = version.counter.max(state.mutations);
+    }
+
     /// From now on, every call fails like this.
     pub(crate) fn fail(&self, fault: ReadError) {
         *self.fault.lock().unwrap() = Some(fault);

@@ -169,6 +169,7 @@ impl RegionsApi for Abroad {
             ReadError::RepositoryUnknown => ReadError::ManifestUnknown,
             error => error,
         })?;
+        self.here.absorb(manifest.stat.version);
         let region = self.region;
         Ok(Resolved { manifest, region })
     }

@@ -145,10 +145,12 @@ async fn consistency_says_whether_others_are_asked_for_a_tag_that_is_known() {
         let (mut world, digests) = moved(consistency).await;
         world.abroad.age(&[("us", Some(age))]);
         let _supervisor = world.watch().await;
+        let before = world.abroad.asked("resolve");
         let reply = world.eu.get("/v2/a/manifests/v1").await;
         let expected = digests[usize::from(asked > 0)].to_string();
         assert_eq!(reply.header("docker-content-digest"), expected);
-        assert_eq!(world.abroad.asked("resolve"), asked, "{consistency:?}");
+        let after = world.abroad.asked("resolve");
+        assert_eq!(after - before, asked, "{consistency:?}");
     }
 }
 
@@ -211,4 +213,43 @@ async fn a_strong_list_waits_until_all_is_here_that_was_before_it() {
 async fn before_anything_was_heard_a_list_says_that_its_age_is_unknown() {
     let (world, _) = moved(Consistency::Bounded).await;
     assert_eq!(world.eu.get("/v2/a/tags/list").await.stale(), ["eu"]);
+}
+
+#[tokio::test]
+async fn a_strong_write_is_newer_than_what_any_region_wrote_before() {
+    for consistency in CONSISTENCIES {
+        // The clock of `us` is years ahead.
+        let (world, [_, theirs]) = moved(consistency).await;
+        let before = world.abroad.asked("resolve");
+        let ours = world.eu.tag("a", "v1", "newest").await;
+        let asked = world.abroad.asked("resolve") - before;
+        let is_strong = consistency == Consistency::Strong;
+        assert_eq!(asked, u32::from(is_strong), "{consistency:?}");
+
+        let here = world.eu.memory.version_of("a", "v1");
+        let there = world.us.memory.version_of("a", "v1");
+        assert_eq!(here > there, is_strong, "{consistency:?}");
+        if is_strong {
+            let deleted = world.eu.call("DELETE /v2/a/manifests/v1", &[], "").await;
+            assert_eq!(deleted.status, 202);
+            assert_eq!(world.abroad.asked("resolve") - before, 2);
+        }
+        assert_ne!(ours, theirs);
+    }
+}
+
+#[tokio::test]
+async fn a_strong_write_is_refused_while_a_region_cannot_say() {
+    let (world, [old, _]) = moved(Consistency::Strong).await;
+    world.abroad.cut(true);
+    let manifest = index("new", None);
+    let reply = world.eu.put("a/manifests/v1", INDEX, &manifest).await;
+    assert_eq!(reply.refusal(), (503, "UNAVAILABLE".to_owned()));
+    assert_eq!(reply.header("retry-after"), "1");
+    let reply = world.eu.call("DELETE /v2/a/manifests/v1", &[], "").await;
+    assert_eq!(reply.refusal(), (503, "UNAVAILABLE".to_owned()));
+    assert_eq!(world.eu.memory.points_at("a", "v1"), Some(old));
+    // A digest is the same everywhere.
+    let path = format!("a/manifests/{}", sha256(&manifest));
+    assert_eq!(world.eu.put(&path, INDEX, &manifest).await.status, 201);
 }
