@@ -8,6 +8,7 @@
 mod agenda;
 mod blob;
 mod collect;
+mod floor;
 pub(crate) mod guard;
 mod heartbeat;
 mod manifest;

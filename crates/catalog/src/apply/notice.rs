@@ -12,18 +12,25 @@ use super::manifest::standing::Cell;
 use super::place::Place;
 use super::turn::Turn;
 use super::{Result, heartbeat, outbox};
-use crate::key;
 use crate::row::Push;
-use crate::{CatalogError, Write};
+use crate::{CatalogError, Write, hold, key};
+
+/// What becomes of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outlook {
+    Here,
+    Coming,
+    Gone,
+}
 
 /// Tells of the pushes that the entry merged, as far as their images are here.
 pub(super) fn tell_of_pushes<S: Write>(turn: &mut Turn<'_, S>) -> Result<(), S> {
     for push in std::mem::take(&mut turn.pushes) {
         let place = Place::new(push.registry, &push.notice.repository);
-        let cell = Cell::load(turn, &place, push.notice.manifest.digest)?.row;
-        if cell.is_exposed() || !guard::stands(Guard::ImagesAreAwaited) {
+        let outlook = outlook(turn, &place, push.notice.manifest.digest)?;
+        if outlook == Outlook::Here || !guard::stands(Guard::ImagesAreAwaited) {
             tell(turn, push)?;
-        } else if !cell.is_absent() {
+        } else if outlook == Outlook::Coming {
             let id = push.notice.push;
             turn.put(&incomplete(id), &push)?;
             let waiting = place.pushes_waiting_for(push.notice.manifest.digest);
@@ -39,9 +46,9 @@ pub(super) fn settle<S: Write>(
     place: &Place,
     digest: Digest,
 ) -> Result<u64, S> {
-    let cell = Cell::load(turn, place, digest)?.row;
+    let outlook = outlook(turn, place, digest)?;
     let waiting = place.pushes_waiting_for(digest);
-    let is_settled = cell.is_exposed() || cell.is_absent();
+    let is_settled = outlook != Outlook::Coming;
     let limit = turn.agenda.left();
     let page = match is_settled {
         true => turn.suffixes(&waiting, limit)?,
@@ -56,7 +63,7 @@ pub(super) fn settle<S: Write>(
         turn.remove(&incomplete(id))?;
         turn.remove(&waiting.clone().event(id))?;
         heartbeat::note(turn, id.shard)?;
-        if cell.is_exposed() {
+        if outlook == Outlook::Here {
             tell(turn, push)?;
         }
     }
@@ -69,6 +76,26 @@ pub(super) fn settle<S: Write>(
         _ => {}
     }
     Ok(page.len() as u64)
+}
+
+fn outlook<S: Write>(turn: &Turn<'_, S>, place: &Place, digest: Digest) -> Result<Outlook, S> {
+    let row = Cell::load(turn, place, digest)?.row;
+    if row.is_absent() {
+        return Ok(Outlook::Gone);
+    }
+    if !row.is_exposed() {
+        return Ok(Outlook::Coming);
+    }
+    // What is deleted stays complete until somebody has seen that nothing needs it any more.
+    let Place {
+        registry,
+        repository,
+    } = place;
+    let is_present = hold::is_present(turn.store(), *registry, repository, digest, &row)?;
+    Ok(match is_present {
+        true => Outlook::Here,
+        false => Outlook::Gone,
+    })
 }
 
 fn tell<S: Write>(turn: &mut Turn<'_, S>, push: Push) -> Result<(), S> {

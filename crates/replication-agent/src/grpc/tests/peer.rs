@@ -72,6 +72,7 @@ fn progress() -> Progress {
             shard: 3,
             place,
         }],
+        peers: vec!["us".parse().unwrap()],
     }
 }
 
