@@ -34,6 +34,9 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 pub struct Plan {
     /// Whether there is one member only.
     pub is_small: bool,
+    /// Whether members know of other regions, as they do in earnest: then events and tombstones stay until
+    /// all have merged them.
+    pub is_counted_on: bool,
     /// Whether members have a network of their own.
     pub has_network: bool,
     /// The brokers of Kafka, if events go there.
@@ -239,7 +242,11 @@ impl Region {
             builder = builder.env("FAKETIME_TIMESTAMP_FILE", clock);
         }
         let settings = self.plan.member.iter();
-        settings.fold(builder, |builder, (name, value)| builder.env(name, value))
+        let builder = settings.fold(builder, |builder, (name, value)| builder.env(name, value));
+        match self.plan.is_counted_on {
+            true => self.among_neighbours(builder),
+            false => builder,
+        }
     }
 
     /// Starts a member again, and waits until it serves.

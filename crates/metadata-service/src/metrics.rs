@@ -126,11 +126,11 @@ fn raft(group: &Arc<Group>, metrics: &Metrics) {
         "Bytes of the entries that the log has on disk.",
         |group| group.log().bytes(),
     );
-    let settled = Arc::clone(group);
-    let help = "How long ago all was done that every region is known to have merged. What was deleted since is kept as a tombstone.";
-    metrics.read("metadata_settled_age_seconds", help, move || {
-        let version = query::settled(&settled.view()).ok()??;
-        let age = settled.now().saturating_sub(version.millis);
+    let of_tombstones = Arc::clone(group);
+    let help = "How old the oldest tombstone is. One is dropped once all regions have told each other that they are past it.";
+    metrics.read("metadata_oldest_tombstone_age_seconds", help, move || {
+        let version = query::oldest_tombstone(&of_tombstones.view()).ok()??;
+        let age = of_tombstones.now().saturating_sub(version.millis);
         i64::try_from(age / 1_000).ok()
     });
     read(

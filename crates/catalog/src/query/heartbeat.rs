@@ -5,8 +5,9 @@ use meridian_event::SHARDS;
 
 use super::Result;
 use crate::access::{read, suffixes};
-use crate::row::{Floor, Peers};
-use crate::{Read, key};
+use crate::key::{self, Buried};
+use crate::row::Peers;
+use crate::{CatalogError, Read};
 
 /// The other regions, as the state knows them.
 pub fn peers<S: Read>(store: &S) -> Result<Vec<Region>, S> {
@@ -19,15 +20,15 @@ pub fn has_news<S: Read>(store: &S) -> Result<bool, S> {
     Ok(!suffixes(store, key::TO_TELL, &[], 1)?.is_empty())
 }
 
-/// Up to where all regions are known to have merged everything that any of them did; nothing, while that is
-/// not known of each shard.
-pub fn settled<S: Read>(store: &S) -> Result<Option<Version>, S> {
-    let mut lowest: Option<Version> = None;
+/// The version of the oldest tombstone, if there is any.
+pub fn oldest_tombstone<S: Read>(store: &S) -> Result<Option<Version>, S> {
+    let mut oldest: Option<Version> = None;
     for shard in 0..SHARDS {
-        let Some(floor) = read::<Floor, S>(store, &key::floor(shard))? else {
-            return Ok(None);
+        let Some(suffix) = suffixes(store, &key::tombstones(shard), &[], 1)?.pop() else {
+            continue;
         };
-        lowest = Some(lowest.map_or(floor.version, |lowest| lowest.min(floor.version)));
+        let buried = Buried::parse(&suffix).ok_or(CatalogError::Damaged("tombstone"))?;
+        oldest = Some(oldest.map_or(buried.version, |oldest| oldest.min(buried.version)));
     }
-    Ok(lowest)
+    Ok(oldest)
 }
