@@ -39,6 +39,10 @@ const ANSWER: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// How many connections for content there are to each agent of another region. Over a long way one gets no
+/// more than what it may have in flight for each round trip.
+const LANES: usize = 8;
+
 /// Services of other processes. A connection is made when it is needed.
 pub(super) struct Others {
     metadata: Option<Other>,
@@ -84,7 +88,7 @@ impl Others {
                 return Ok(None);
             }
             let key = format!("services.{role}");
-            let ways = ways(&key, (home, role), endpoints, &calls, identity)?;
+            let ways = ways(&key, (home, role), (endpoints, 1), &calls, identity)?;
             let endpoints = endpoints.all().join(", ");
             Ok(Some(Other {
                 role,
@@ -102,16 +106,16 @@ impl Others {
             replication: match cast.calls(Role::Replication) && !config.regions.is_empty() {
                 true => {
                     let (key, to) = ("services.replication", (home, Role::Replication));
-                    Some(ways(key, to, &services.replication, &calls, identity)?)
+                    Some(ways(key, to, (&services.replication, 1), &calls, identity)?)
                 }
                 false => None,
             },
             abroad: match cast.calls_abroad() {
-                true => abroad(config, &calls, identity)?,
+                true => abroad(config, &calls, identity, 1)?,
                 false => BTreeMap::new(),
             },
             content_abroad: match cast.calls_abroad() {
-                true => abroad(config, &calls, identity)?,
+                true => abroad(config, &calls, identity, LANES)?,
                 false => BTreeMap::new(),
             },
             calls,
@@ -171,6 +175,7 @@ fn abroad(
     config: &Config,
     calls: &GrpcConfig,
     identity: Option<&Identity>,
+    lanes: usize,
 ) -> Result<BTreeMap<Region, Ways>, Exit> {
     let calls = calls.between_regions();
     let regions = config.regions.iter().map(|(name, region)| {
@@ -178,7 +183,7 @@ fn abroad(
             format!("regions.{name}.endpoints"),
             (*name, Role::Replication),
         );
-        let ways = ways(&key, to, &region.endpoints, &calls, identity)?;
+        let ways = ways(&key, to, (&region.endpoints, lanes), &calls, identity)?;
         Ok((*name, ways))
     });
     regions.collect()
@@ -215,11 +220,12 @@ impl Other {
     }
 }
 
-/// The ways to all instances of a role in a region, which the settings name under that key.
+/// The ways to all instances of a role in a region, which the settings name under that key; so many to
+/// each.
 fn ways(
     key: &str,
     to: (Region, Role),
-    endpoints: &Endpoints,
+    (endpoints, lanes): (&Endpoints, usize),
     calls: &GrpcConfig,
     identity: Option<&Identity>,
 ) -> Result<Ways, Exit> {
@@ -227,7 +233,8 @@ fn ways(
     if endpoints.all().is_empty() {
         return Err(wrong("empty; name where it is found".to_owned()));
     }
-    let channels = endpoints.all().iter().map(|endpoint| {
+    let all = std::iter::repeat_n(endpoints.all(), lanes).flatten();
+    let channels = all.map(|endpoint| {
         let channel = connect(to, endpoint, calls, identity);
         channel.map_err(|error| wrong(error.to_string()))
     });

@@ -8,7 +8,7 @@ use meridian_clock::Region;
 use super::{Agent, Followed};
 use crate::Now;
 use crate::backfill::Page;
-use crate::fetch::{Body, End, Finished, Known, TransferId, Want};
+use crate::fetch::{Body, End, Finished, Kind, Known, TransferId, Want};
 use crate::stream::{Arrival, Cursor, Offered, Refilled, Room, Settled, StreamId};
 
 impl Agent {
@@ -137,7 +137,14 @@ impl Agent {
 
     /// What became of a body that was complete.
     pub fn finished(&mut self, now: Now, body: Body, finished: Finished) {
+        let entry = self.fetch.entry(&body);
+        let is_manifest = entry.is_some_and(|entry| entry.kind == Kind::Manifest);
         self.fetch.finished(now, body, finished);
+        // From here on the state knows what it needs. An event has named that; but of one that a search or
+        // a copy has found, and of one that did not fit in, nobody has.
+        if is_manifest && self.fetch.entry(&body).is_none() {
+            self.backfill.overflow(now);
+        }
     }
 
     /// A client waits for a body that is not here, except for these parts of it, from an earlier
