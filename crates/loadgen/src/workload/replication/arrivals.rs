@@ -114,7 +114,7 @@ impl Arrivals {
         Ok(())
     }
 
-    /// What has arrived is not waited for any more.
+    /// What has not arrived is not waited for any more.
     pub(super) fn give_up(&self) {
         self.ledger.give_up();
     }
