@@ -68,6 +68,9 @@ pub(crate) struct BenchArgs {
     /// The peer's binary where that is etcd.
     #[arg(long, value_name = "FILE", default_value = "etcd")]
     pub(crate) etcd: PathBuf,
+    /// What copies images from one registry to another, for peers that do not.
+    #[arg(long, value_name = "FILE", default_value = "skopeo")]
+    pub(crate) skopeo: PathBuf,
     /// What `cargo xtask parts` has written: where Kafka is.
     #[arg(long, value_name = "FILE", env = "XTASK_PARTS")]
     pub(crate) parts: Option<PathBuf>,

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(crate) use host::{HostReading, Pressure};
-pub(crate) use process::cpu_of;
+pub(crate) use process::{cpu_of, cpu_of_helpers};
 
 use cgroup::Cgroup;
 
@@ -77,6 +77,16 @@ impl Gauge {
         let mut account = self.account();
         account.cgroup = Cgroup::around(&pids);
         account.pids = pids;
+    }
+
+    /// Knows of one more process that works for the server.
+    pub(crate) fn stand_on(&self, pid: u32) {
+        self.account().beside.push(pid);
+    }
+
+    /// That one ends.
+    pub(crate) fn stand_without(&self, pid: u32) {
+        self.account().beside.retain(|it| *it != pid);
     }
 
     /// Where CPU time is read from, for the report.

@@ -23,6 +23,30 @@ pub(crate) enum Metric {
     P50,
     /// 99th percentile of the latency of an operation, ms.
     P99,
+    /// What the median latency would be if nothing but the network took time, ms.
+    Floor,
+    /// The median latency less two round trips, by that floor.
+    OverFloor,
+    /// The median latency in round trips.
+    RoundTrips,
+    /// Bytes that crossed the network, both ways, for one byte of new content.
+    WanBytes,
+    /// kB that crossed the network, both ways, per operation.
+    WanKilobytes,
+    /// The 99th percentile of the latency by the floor.
+    TailOverFloor,
+    /// Until the first byte of an answer, ms.
+    FirstByte,
+    /// The same less 10 ms, in round trips.
+    FirstByteTrips,
+    /// Until the last byte of an answer, ms.
+    Total,
+    /// From the end of a trouble until all has arrived, s.
+    Converge,
+    /// The same by what the network alone takes for what was left to come.
+    ConvergeOverFloor,
+    /// Bytes that crossed the network beyond those of the content, MiB.
+    Resent,
     /// From the last byte sent to the acknowledgement of an upload, ms.
     Finish,
     /// From the start of the server to its first 200, s.
@@ -92,6 +116,18 @@ impl Metric {
             Self::CpuPerGigabyte => "CPU s/GB".to_owned(),
             Self::P50 => "p50 ms".to_owned(),
             Self::P99 => "p99 ms".to_owned(),
+            Self::Floor => "floor ms".to_owned(),
+            Self::OverFloor => "(p50 - 2 RTT) / floor".to_owned(),
+            Self::RoundTrips => "p50 in RTT".to_owned(),
+            Self::WanBytes => "WAN bytes/byte".to_owned(),
+            Self::WanKilobytes => format!("WAN kB/{operation}"),
+            Self::TailOverFloor => "p99 / floor".to_owned(),
+            Self::FirstByte => "first byte ms".to_owned(),
+            Self::FirstByteTrips => "(first byte - 10 ms) / RTT".to_owned(),
+            Self::Total => "last byte ms".to_owned(),
+            Self::Converge => "s to converge".to_owned(),
+            Self::ConvergeOverFloor => "converge / floor".to_owned(),
+            Self::Resent => "re-sent MiB".to_owned(),
             Self::Finish => "finish ms".to_owned(),
             Self::Start => "s to 200".to_owned(),
             Self::Resident => "RSS MiB".to_owned(),

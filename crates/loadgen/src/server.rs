@@ -6,12 +6,17 @@
 //! data directory goes with [`Server::stop`].
 
 mod cold;
+mod copier;
+mod distribution;
 mod etcd;
+mod far;
 mod leader;
 mod process;
 mod product;
 mod region;
 mod tracer;
+mod wan;
+mod world;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -21,10 +26,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, interval, timeout};
 
+pub(crate) use copier::Copier;
+pub(crate) use far::{Agent, Far};
 use process::Process;
 use product::Layout;
 pub(crate) use product::{Product, Programs, version};
 pub(crate) use tracer::Tracer;
+pub(crate) use wan::Wan;
 
 use crate::affinity::Pinning;
 use crate::gauge::Gauge;
@@ -133,7 +141,7 @@ impl Server {
     ) -> Result<Self, ServerError> {
         let folder = ground.data.join(name);
         fresh_folder(&folder)?;
-        let layout = product.layout(programs, &folder);
+        let layout = product.layout(programs, &folder, ground);
         let layout = layout.map_err(prepare(&folder))?;
         Ok(Self {
             product,
@@ -155,6 +163,11 @@ impl Server {
     /// Where its events are read, if they go to Kafka.
     pub(crate) fn stream(&self) -> Option<&Stream> {
         self.layout.stream.as_ref()
+    }
+
+    /// The other place, if it has two.
+    pub(crate) fn far(&self) -> Option<&Far> {
+        self.layout.far.as_ref()
     }
 
     /// Starts all its processes, and waits for nothing.
@@ -250,6 +263,9 @@ impl Layout {
         };
         for door in &self.doors {
             first_answer(&Registry::at(*door)).await;
+        }
+        if let Some(far) = &self.far {
+            first_answer(&far.registry).await;
         }
         leader
     }

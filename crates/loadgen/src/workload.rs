@@ -11,16 +11,19 @@ mod commit;
 mod connections;
 mod delete_tagged;
 mod events;
+mod ledger;
 mod manifest_read;
 mod negative_read;
 mod pull_hot;
 mod push_layer;
 mod push_small;
 mod repeat;
+mod replication;
 mod scale;
 mod start_up;
 mod stock;
 mod tag_list;
+mod tail;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -39,7 +42,7 @@ use crate::kafka::Stream;
 use crate::metric::Target;
 use crate::registry::Registry;
 use crate::sample::Sample;
-use crate::server::Product;
+use crate::server::{Far, Product, ServerError};
 
 /// All rows, in the order in which they run.
 pub(crate) const WORKLOADS: &[&dyn Workload] = &[
@@ -58,6 +61,15 @@ pub(crate) const WORKLOADS: &[&dyn Workload] = &[
     &push_small::PushSmall::EVENTS,
     &start_up::StartUp,
     &start_up::Growth,
+    &replication::Lag::USUAL,
+    &replication::Effort,
+    &replication::AtOnce,
+    &replication::Change,
+    &replication::Burst::TAGS,
+    &replication::Burst::BACKLOG,
+    &replication::Fetch,
+    &replication::Trouble,
+    &replication::Lag::LONG,
 ];
 
 /// What most rows compare.
@@ -85,6 +97,10 @@ pub(crate) enum LoadError {
     NoLeader,
     #[error("this workload needs Kafka")]
     NoBrokers,
+    #[error("this workload needs two places, which `loadgen bench` starts")]
+    NoFarPlace,
+    #[error(transparent)]
+    Server(#[from] ServerError),
 }
 
 /// One row of the table.
@@ -93,6 +109,11 @@ pub(crate) trait Workload: Sync {
 
     /// The cases at this site, always the same in the same order. Does no I/O.
     fn cases(&self, site: &Site, scale: &Scale) -> Vec<Box<dyn Case>>;
+
+    /// Whether it takes so long that it is run only when it is named.
+    fn is_long(&self) -> bool {
+        false
+    }
 }
 
 /// What there is to say about a row.
@@ -131,6 +152,8 @@ pub(crate) struct Site {
     pub(crate) leader: Option<SocketAddr>,
     /// Where its events are read, if they go to Kafka.
     pub(crate) stream: Option<Stream>,
+    /// The other place, if it has two.
+    pub(crate) far: Option<Far>,
     /// The server's processes, if they are known.
     pub(crate) gauge: Option<Gauge>,
     pub(crate) noise: Noise,
@@ -205,6 +228,7 @@ impl Site {
             registry: Registry::behind(&[]),
             leader: None,
             stream: None,
+            far: None,
             gauge: None,
             noise: noise.clone(),
         }
@@ -227,10 +251,11 @@ impl Manner {
     }
 }
 
-/// The rows with these identifiers; all for none.
+/// The rows with these identifiers; for none all that do not take long.
 pub(crate) fn select(identifiers: &[String]) -> Result<Vec<&'static dyn Workload>, String> {
     if identifiers.is_empty() {
-        return Ok(WORKLOADS.to_vec());
+        let usual = WORKLOADS.iter().filter(|it| !it.is_long());
+        return Ok(usual.copied().collect());
     }
     identifiers
         .iter()
@@ -293,7 +318,9 @@ mod tests {
             Ok(select(&wanted)?.iter().map(|it| it.about().id).collect())
         };
         assert_eq!(ids(&["g1", "P1"]), Ok(vec!["G1", "P1"]));
-        assert_eq!(ids(&[]).unwrap().len(), WORKLOADS.len());
+        let usual = ids(&[]).unwrap();
+        assert!(usual.contains(&"R1") && !usual.contains(&"R1/long"));
+        assert_eq!(ids(&["r1/long"]), Ok(vec!["R1/long"]));
         assert_eq!(ids(&["Z9"]), Err("Z9".to_owned()));
     }
 }

@@ -16,6 +16,9 @@ use crate::workspace::Workspace;
 
 const LIMIT: Duration = Duration::from_hours(4);
 
+/// The rows of two regions, each with a broker of its own, beside registries between which skopeo copies.
+const REGIONS: [&str; 5] = ["R1", "R2", "R3", "R4", "R5"];
+
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// For `loadgen bench`; without `--out`, reports go to `bench` in the target folder
@@ -32,6 +35,9 @@ pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
     if chooses(&options.arguments, "C1") {
         needs.push(Need::Etcd);
     }
+    if REGIONS.iter().any(|row| chooses(&options.arguments, row)) {
+        needs.push(Need::Skopeo);
+    }
     prerequisites::ensure(&needs, workspace)?;
     let tools = Tools::ensure(workspace)?;
     // One by one: what is measured is built exactly as `cargo run --release` builds it.
@@ -47,9 +53,9 @@ pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
         .arg(tools.path("registry"))
         .limit(LIMIT);
     // They end when this does.
-    let parts = match chooses(&options.arguments, "E1") {
-        true => Some(Parts::start(&[Part::Kafka { brokers: 1 }], workspace)?),
-        false => None,
+    let parts = match parts(&options.arguments) {
+        [] => None,
+        parts => Some(Parts::start(parts, workspace)?),
     };
     let program = match &parts {
         Some(parts) => program.env(parts.variable(), parts.file()),
@@ -61,6 +67,17 @@ pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
         program.arg("--out").arg(workspace.target().join("bench"))
     };
     program.args(&options.arguments).run()
+}
+
+/// What the chosen rows stand on.
+fn parts(arguments: &[String]) -> &'static [Part] {
+    if REGIONS.iter().any(|row| chooses(arguments, row)) {
+        &[Part::Kafka { brokers: 1 }, Part::OtherKafka]
+    } else if chooses(arguments, "E1") {
+        &[Part::Kafka { brokers: 1 }]
+    } else {
+        &[]
+    }
 }
 
 /// Whether these arguments have `loadgen` run a row, or a variant of it: `C1` is the row of `C1/x`.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Side;
 use super::gate::Reason;
 use crate::canary::Song;
-use crate::gauge::{CpuTime, Gauge, GaugeError, HostReading, cpu_of};
+use crate::gauge::{CpuTime, Gauge, GaugeError, HostReading, cpu_of, cpu_of_helpers};
 use crate::metric::Metric;
 use crate::sample::Sample;
 use crate::workload::Measures;
@@ -55,6 +55,8 @@ pub(crate) struct Readings {
     at: Instant,
     server: Duration,
     server_time: CpuTime,
+    /// Programs that work for the server, and have ended.
+    helpers: CpuTime,
     generator: CpuTime,
     host: HostReading,
 }
@@ -78,6 +80,7 @@ impl Readings {
             source: gauge.source(),
             host: HostReading::now()?,
             server_time: gauge.cpu_time()?,
+            helpers: cpu_of_helpers()?,
             generator: cpu_of("self")?,
             at: Instant::now(),
             server: gauge.cpu()?,
@@ -94,10 +97,10 @@ impl Readings {
     ) -> BlockRecord {
         let wall = (self.at - earlier.at).as_secs_f64();
         let all = wall * f64::from(self.host.cpus);
-        let server = seconds(earlier.server, self.server);
+        let helpers = seconds(earlier.helpers.total(), self.helpers.total());
+        let server = seconds(earlier.server, self.server) + helpers;
         let everybody = seconds(earlier.host.user, self.host.user);
-        let known = seconds(earlier.server_time.user, self.server_time.user)
-            + seconds(earlier.generator.user, self.generator.user);
+        let known = seconds(earlier.known(), self.known());
         let usage = Usage {
             cpu_s: server,
             peak_kib,
@@ -113,6 +116,12 @@ impl Readings {
             steal: seconds(earlier.host.steal, self.host.steal) / all,
             foreign: (everybody - known).max(0.0) / all,
         }
+    }
+
+    /// User time that is somebody's. One who works for the server and ends meanwhile becomes a helper, so
+    /// that only the sum never falls.
+    fn known(&self) -> Duration {
+        self.server_time.user + self.helpers.user + self.generator.user
     }
 }
 

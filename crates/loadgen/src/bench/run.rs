@@ -246,6 +246,9 @@ impl Run<'_> {
             Metric::Throughput,
             Metric::MemoryPerConnection,
             Metric::Start,
+            Metric::P50,
+            Metric::Total,
+            Metric::Converge,
         ]
         .into_iter()
         .find(|it| pair.ours.figures.contains_key(it));

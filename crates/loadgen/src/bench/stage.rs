@@ -179,6 +179,7 @@ pub(super) fn cases(
         registry: server.registry(),
         leader: server.leader,
         stream: server.stream().cloned(),
+        far: server.far().cloned(),
         gauge: Some(server.gauge.clone()),
         noise: noise.clone(),
     };

@@ -7,7 +7,7 @@ use meridian_clock::{Clock, SystemClock};
 use super::{CommandError, block_length};
 use crate::bench::{Bench, Gate, Plan, Row};
 use crate::cli::BenchArgs;
-use crate::kafka::Kafka;
+use crate::kafka::Parts;
 use crate::progress::Progress;
 use crate::report::{Header, Report, write_row};
 use crate::server::Programs;
@@ -45,11 +45,12 @@ fn plan(arguments: BenchArgs) -> Result<Plan, CommandError> {
         programs: Programs {
             ours: std::path::absolute(arguments.ours)?,
             distribution: std::path::absolute(arguments.peer)?,
-            // It may be a name, which is looked up in PATH.
+            // These may be names, which are looked up in PATH.
             etcd: arguments.etcd,
-            kafka: match &arguments.parts {
-                Some(parts) => Kafka::find(parts)?,
-                None => None,
+            skopeo: arguments.skopeo,
+            parts: match &arguments.parts {
+                Some(file) => Parts::find(file)?,
+                None => Parts::default(),
             },
         },
         null: arguments.null,

@@ -67,11 +67,10 @@ async fn software(plan: &Plan) -> Vec<String> {
     for workload in &plan.workloads {
         let products = plan.products(*workload);
         for side in Side::BOTH {
-            let program = products.of(side).program(&plan.programs);
-            if let Some(program) = program
-                && !programs.contains(&program)
-            {
-                programs.push(program);
+            for program in products.of(side).started(&plan.programs) {
+                if !programs.contains(&program) {
+                    programs.push(program);
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::summary::notes;
-use super::table::{number, ratio, targets, title};
+use super::table::{number, peer, ratio, targets, title};
 use super::{Document, Section};
 use crate::bench::Outcome;
 
@@ -64,7 +64,7 @@ fn rows(out: &mut impl Write, section: &Section) -> io::Result<()> {
             title(row),
             line.unit,
             number(line.ours),
-            number(line.peer),
+            peer(line),
             line.ratio.as_ref().map(ratio).unwrap_or_default(),
             targets(line),
         )?;

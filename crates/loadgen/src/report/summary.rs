@@ -20,7 +20,8 @@ pub(crate) struct Line {
     pub(crate) unit: String,
     /// Medians over the pairs that count.
     pub(crate) ours: f64,
-    pub(crate) peer: f64,
+    /// Nothing where the peer has no such figure.
+    pub(crate) peer: Option<f64>,
     /// Ours / peer, pair by pair.
     pub(crate) ratio: Option<Estimate>,
     pub(crate) targets: Vec<Judged>,
@@ -32,6 +33,15 @@ pub(crate) struct Judged {
     #[serde(flatten)]
     pub(crate) target: Target,
     pub(crate) verdict: Option<Verdict>,
+}
+
+/// A metric over all pairs that count.
+struct Figures {
+    ours: f64,
+    peer: Option<f64>,
+    /// How much more ours is, pair by pair.
+    excess: Option<f64>,
+    ratio: Option<Estimate>,
 }
 
 /// The pairs that count, and whether the gate chose them.
@@ -69,7 +79,7 @@ pub(crate) fn lines(row: &Row) -> Vec<Line> {
     let (counted, _) = counted(row);
     let metrics: BTreeSet<Metric> = counted
         .iter()
-        .flat_map(|pair| pair.ours.figures.keys().chain(pair.peer.figures.keys()))
+        .flat_map(|pair| pair.ours.figures.keys())
         .copied()
         .filter(|metric| row.rate.is_none() || !is_of_saturation(*metric))
         .collect();
@@ -83,42 +93,39 @@ fn is_of_saturation(metric: Metric) -> bool {
 }
 
 fn line(row: &Row, pairs: &[&PairRecord], metric: Metric) -> Option<Line> {
+    let of = |side| move |pair: &&PairRecord| pair.of(side).figures.get(&metric).copied();
+    let all = |side| pairs.iter().filter_map(of(side)).collect::<Vec<f64>>();
     let both: Vec<(f64, f64)> = pairs
         .iter()
-        .filter_map(|pair| {
-            let ours = pair.ours.figures.get(&metric)?;
-            Some((*ours, *pair.peer.figures.get(&metric)?))
-        })
+        .filter_map(|pair| of(Side::Ours)(pair).zip(of(Side::Peer)(pair)))
         .collect();
-    let ours = median(&mut both.iter().map(|it| it.0).collect::<Vec<f64>>())?;
-    let peer = median(&mut both.iter().map(|it| it.1).collect::<Vec<f64>>())?;
-    let excess = median(&mut both.iter().map(|it| it.0 - it.1).collect::<Vec<f64>>())?;
-    let ratio = Estimate::of_ratios(both);
-    Some(judged(row, metric, Sides { ours, peer }, excess, ratio))
+    let figures = Figures {
+        ours: median(&mut all(Side::Ours))?,
+        peer: median(&mut all(Side::Peer)),
+        excess: median(&mut both.iter().map(|it| it.0 - it.1).collect::<Vec<f64>>()),
+        ratio: Estimate::of_ratios(both),
+    };
+    Some(judged(row, metric, figures))
 }
 
 fn syncs(row: &Row) -> Option<Line> {
-    let syncs = row.syncs.as_ref()?;
-    let ratio = Estimate::of_ratios([(syncs.ours, syncs.peer)]);
-    let metric = Metric::SyncsPerOperation;
-    let excess = syncs.ours - syncs.peer;
-    Some(judged(row, metric, *syncs, excess, ratio))
+    let Sides { ours, peer } = *row.syncs.as_ref()?;
+    let figures = Figures {
+        ours,
+        peer: Some(peer),
+        excess: Some(ours - peer),
+        ratio: Estimate::of_ratios([(ours, peer)]),
+    };
+    Some(judged(row, Metric::SyncsPerOperation, figures))
 }
 
-/// `excess` is the median of how much more ours is, pair by pair.
-fn judged(
-    row: &Row,
-    metric: Metric,
-    figures: Sides<f64>,
-    excess: f64,
-    ratio: Option<Estimate>,
-) -> Line {
+fn judged(row: &Row, metric: Metric, figures: Figures) -> Line {
     let judge = |target: &Target| Judged {
         target: *target,
         verdict: match target.measure {
-            Measure::Ratio => ratio.map(|it| target.judge(it.median)),
+            Measure::Ratio => figures.ratio.map(|it| target.judge(it.median)),
             Measure::Ours => Some(target.judge(figures.ours)),
-            Measure::Excess => Some(target.judge(excess)),
+            Measure::Excess => figures.excess.map(|it| target.judge(it)),
         },
     };
     // Targets are set for saturation.
@@ -128,7 +135,7 @@ fn judged(
         unit: metric.unit(row.operation),
         ours: figures.ours,
         peer: figures.peer,
-        ratio,
+        ratio: figures.ratio,
         targets: row.targets.iter().filter(concerned).map(judge).collect(),
     }
 }
@@ -195,12 +202,22 @@ mod tests {
         pairs.push(pair(10.0, 10.0, vec![Reason::Steal(0.5)]));
         let row = row(pairs, None);
         let rate = &lines(&row)[0];
-        assert_eq!((rate.ours, rate.peer), (60.0, 10.0));
+        assert_eq!((rate.ours, rate.peer), (60.0, Some(10.0)));
         assert_eq!(rate.ratio.unwrap().high, 6.0);
         assert_eq!(
             notes(&row),
             ["4 of 5 pairs", "meridian beside distribution"]
         );
+    }
+
+    #[test]
+    fn a_figure_that_only_ours_has_stands_alone() {
+        let mut lonely = pair(60.0, 10.0, vec![]);
+        lonely.peer.figures.remove(&Metric::P50);
+        let lines = lines(&row(vec![lonely; 3], None));
+        let p50 = &lines[1];
+        assert_eq!((p50.peer, p50.ratio), (None, None));
+        assert_eq!(p50.targets[1].verdict, None);
     }
 
     #[test]

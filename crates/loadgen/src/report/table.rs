@@ -22,7 +22,7 @@ pub(crate) fn write_row(out: &mut impl Write, row: &Row) -> io::Result<()> {
             "  {:<18} {:>12} {:>12}   {:<28} {}",
             line.unit,
             number(line.ours),
-            number(line.peer),
+            peer(&line),
             line.ratio.as_ref().map(ratio).unwrap_or_default(),
             targets(&line),
         )?;
@@ -68,6 +68,10 @@ fn told(judged: &Judged) -> String {
         Some(Verdict::Ambitious) => "met*",
     };
     format!("{}: {verdict}", judged.target)
+}
+
+pub(super) fn peer(line: &Line) -> String {
+    line.peer.map_or_else(|| "–".to_owned(), number)
 }
 
 /// Three significant digits, and all digits before the point.

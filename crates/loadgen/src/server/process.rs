@@ -121,7 +121,7 @@ impl Process {
 }
 
 /// Starts the child on the servers' CPU, so that all its threads stay there.
-fn spawn(command: &mut Command, pinning: Option<Pinning>) -> io::Result<Child> {
+pub(super) fn spawn(command: &mut Command, pinning: Option<Pinning>) -> io::Result<Child> {
     match pinning {
         Some(pinning) => pinning.on_servers_cpu(|| command.spawn()),
         None => command.spawn(),

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tokio::process::Command;
 
+use super::far::Far;
 use super::region::Region;
-use super::{etcd, free_addresses};
-use crate::kafka::{Kafka, Stream};
+use super::{Ground, distribution, etcd, free_addresses, world};
+use crate::kafka::{Parts, Stream};
 
 /// Something that the harness can start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -35,6 +36,14 @@ pub(crate) enum Product {
     Etcd,
     /// Brokers that run already; nothing is started.
     Kafka,
+    /// Two regions of ours, a process each, and a network between them.
+    Regions,
+    /// The same, less the agent of the far one, which is a process for somebody else to start.
+    RegionsApart,
+    /// Two of the CNCF registry, and what copies from one to the other over such a network.
+    Copied,
+    /// The CNCF registry, and over such a network another one that pulls through it.
+    PulledThrough,
 }
 
 /// The programs that products are, and the brokers that are there.
@@ -43,7 +52,9 @@ pub(crate) struct Programs {
     pub(crate) ours: PathBuf,
     pub(crate) distribution: PathBuf,
     pub(crate) etcd: PathBuf,
-    pub(crate) kafka: Option<Kafka>,
+    /// Copies images from one registry to another.
+    pub(crate) skopeo: PathBuf,
+    pub(crate) parts: Parts,
 }
 
 /// The processes of a product, and where it is found when they run.
@@ -56,6 +67,8 @@ pub(crate) struct Layout {
     pub(super) group: Option<Group>,
     /// Where its events are read, if they go to Kafka.
     pub(super) stream: Option<Stream>,
+    /// The other place, if it has two.
+    pub(super) far: Option<Far>,
     /// Processes of others that work for it.
     pub(super) beside: Vec<u32>,
 }
@@ -66,7 +79,7 @@ pub(super) struct Prepared {
     pub(super) name: String,
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<OsString>,
-    pub(super) environment: Vec<(&'static str, String)>,
+    pub(super) environment: Vec<(String, String)>,
 }
 
 /// Those that can be asked who leads.
@@ -94,43 +107,52 @@ impl Product {
             Self::Distribution => "distribution",
             Self::Etcd => "three members of etcd",
             Self::Kafka => "Kafka",
+            Self::Regions => "two regions of meridian",
+            Self::RegionsApart => "two regions of meridian, an agent apart",
+            Self::Copied => "two of distribution and skopeo",
+            Self::PulledThrough => "distribution behind one that pulls through",
         }
     }
 
-    /// Nothing for what is not started.
-    pub(crate) fn program(self, programs: &Programs) -> Option<&Path> {
+    /// What is started; nothing for what runs already.
+    pub(crate) fn started(self, programs: &Programs) -> Vec<&Path> {
         match self {
-            Self::Meridian | Self::Region | Self::RegionWithKafka | Self::Members => {
-                Some(&programs.ours)
-            }
-            Self::Distribution => Some(&programs.distribution),
-            Self::Etcd => Some(&programs.etcd),
-            Self::Kafka => None,
+            Self::Meridian
+            | Self::Region
+            | Self::RegionWithKafka
+            | Self::Members
+            | Self::Regions
+            | Self::RegionsApart => vec![&programs.ours],
+            Self::Distribution | Self::PulledThrough => vec![&programs.distribution],
+            Self::Copied => vec![&programs.distribution, &programs.skopeo],
+            Self::Etcd => vec![&programs.etcd],
+            Self::Kafka => Vec::new(),
         }
     }
 
     /// Chooses free ports, and writes what the product needs into `folder`.
-    pub(super) fn layout(self, programs: &Programs, folder: &Path) -> io::Result<Layout> {
+    /// What a product starts later, it starts where servers are.
+    pub(super) fn layout(
+        self,
+        programs: &Programs,
+        folder: &Path,
+        ground: &Ground,
+    ) -> io::Result<Layout> {
+        let parts = &programs.parts;
         let region = || Region::new(&programs.ours, folder);
         match self {
             Self::Meridian => dev(&programs.ours, folder),
             Self::Region => Ok(region()?.whole()),
-            Self::RegionWithKafka => Ok(region()?.with_events_in(programs.kafka()?)?.whole()),
+            Self::RegionWithKafka => Ok(region()?.with_events_in(parts.kafka()?)?.whole()),
             Self::Members => Ok(region()?.members()),
-            Self::Distribution => distribution(&programs.distribution, folder),
+            Self::Distribution => distribution::alone(&programs.distribution, folder),
             Self::Etcd => etcd::members(&programs.etcd, folder),
-            Self::Kafka => Ok(region()?.with_events_in(programs.kafka()?)?.events()),
+            Self::Kafka => Ok(region()?.with_events_in(parts.kafka()?)?.events()),
+            Self::Regions => world::regions(&programs.ours, folder, parts),
+            Self::RegionsApart => world::regions_apart(&programs.ours, folder, parts, ground),
+            Self::Copied => distribution::copied(programs, folder, ground.pinning),
+            Self::PulledThrough => distribution::pulled_through(&programs.distribution, folder),
         }
-    }
-}
-
-// === impl Programs ===
-
-impl Programs {
-    fn kafka(&self) -> io::Result<&Kafka> {
-        self.kafka.as_ref().ok_or_else(|| {
-            io::Error::other("no brokers; name the file of `cargo xtask parts up` with --parts")
-        })
     }
 }
 
@@ -162,36 +184,10 @@ fn dev(program: &Path, folder: &Path) -> io::Result<Layout> {
     Ok(Layout::registry(process, doors))
 }
 
-fn distribution(program: &Path, folder: &Path) -> io::Result<Layout> {
-    let doors = free_addresses(1)?;
-    let file = folder.join("config.yml");
-    std::fs::write(&file, distribution_config(&folder.join("data"), doors[0]))?;
-    let process = Prepared::new("distribution", program)
-        .args(["serve"])
-        .args([file])
-        .env("OTEL_TRACES_EXPORTER", "none");
-    Ok(Layout::registry(process, doors))
-}
-
-fn distribution_config(data: &Path, address: SocketAddr) -> String {
-    let data = data.display();
-    format!(
-        "version: 0.1\n\
-         log:\n  level: error\n  accesslog:\n    disabled: true\n\
-         storage:\n  \
-           cache:\n    blobdescriptor: inmemory\n  \
-           delete:\n    enabled: true\n  \
-           filesystem:\n    rootdirectory: {data}\n  \
-           maintenance:\n    uploadpurging:\n      enabled: false\n  \
-           tag:\n    concurrencylimit: 8\n\
-         http:\n  addr: {address}\n"
-    )
-}
-
 // === impl Layout ===
 
 impl Layout {
-    fn registry(process: Prepared, doors: Vec<SocketAddr>) -> Self {
+    pub(super) fn registry(process: Prepared, doors: Vec<SocketAddr>) -> Self {
         Self {
             processes: vec![process],
             doors,
@@ -217,8 +213,8 @@ impl Prepared {
         self
     }
 
-    pub(super) fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.environment.push((name, value.into()));
+    pub(super) fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
         self
     }
 
@@ -234,14 +230,6 @@ impl Prepared {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_peers_configuration_names_its_place_and_allows_deletion() {
-        let config = distribution_config(Path::new("/x/data"), ([127, 0, 0, 1], 7).into());
-        assert!(config.contains("    rootdirectory: /x/data\n"));
-        assert!(config.contains("  delete:\n    enabled: true\n"));
-        assert!(config.ends_with("http:\n  addr: 127.0.0.1:7\n"));
-    }
 
     #[test]
     fn a_version_does_not_carry_the_path_of_the_program() {

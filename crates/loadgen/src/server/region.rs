@@ -44,11 +44,10 @@ impl<'a> Region<'a> {
     /// One whose members keep events on disk.
     pub(super) fn new(program: &'a Path, folder: &'a Path) -> io::Result<Self> {
         let mut addresses = free_addresses(MEMBERS + FRONTENDS + 1)?.into_iter();
-        let number = LAID_OUT.fetch_add(1, Ordering::Relaxed);
         Ok(Self {
             program,
             folder,
-            name: format!("bench-{}-{number}", std::process::id()),
+            name: fresh_name(),
             members: addresses.by_ref().take(MEMBERS).collect(),
             frontends: addresses.by_ref().take(FRONTENDS).collect(),
             blob: addresses.next().ok_or(io::ErrorKind::AddrInUse)?,
@@ -143,6 +142,12 @@ impl<'a> Region<'a> {
     fn data(&self, role: &str, number: usize) -> PathBuf {
         self.folder.join(format!("{role}-{number}"))
     }
+}
+
+/// A name that no region has had: so no topic has it either.
+pub(super) fn fresh_name() -> String {
+    let number = LAID_OUT.fetch_add(1, Ordering::Relaxed);
+    format!("bench-{}-{number}", std::process::id())
 }
 
 fn endpoint(address: SocketAddr) -> String {

@@ -7,9 +7,7 @@
 //! counts from the call. Both are read by a reader of ours for each shard, and the brokers of a run
 //! are the same, in turn.
 
-mod ledger;
 mod record;
-mod tail;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +17,9 @@ use async_trait::async_trait;
 use meridian_event::SHARDS;
 use meridian_eventlog::{EventLog, KafkaEventLog};
 
+use super::ledger::Ledger;
 use super::stock::{push_blobs, small_manifest};
+use super::tail::Tail;
 use super::{About, Case, Fresh, LoadError, Manner, Measures, Scale, Site, Verified, Workload};
 use crate::bench::Sides;
 use crate::client::CallError;
@@ -29,8 +29,6 @@ use crate::metric::{Metric, Target};
 use crate::registry::Session;
 use crate::sample::Sample;
 use crate::server::Product;
-use ledger::Ledger;
-use tail::Tail;
 
 const MAKERS: &[u32] = &[1, 64];
 const POLL: Duration = Duration::from_millis(1);
@@ -120,7 +118,7 @@ impl Case for Lag {
             self.makers.push(maker);
         }
         let topic = stream.topic();
-        self.tail = Some(Tail::begin(&log, &topic, &self.ledger).await?);
+        self.tail = Some(Tail::begin(&log, &topic, &self.ledger, record::number_in).await?);
         Ok(())
     }
 

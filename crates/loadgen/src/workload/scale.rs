@@ -25,6 +25,10 @@ pub(crate) struct Scale {
     pub(crate) idle: u32,
     /// X1: slow transfers at once.
     pub(crate) slow: u32,
+    /// R3: images of a burst.
+    pub(crate) burst: u32,
+    /// R3/backlog: images that wait for the network.
+    pub(crate) backlog: u32,
     /// S1: manifests in the registry.
     pub(crate) manifests: u32,
     /// S1/growth: manifests in the larger one.
@@ -58,6 +62,12 @@ pub(crate) struct ScaleArgs {
     /// Number of slow transfers of X1 (200).
     #[arg(long, value_name = "N")]
     slow: Option<u32>,
+    /// Number of images of R3 (1000).
+    #[arg(long, value_name = "N")]
+    burst: Option<u32>,
+    /// Number of images of R3/backlog (10000).
+    #[arg(long, value_name = "N")]
+    backlog: Option<u32>,
     /// Number of manifests of the larger registry of S1/growth (100000).
     #[arg(long, value_name = "N")]
     many_manifests: Option<u32>,
@@ -76,6 +86,8 @@ impl Scale {
             tags_at_delete: 50_000,
             idle: 10_000,
             slow: 200,
+            burst: 1_000,
+            backlog: 10_000,
             manifests: 10_000,
             many_manifests: 100_000,
         }
@@ -91,6 +103,8 @@ impl Scale {
             tags_at_delete: 1_000,
             idle: 1_000,
             slow: 40,
+            burst: 100,
+            backlog: 500,
             manifests: 300,
             many_manifests: 2_000,
         }
@@ -122,6 +136,8 @@ impl ScaleArgs {
         );
         set(&mut scale.idle, self.idle.map(|it| it.max(10)));
         set(&mut scale.slow, self.slow.map(|it| it.max(10)));
+        set(&mut scale.burst, self.burst.map(|it| it.max(100)));
+        set(&mut scale.backlog, self.backlog.map(|it| it.max(100)));
         set(&mut scale.many_manifests, self.many_manifests);
         if !self.tags.is_empty() {
             scale.tags.clone_from(&self.tags);

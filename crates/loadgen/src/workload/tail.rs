@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use meridian_event::SHARDS;
-use meridian_eventlog::{EventLog, KafkaEventLog, ReadError, ReadLimits, Topic};
+use meridian_eventlog::{EventLog, KafkaEventLog, ReadError, ReadLimits, Record, Topic};
 use tokio::task::JoinSet;
 
 use super::ledger::Ledger;
-use super::record::number_in;
 use crate::client::CallError;
 
 const LIMITS: ReadLimits = ReadLimits {
@@ -20,6 +19,9 @@ const LIMITS: ReadLimits = ReadLimits {
 /// A reader for each shard, which end with this value.
 pub(super) struct Tail(JoinSet<ReadError>);
 
+/// The number by which the ledger knows a record; nothing for records about something else.
+pub(super) type Number = fn(&Record) -> Option<u64>;
+
 // === impl Tail ===
 
 impl Tail {
@@ -28,13 +30,22 @@ impl Tail {
         log: &Arc<KafkaEventLog>,
         topic: &Topic,
         ledger: &Arc<Ledger>,
+        number_in: Number,
     ) -> Result<Self, CallError> {
         let mut readers = JoinSet::new();
         for shard in 0..SHARDS {
             let bounds = log.bounds(topic, shard).await;
             let from = bounds.map_err(CallError::of("the end of a shard"))?.high;
             let (log, topic, ledger) = (Arc::clone(log), topic.clone(), Arc::clone(ledger));
-            readers.spawn(async move { follow(&log, &topic, shard, from, &ledger).await });
+            readers.spawn(async move {
+                let mut shard = Shard {
+                    log: &log,
+                    topic: &topic,
+                    shard,
+                    from,
+                };
+                shard.follow(&ledger, number_in).await
+            });
         }
         Ok(Self(readers))
     }
@@ -49,23 +60,30 @@ impl Tail {
     }
 }
 
-async fn follow(
-    log: &KafkaEventLog,
-    topic: &Topic,
+/// Where a reader is.
+struct Shard<'a> {
+    log: &'a KafkaEventLog,
+    topic: &'a Topic,
     shard: u16,
-    mut from: u64,
-    ledger: &Ledger,
-) -> ReadError {
-    loop {
-        let records = match log.read(topic, shard, from, LIMITS).await {
-            Ok(records) => records,
-            Err(error) => return error,
-        };
-        let now = Instant::now();
-        for stored in records {
-            from = stored.offset + 1;
-            if let Some(number) = number_in(&stored.record) {
-                ledger.seen(number, now);
+    from: u64,
+}
+
+// === impl Shard ===
+
+impl Shard<'_> {
+    async fn follow(&mut self, ledger: &Ledger, number_in: Number) -> ReadError {
+        loop {
+            let read = self.log.read(self.topic, self.shard, self.from, LIMITS);
+            let records = match read.await {
+                Ok(records) => records,
+                Err(error) => return error,
+            };
+            let now = Instant::now();
+            for stored in records {
+                self.from = stored.offset + 1;
+                if let Some(number) = number_in(&stored.record) {
+                    ledger.seen(number, now);
+                }
             }
         }
     }

@@ -27,7 +27,7 @@ struct Entries {
 /// What was seen in one block.
 #[derive(Default)]
 pub(super) struct Seen {
-    latencies: Latencies,
+    pub(super) latencies: Latencies,
     count: u32,
     pub(super) last: Option<Instant>,
 }
@@ -54,6 +54,11 @@ impl Ledger {
                 entries.early.entry(number).or_insert(at);
             }
         }
+    }
+
+    /// Nothing that was sent is waited for any more.
+    pub(super) fn give_up(&self) {
+        self.entries().waiting.clear();
     }
 
     pub(super) fn has_waiting(&self) -> bool {
