@@ -34,8 +34,8 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 pub struct Plan {
     /// Whether there is one member only.
     pub is_small: bool,
-    /// Whether members know of other regions, as they do in earnest: then events and tombstones stay until
-    /// all have merged them.
+    /// Whether members know of other regions, as they do in earnest: then events stay until all have
+    /// merged them.
     pub is_counted_on: bool,
     /// Whether members have a network of their own.
     pub has_network: bool,

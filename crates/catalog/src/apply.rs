@@ -8,7 +8,6 @@
 mod agenda;
 mod blob;
 mod collect;
-mod floor;
 pub(crate) mod guard;
 mod heartbeat;
 mod manifest;

@@ -42,12 +42,6 @@ fn play(seed: u64, steps: u64) -> Result<BTreeSet<&'static str>, String> {
     world.settle()?;
     world.check()?;
     world.check_notices()?;
-    world.bury()?;
-    world.check()?;
-    // However late an answer comes, it brings nothing back.
-    world.hear(1.0)?;
-    world.settle()?;
-    world.check()?;
     Ok(world.seen)
 }
 
@@ -70,7 +64,7 @@ fn seeds(usual: Range<u64>) -> Range<u64> {
 fn regions_that_heard_of_everything_are_alike() {
     let steps = given("STEPS").unwrap_or(250);
     let mut seen = BTreeSet::new();
-    for seed in seeds(300..316) {
+    for seed in seeds(40..56) {
         match play(seed, steps) {
             Ok(what) => seen.extend(what),
             Err(why) => panic!("SEED={seed} STEPS={steps}: {why}"),
@@ -80,7 +74,6 @@ fn regions_that_heard_of_everything_are_alike() {
         for what in [
             "a deleted manifest is needed",
             "a deletion comes before its put",
-            "a floor rises",
             "a heartbeat is still to be looked through",
             "a manifest is misdescribed",
             "a push elsewhere waits",
@@ -91,7 +84,6 @@ fn regions_that_heard_of_everything_are_alike() {
             "bytes come before their event",
             "registries are twins",
             "tags are still to be hidden",
-            "tombstones are still to be dropped",
             "waiters for a blob are still to be told",
             "waiting tags are still to be judged",
         ] {
@@ -136,13 +128,10 @@ fn without_any_of_the_rules_they_are_not() {
         Guard::CursorIsDense,
         Guard::ImagesAreAwaited,
         Guard::AllAreAwaited,
-        Guard::FloorIsMerged,
-        Guard::SettledIsDiscarded,
         Guard::OldestBearsName,
     ] {
         let is_unnoticed = |seed| {
-            // Some show only where somebody copies.
-            let played = AssertUnwindSafe(|| play(seed, 150).and_then(|_| play_with_another(seed)));
+            let played = AssertUnwindSafe(|| play(seed, 150));
             // Counters that run below zero are a way to notice, too.
             lower(guard, || catch_unwind(played)).is_ok_and(|played| played.is_ok())
         };
@@ -166,8 +155,6 @@ proptest! {
 /// Two regions play; a third one hears of each of their events by itself, in any order, some twice.
 fn overhear(seed: u64, order: u64) -> Result<(), String> {
     let mut world = World::new(seed, &REGIONS)?;
-    // Below a floor nothing comes again from a log.
-    world.beats = false;
     for _ in 0..60 {
         world.step()?;
     }

@@ -12,7 +12,6 @@ mod indexes;
 mod leaves;
 mod notices;
 mod order;
-mod tombstones;
 
 use std::fmt;
 
@@ -46,7 +45,6 @@ pub fn check<S: Read>(store: &S) -> Result<Vec<Violation>, S::Error> {
     counters::check(&census, &mut findings);
     notices::check(&census, &mut findings);
     order::check(&census, &mut findings);
-    tombstones::check(&census, &mut findings);
     Ok(findings.0)
 }
 

@@ -22,7 +22,7 @@ pub(crate) use event::EventForm;
 pub use event::Outgoing;
 pub(crate) use manifest::{Manifest, Standing};
 pub(crate) use needs::Needs;
-pub(crate) use notice::{Copied, Floor, Heard, Peers, Push};
+pub(crate) use notice::{Copied, Heard, Peers, Push};
 pub(crate) use tag::{Sweep, Tag};
 
 use crate::{BlobPlace, CatalogError, Encoding, Reply, RequestId, Settings};
@@ -208,7 +208,6 @@ macro_rules! rows {
         pub(crate) const KINDS: &[crate::golden::Kind] = &[
             $(crate::golden::Kind::of_row::<$row>(),)*
             crate::golden::Kind::of_row::<System>(),
-            crate::golden::Kind::of_row::<Heard>(),
             crate::golden::Kind::of_row::<Outgoing>(),
             crate::golden::Kind::of_row::<Usage>(),
             crate::golden::Kind::of_row::<Repository>(),
@@ -235,7 +234,7 @@ rows! {
     Claim = "claim of a name";
     Peers = "peers";
     Push = "push";
-    Floor = "floor";
+    Heard = "heartbeat";
     Copied = "copied shard";
 }
 

@@ -123,8 +123,6 @@ pub struct Progress {
     pub heads: Vec<Place>,
     /// How far others' events are merged. A shard of which nothing was merged yet is left out.
     pub cursors: Vec<CursorAt>,
-    /// The other regions that it counts on: it drops no tombstone that one of them has not merged.
-    pub peers: Vec<Region>,
 }
 
 /// Consecutive events of a shard.

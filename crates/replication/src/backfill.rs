@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use meridian_oci::Digest;
 
-use crate::fetch::{Body, Class, Fetch, Want};
+use crate::fetch::{Body, Fetch, Want};
 use crate::guard::{Guard, stands};
 use crate::{Action, BackfillConfig, Now};
 
@@ -88,7 +88,7 @@ impl Backfill {
                 self.after = Some(end_of(want.body));
                 return;
             }
-            fetch.want(want, Class::Backlog);
+            fetch.want_found(want);
         }
         if page.through.is_none() {
             self.begin_again(now);

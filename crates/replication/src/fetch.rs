@@ -155,6 +155,15 @@ impl Fetch {
         }
     }
 
+    /// A search has found that the state is missing a body, which perhaps no event has named to us.
+    pub(crate) fn want_found(&mut self, want: &Want) {
+        let is_new = !self.entries.contains_key(&want.body);
+        self.want(want, Class::Backlog);
+        if is_new && let Some(entry) = self.entries.get_mut(&want.body) {
+            entry.is_found = true;
+        }
+    }
+
     /// A client waits for a body, of which these parts are here. Says no if too many do.
     pub(crate) fn demand(&mut self, now: Now, want: &Want, parts: &[Range<u64>]) -> bool {
         let is_waited_for = self

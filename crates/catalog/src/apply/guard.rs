@@ -47,10 +47,6 @@ pub(crate) enum Guard {
     ImagesAreAwaited,
     /// A push here is told of when all other regions have completed its image.
     AllAreAwaited,
-    /// Tombstones go only when everybody has merged all that is older.
-    FloorIsMerged,
-    /// What is older than the tombstones that went is no news from outside the log.
-    SettledIsDiscarded,
     /// A registry's name belongs to the oldest of those that were created with it.
     OldestBearsName,
 }

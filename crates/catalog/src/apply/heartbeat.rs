@@ -13,7 +13,7 @@ use super::guard::{self, Guard};
 use super::manifest::standing::Cell;
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, floor, outbox, tag};
+use super::{Result, outbox, tag};
 use crate::key::{self, Key};
 use crate::row::{Copied, Cursor, Heard, Peers, Push};
 use crate::{CatalogError, Reply, Usage, Write};
@@ -174,7 +174,6 @@ pub(super) fn hear<S: Write>(
 ) -> Result<(), S> {
     let stream = outbox::stream(turn, shard)?;
     let here = turn.system.region;
-    let past = floor::past(turn, (region, version), marks)?;
     let mut marks = marks.iter();
     let mark = marks.find(|it| it.origin == here && it.epoch == stream.epoch);
     let Some(mut mark) = mark.cloned() else {
@@ -195,11 +194,9 @@ pub(super) fn hear<S: Write>(
         mark,
         seen,
         owed,
-        past,
     };
     turn.put(&key, &heard)?;
     turn.agenda.push(Task::Hear(region, shard));
-    floor::raise(turn, shard)?;
     outbox::trim(turn, shard, outbox::PER_ENTRY).map(drop)
 }
 

@@ -14,7 +14,7 @@ use super::manifest::merge::{self, Put};
 use super::manifest::standing::{self, Cell};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, blob, floor, heartbeat, refuse, registry, tag};
+use super::{Result, blob, heartbeat, refuse, registry, tag};
 use crate::key;
 use crate::row::{Cursor, Push};
 use crate::{ArrivedManifest, Found, Refusal, RemoteEvent, RemoteEvents, Reply, Write};
@@ -121,28 +121,13 @@ fn merge_one<S: Write>(turn: &mut Turn<'_, S>, found: &Found) -> Result<(), S> {
             registry,
             repository,
             cell,
-        } => {
-            let place = Place::new(*registry, repository);
-            let mut versions = found.versions();
-            if !turn.exists(&place.manifest(cell.manifest.digest))?
-                && versions.try_fold(true, |all, version| {
-                    Ok(all && floor::is_settled(turn, &place, version)?)
-                })?
-            {
-                return Ok(());
-            }
-            merge::found(turn, &place, cell)
-        }
+        } => merge::found(turn, &Place::new(*registry, repository), cell),
         Found::Tag {
             registry,
             repository,
             tag,
         } => {
             let place = Place::new(*registry, repository);
-            // It was merged, and perhaps deleted, and so was its manifest.
-            if floor::is_settled(turn, &place, tag.version)? {
-                return Ok(());
-            }
             // The put of a tag is a put of its manifest, whatever else is known of that.
             if let Some(digest) = tag.digest {
                 merge::raise(turn, &place, Leaf { digest, size: 0 }, tag.version)?;

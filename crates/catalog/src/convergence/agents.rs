@@ -225,22 +225,6 @@ impl World {
             });
         }
         found.retain(|_| self.random.random_bool(0.8));
-        if self.random.random_bool(0.5) {
-            self.answers.push((at, found));
-            return Ok(());
-        }
         self.say(at, Command::MergeFound(found)).map(drop)
-    }
-
-    /// Some of what was found elsewhere arrives, however late.
-    pub(super) fn hear(&mut self, chance: f64) -> Result<(), String> {
-        for (at, found) in std::mem::take(&mut self.answers) {
-            if self.random.random_bool(chance) {
-                self.say(at, Command::MergeFound(found))?;
-            } else {
-                self.answers.push((at, found));
-            }
-        }
-        Ok(())
     }
 }

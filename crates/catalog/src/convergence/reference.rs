@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meridian_clock::Version;
-use meridian_event::{Envelope, Event, RegistryId, shard_of};
+use meridian_event::{Envelope, Event, RegistryId};
 use meridian_oci::{Digest, MediaType, RepositoryName, Tag as TagName};
 
 use super::content::{Content, describe};
@@ -15,7 +15,7 @@ type Place = (RegistryId, RepositoryName);
 type Named = (Place, Digest);
 
 /// What is the same in all regions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Projection {
     manifests: BTreeMap<Named, Cell>,
     /// The winners.
@@ -209,25 +209,6 @@ impl Projection {
                 self.tags.insert(tagged, (*version, *digest));
             }
         }
-    }
-
-    /// Without the tombstones that a region may have dropped, whose shards have these floors.
-    pub(super) fn above(mut self, floors: &[Option<Version>]) -> Self {
-        let is_below = |(registry, repository): &Place, version| {
-            let shard = shard_of(*registry, Some(repository));
-            Some(version) <= floors[usize::from(shard)]
-        };
-        let manifests = &self.manifests;
-        self.cells.retain(|(place, _), (version, digest)| {
-            let manifest = digest.and_then(|digest| manifests.get(&(place.clone(), digest)));
-            let is_alive = manifest.is_some_and(|cell| Some(*version) > cell.del);
-            is_alive || !is_below(place, *version)
-        });
-        self.manifests.retain(|(place, _), cell| {
-            let is_alive = cell.is_exposed || cell.add > cell.del;
-            is_alive || cell.del.is_some_and(|del| !is_below(place, del))
-        });
-        self
     }
 
     /// Where they first differ.

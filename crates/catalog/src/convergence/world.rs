@@ -16,10 +16,8 @@ use rand_chacha::ChaCha8Rng;
 use super::content::Content;
 use super::reference::{Projection, fold, project};
 use super::region::{Region, new_events};
-use crate::row::{Floor, Manifest, Row, Tag};
-use crate::{
-    Command, Cursor, Found, Read as _, RemoteEvents, Reply, Settings, Write as _, key, query,
-};
+use crate::row::{Manifest, Row, Tag};
+use crate::{Command, Cursor, Found, RemoteEvents, Reply, Settings, Write as _, key, query};
 
 const DAWN: u64 = 1_760_000_000_000;
 pub(super) const DEFAULT: &str = "default";
@@ -29,16 +27,12 @@ pub(super) struct World {
     pub(super) random: ChaCha8Rng,
     pub(super) now: u64,
     pub(super) regions: Vec<Region>,
-    /// Whether regions tell each other how far they are.
-    pub(super) beats: bool,
     /// A region that hardly ever hears of another one.
     pub(super) slow: (usize, usize),
     /// Registries that were created, and their names.
     pub(super) created: BTreeMap<RegistryId, RegistryName>,
     /// What regions had by a copy, and not by its event.
     copied: BTreeSet<(RegionName, EventId)>,
-    /// What was found elsewhere, for whom, and is not merged yet.
-    pub(super) answers: Vec<(usize, Vec<Found>)>,
     /// What came about.
     pub(super) seen: BTreeSet<&'static str>,
 }
@@ -51,13 +45,11 @@ impl World {
         let mut world = Self {
             content: Content::new(),
             random,
-            beats: true,
             slow,
             now: DAWN,
             regions: names.iter().map(|name| Region::new(name)).collect(),
             created: BTreeMap::new(),
             copied: BTreeSet::new(),
-            answers: Vec::new(),
             seen: BTreeSet::new(),
         };
         for at in 0..world.regions.len() {
@@ -113,18 +105,13 @@ impl World {
             22..36 => self.command(at)?,
             36..64 => self.deliver(at)?,
             64..78 => self.fetch_manifest(at)?,
-            78..86 => self.fetch_blob(at)?,
-            86..89 => self.find(at)?,
-            89 | 90 => self.hear(0.3)?,
-            91 | 92 if self.beats => {
-                let is_full = true;
-                self.say(at, Command::Heartbeat { is_full })?;
-            }
+            78..88 => self.fetch_blob(at)?,
+            88..93 => self.find(at)?,
             94..96 => self.collect(at)?,
             96 | 97 => self.regions[at].crash()?,
             98 => drop(self.say(at, Command::Sweep)?),
             93 if self.random.random_bool(0.5) => self.acknowledge(at)?,
-            93 if self.beats => {
+            93 => {
                 let is_full = self.random.random_bool(0.2);
                 self.say(at, Command::Heartbeat { is_full })?;
             }
@@ -134,7 +121,6 @@ impl World {
                     self.copy(at, from)?;
                 }
             }
-            91..=93 => {}
             _ => self.regions[at].skew = self.random.random_range(-4_000..4_000),
         }
         self.look();
@@ -159,24 +145,6 @@ impl World {
                 return Ok(());
             }
         }
-    }
-
-    /// Drops what nobody needs any more: each region says that it is past everything, and that it knows
-    /// that of the others.
-    pub(super) fn bury(&mut self) -> Result<(), String> {
-        for _ in 0..3 {
-            for at in 0..self.regions.len() {
-                self.say(at, Command::Heartbeat { is_full: true })?;
-            }
-            self.settle()?;
-        }
-        for region in &self.regions {
-            let mut keys = region.store.pairs().map(|(key, _)| key);
-            if let Some(key) = keys.find(|key| matches!(key[0], b'b' | b'K')) {
-                return Err(format!("{} still has {key:?}", region.name));
-            }
-        }
-        Ok(())
     }
 
     /// Whether all regions came to what the events make.
@@ -375,8 +343,6 @@ impl World {
                     b'y' => Some("parents are still to be told"),
                     b'P' => Some("a push elsewhere waits"),
                     b'i' => Some("pushes are still to be told of"),
-                    b'K' => Some("tombstones are still to be dropped"),
-                    b'E' => Some("a floor rises"),
                     b'j' => Some("a heartbeat is still to be looked through"),
                     b'Y' => Some("waiters for a blob are still to be told"),
                     _ => None,
@@ -452,13 +418,7 @@ fn agree(region: &Region, expected: &Projection) -> Result<(), String> {
     if let Some(wanted) = wanted.first() {
         return Err(format!("{name} wants what nobody has: {wanted:?}"));
     }
-    let floor = |shard| {
-        let row = region.store.get(&key::floor(shard), Floor::decode::<()>);
-        row.unwrap().map(|floor| floor.unwrap().version)
-    };
-    let floors: Vec<_> = (0..SHARDS).map(floor).collect();
-    let [is, ought] = [project(&region.store), expected.clone()].map(|it| it.above(&floors));
-    match is.difference(&ought) {
+    match project(&region.store).difference(expected) {
         None => Ok(()),
         Some(difference) => Err(format!("{name} and the events differ in {difference}")),
     }

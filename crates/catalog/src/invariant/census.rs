@@ -13,9 +13,9 @@ use meridian_event::{Envelope, EventId, RegistryId};
 use meridian_oci::{Digest, RepositoryName, Tag as TagName};
 
 use super::Findings;
-use crate::key::{self, Buried};
+use crate::key;
 use crate::row::{
-    Answer, Blob, Claim, Copied, Floor, Heard, Link, Manifest, Needs, Outgoing, Owner, Peers, Push,
+    Answer, Blob, Claim, Copied, Heard, Link, Manifest, Needs, Outgoing, Owner, Peers, Push,
     Repository, Row, Spent, Sweep, Tag, TagCell,
 };
 use crate::{Cursor, ObjectKey, Read, Referrer, RequestId, Stream, System, Usage};
@@ -84,10 +84,6 @@ pub(super) struct Census {
     pub(super) pushes_waiting: BTreeSet<(Named, EventId)>,
     /// Manifests of whose pushes is still to be told.
     pub(super) untold_pushes: BTreeSet<Named>,
-    pub(super) floors: BTreeMap<u16, Floor>,
-    pub(super) buried: BTreeSet<(u16, Buried)>,
-    /// Shards with tombstones that are still to be dropped.
-    pub(super) unburied: BTreeSet<u16>,
 }
 
 impl Census {
@@ -252,21 +248,6 @@ impl Census {
             b'j' => {
                 mark(value)?;
                 self.unheard.insert(shard_of(rest)?);
-            }
-            b'E' => {
-                let shard = u16::from_be_bytes(rest.try_into().ok()?);
-                self.floors.insert(shard, row(value)?);
-            }
-            b'b' => {
-                let (shard, rest) = rest.split_first_chunk::<2>()?;
-                mark(value)?;
-                let buried = (u16::from_be_bytes(*shard), Buried::parse(rest)?);
-                self.buried.insert(buried);
-            }
-            b'K' => {
-                mark(value)?;
-                self.unburied
-                    .insert(u16::from_be_bytes(rest.try_into().ok()?));
             }
             b'A' => drop(self.awaited.insert(key::parse_awaited(rest)?, row(value)?)),
             b'P' => drop(self.incomplete.insert(key::parse_event(rest)?, row(value)?)),

@@ -4,8 +4,6 @@ use meridian_clock::{Region, Version};
 use meridian_event::{Mark, Notice, RegistryId};
 use serde::{Deserialize, Serialize};
 
-use super::{FORMAT, GROWN, Row, whole};
-
 /// The other regions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Peers {
@@ -41,37 +39,4 @@ pub(crate) struct Heard {
     pub(crate) seen: u64,
     /// but for these, which it had not completed yet. Ascending.
     pub(crate) owed: Vec<u64>,
-    /// Up to which version it has merged all that the regions did in the shard, if it says that of all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) past: Option<Version>,
-}
-
-/// Up to where everything is merged by everybody.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Floor {
-    pub(crate) version: Version,
-    /// The regions that there were.
-    pub(crate) regions: Vec<Region>,
-}
-
-// === impl Heard ===
-
-impl Row for Heard {
-    const NAME: &'static str = "heartbeat";
-
-    fn format(&self) -> u8 {
-        match self.past {
-            None => FORMAT,
-            Some(_) => GROWN,
-        }
-    }
-
-    fn read(format: u8, row: &[u8]) -> Option<Self> {
-        match format {
-            // It ends before the field that is not there.
-            FORMAT => whole(&[row, &[0]].concat()),
-            GROWN => whole(row).filter(|heard: &Self| heard.past.is_some()),
-            _ => None,
-        }
-    }
 }

@@ -29,7 +29,6 @@ pub(super) async fn progress(group: &Group) -> Result<Progress> {
         region: group.claim().region(),
         heads: heads.collect(),
         cursors: cursors.collect(),
-        peers: query::peers(&view).map_err(failed)?,
     })
 }
 

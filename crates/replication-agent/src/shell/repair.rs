@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use meridian_clients::peer::{PeerApi, PeerError};
 use meridian_clients::replica::{CopyMark, CopyPage, CursorAt, EventRange, Events, Progress};
-use meridian_clock::Region;
 use meridian_error::chain;
 use meridian_event::{Envelope, SHARDS};
 use meridian_proto::encode_envelope;
@@ -83,7 +82,6 @@ impl Shell {
         if let Some(cursor) = self.cursor_beyond(stream, from).await? {
             return Ok(Some(cursor));
         }
-        self.is_counted_on().await?;
         tracing::info!(%stream, ?reason, "copying the state of a region");
         let progress = self.answer_of(peer.progress()).await?;
         let cells = self.copy_cells(&**peer).await?;
@@ -101,18 +99,6 @@ impl Shell {
         }
         let mine = cursors.iter().find(|at| stream_of(at) == stream);
         Ok(mine.map(|at| cursor(at.place)))
-    }
-
-    /// Whether no region drops a tombstone that is not merged here. Otherwise what is copied from one could
-    /// have been deleted since, and another one, where that was told, have forgotten it (design §6.4).
-    async fn is_counted_on(&self) -> Result<(), Failure> {
-        let here = self.ports.replica.progress().await?;
-        for peer in &self.ports.peers {
-            let answer = self.answer_of(peer.api.progress()).await;
-            let counted_by = answer.map(|progress| progress.peers);
-            counts(&here, peer.region, counted_by)?;
-        }
-        Ok(())
     }
 
     /// The cursor of a stream in the state, if a copy has moved it meanwhile.
@@ -166,30 +152,6 @@ impl Shell {
     }
 }
 
-/// Whether a region counts on this one. One that does not answer does if its events were merged here before.
-fn counts(
-    here: &Progress,
-    region: Region,
-    counted_by: Result<Vec<Region>, Failure>,
-) -> Result<(), Failure> {
-    let was_merged = here.cursors.iter().any(|at| at.origin == region);
-    match counted_by {
-        Ok(regions) if regions.contains(&here.region) => Ok(()),
-        // It drops none.
-        Ok(regions) if regions.is_empty() => Ok(()),
-        Ok(_) => Err(NotCounted(region).into()),
-        Err(_) if was_merged => Ok(()),
-        Err(away) => Err(away),
-    }
-}
-
-/// A region that does not know of this one.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{0} counts on other regions and not on this one; name this one, [regions], in the settings of the metadata service there"
-)]
-struct NotCounted(Region);
-
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where the cursors of a region's streams stand when all is merged that it knows. What it says of
@@ -215,38 +177,5 @@ fn arrival(envelope: Envelope) -> Arrival {
     Arrival::Event {
         bytes: encode_envelope(&envelope).len(),
         envelope: Arc::new(envelope),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_is_copied_before_all_count_on_this_region() {
-        let [asia, eu, us] = ["asia", "eu", "us"].map(|name| name.parse().unwrap());
-        let at = CursorAt {
-            origin: eu,
-            shard: 3,
-            place: meridian_clients::replica::Place { epoch: 1, seq: 7 },
-        };
-        let new = Progress {
-            region: asia,
-            heads: Vec::new(),
-            cursors: Vec::new(),
-            peers: vec![eu, us],
-        };
-        let old = Progress {
-            cursors: vec![at],
-            ..new.clone()
-        };
-        let away = || Err(Failure::from("it is away"));
-        assert!(counts(&new, eu, Ok(vec![asia, us])).is_ok());
-        let refused = counts(&old, eu, Ok(vec![us])).unwrap_err();
-        assert!(refused.to_string().contains("name this one"), "{refused}");
-        assert!(counts(&new, eu, Ok(Vec::new())).is_ok(), "it drops none");
-        assert!(counts(&new, eu, away()).is_err());
-        assert!(counts(&old, eu, away()).is_ok());
-        assert!(counts(&old, us, away()).is_err(), "it was never merged");
     }
 }

@@ -138,11 +138,10 @@ impl Agent {
     /// What became of a body that was complete.
     pub fn finished(&mut self, now: Now, body: Body, finished: Finished) {
         let entry = self.fetch.entry(&body);
-        let is_manifest = entry.is_some_and(|entry| entry.kind == Kind::Manifest);
+        let is_found = entry.is_some_and(|it| it.is_found && it.kind == Kind::Manifest);
         self.fetch.finished(now, body, finished);
-        // From here on the state knows what it needs. An event has named that; but of one that a search or
-        // a copy has found, and of one that did not fit in, nobody has.
-        if is_manifest && self.fetch.entry(&body).is_none() {
+        // From here on the state knows what it needs, which no event has named to us.
+        if is_found && self.fetch.entry(&body).is_none() {
             self.backfill.overflow(now);
         }
     }

@@ -6,7 +6,7 @@ use meridian_event::{Event, EventId, Leaf};
 use meridian_oci::{Algorithm, Digest, MediaType, RepositoryName};
 
 use super::*;
-use crate::fetch::{End, Finished, Known, Landing, Order};
+use crate::fetch::{End, Finished, Kind, Known, Landing, Order};
 use crate::stream::{Arrival, Settled};
 use crate::{Action, ImageFacts, ImageState, Page};
 
@@ -368,6 +368,35 @@ fn what_did_not_fit_is_searched_in_the_state_soon() {
     let is_scan = |action: &Action| matches!(action, Action::Scan { after: None, .. });
     assert!(!poll(&mut agent, at(1_001)).iter().any(is_scan));
     assert!(poll(&mut agent, at(1_002)).iter().any(is_scan));
+}
+
+#[test]
+fn what_a_manifest_needs_that_a_search_has_found_is_searched_for_soon() {
+    let mut agent = agent();
+    poll(&mut agent, at(0));
+    agent.search(at(1));
+    let actions = agent.poll(at(1_001));
+    assert!(matches!(actions[..], [Action::Scan { .. }]), "{actions:?}");
+    let manifest = leaf(1, 500);
+    let want = Want {
+        body: body(&manifest),
+        kind: Kind::Manifest,
+        size: manifest.size,
+        repository: repository(),
+        holders: vec![eu()],
+    };
+    let page = Page {
+        found: vec![want],
+        through: None,
+    };
+    agent.scanned(at(1_002), Some(&page));
+    let orders = orders(&poll(&mut agent, at(1_002)));
+    deliver(&mut agent, at(1_003), &orders[0]);
+    let actions = poll(&mut agent, at(1_003));
+    assert_eq!(finish(&mut agent, at(1_004), &actions).len(), 1);
+    let is_scan = |action: &Action| matches!(action, Action::Scan { after: None, .. });
+    assert!(!poll(&mut agent, at(2_003)).iter().any(is_scan));
+    assert!(poll(&mut agent, at(2_004)).iter().any(is_scan));
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub(crate) struct Entry {
     /// Its age: the smaller, the older.
     pub(crate) order: u64,
     pub(super) class: Class,
+    /// A search has found it.
+    pub(crate) is_found: bool,
     /// How many clients wait for it.
     pub(super) demands: u32,
     /// How many events name it that are not merged.
@@ -111,6 +113,7 @@ impl Entry {
             repository: want.repository.clone(),
             order,
             class,
+            is_found: false,
             demands: 0,
             unmerged: 0,
             expected_until: None,

@@ -24,7 +24,7 @@ use crate::apply::agenda::Task;
 use crate::apply::guard::{self, Guard};
 use crate::apply::place::Place;
 use crate::apply::turn::Turn;
-use crate::apply::{Result, blob, floor};
+use crate::apply::{Result, blob};
 use crate::hold;
 use crate::row::{Manifest, Needs, Referrer, Standing};
 use crate::{CatalogError, ManifestBody, Write};
@@ -60,20 +60,10 @@ impl<'p> Cell<'p> {
 
     /// Writes it, if it changed.
     pub(in crate::apply) fn save<S: Write>(self, turn: &mut Turn<'_, S>) -> Result<(), S> {
-        if self.row == self.was.clone().unwrap_or_default() {
+        if self.row == self.was.unwrap_or_default() {
             return Ok(());
         }
-        turn.put(&self.place.manifest(self.digest), &self.row)?;
-        let Self { was, row, .. } = &self;
-        let was_buried = was
-            .as_ref()
-            .is_some_and(|was| was.is_absent() && was.del == row.del);
-        match row.del {
-            Some(del) if row.is_absent() && !row.is_added() && !was_buried => {
-                floor::bury_manifest(turn, self.place, self.digest, del)
-            }
-            _ => Ok(()),
-        }
+        turn.put(&self.place.manifest(self.digest), &self.row)
     }
 }
 

@@ -80,7 +80,6 @@ impl From<Progress> for pb::GetProgressResponse {
             region: progress.region.to_string(),
             heads: progress.heads.into_iter().map(Into::into).collect(),
             cursors: progress.cursors.into_iter().map(Into::into).collect(),
-            peers: progress.peers.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -93,12 +92,10 @@ impl TryFrom<pb::GetProgressResponse> for Progress {
             return Err(DecodeError::Invalid("heads"));
         }
         let cursors = value.cursors.into_iter().map(TryInto::try_into);
-        let peers = value.peers.iter().map(|peer| text(peer, "peers"));
         Ok(Self {
             region: text::<Region>(&value.region, "region")?,
             heads: value.heads.into_iter().map(Into::into).collect(),
             cursors: cursors.collect::<Result<_>>()?,
-            peers: peers.collect::<Result<_>>()?,
         })
     }
 }

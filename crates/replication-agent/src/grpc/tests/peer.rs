@@ -72,7 +72,6 @@ fn progress() -> Progress {
             shard: 3,
             place,
         }],
-        peers: vec!["us".parse().unwrap()],
     }
 }
 

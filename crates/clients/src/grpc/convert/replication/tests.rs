@@ -56,13 +56,11 @@ fn progress() -> impl Strategy<Value = Progress> {
         "[a-z]{1,9}",
         vec(place(), usize::from(SHARDS)),
         vec(cursor(), 0..5),
-        vec("[a-z]{1,9}", 0..3),
     );
-    parts.prop_map(|(region, heads, cursors, peers)| Progress {
+    parts.prop_map(|(region, heads, cursors)| Progress {
         region: region.parse().unwrap(),
         heads,
         cursors,
-        peers: peers.iter().map(|peer| peer.parse().unwrap()).collect(),
     })
 }
 
