@@ -391,12 +391,13 @@ fn what_a_manifest_needs_that_a_search_has_found_is_searched_for_soon() {
     };
     agent.scanned(at(1_002), Some(&page));
     let orders = orders(&poll(&mut agent, at(1_002)));
-    deliver(&mut agent, at(1_003), &orders[0]);
-    let actions = poll(&mut agent, at(1_003));
-    assert_eq!(finish(&mut agent, at(1_004), &actions).len(), 1);
     let is_scan = |action: &Action| matches!(action, Action::Scan { after: None, .. });
-    assert!(!poll(&mut agent, at(2_003)).iter().any(is_scan));
-    assert!(poll(&mut agent, at(2_004)).iter().any(is_scan));
+    assert!(poll(&mut agent, at(2_002)).iter().any(is_scan), "once more");
+    deliver(&mut agent, at(3_000), &orders[0]);
+    let actions = poll(&mut agent, at(3_000));
+    assert_eq!(finish(&mut agent, at(3_010), &actions).len(), 1);
+    assert!(!poll(&mut agent, at(4_009)).iter().any(is_scan));
+    assert!(poll(&mut agent, at(4_010)).iter().any(is_scan));
 }
 
 #[test]
