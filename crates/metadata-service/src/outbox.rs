@@ -316,18 +316,27 @@ impl Publisher {
         }
     }
 
-    /// Publishes what waits; after a stop, no more than one append: others write on, and whoever leads
-    /// next publishes it.
+    /// Publishes what waits; after a stop, what waited then: others write on, and whoever leads next
+    /// publishes it.
     async fn publish_all(
         &mut self,
         stop: &CancellationToken,
         told: &watch::Sender<Vec<u64>>,
     ) -> Result<(), PublishError> {
+        let mut end: Option<Vec<u64>> = None;
         while let Some(batches) = self.read_outbox()? {
             let published = self.publish(batches).await;
             told.send_replace(self.next.clone());
             published?;
-            if stop.is_cancelled() {
+            if !stop.is_cancelled() {
+                continue;
+            }
+            if end.is_none() {
+                let streams = query::streams(&self.group.view()).map_err(state)?;
+                end = Some(streams.iter().map(|stream| stream.next).collect());
+            }
+            let mut ends = self.next.iter().zip(end.iter().flatten());
+            if ends.all(|(next, end)| next >= end) {
                 break;
             }
         }
