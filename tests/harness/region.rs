@@ -34,9 +34,8 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 pub struct Plan {
     /// Whether there is one member only.
     pub is_small: bool,
-    /// Whether members know of other regions, as they do in earnest: then events stay until all have
-    /// merged them.
-    pub is_counted_on: bool,
+    /// Whether members are told of no other regions, and so keep no events for them.
+    pub forgets_others: bool,
     /// Whether members have a network of their own.
     pub has_network: bool,
     /// The brokers of Kafka, if events go there.
@@ -243,9 +242,9 @@ impl Region {
         }
         let settings = self.plan.member.iter();
         let builder = settings.fold(builder, |builder, (name, value)| builder.env(name, value));
-        match self.plan.is_counted_on {
-            true => self.among_neighbours(builder),
-            false => builder,
+        match self.plan.forgets_others {
+            true => builder,
+            false => self.among_neighbours(builder),
         }
     }
 

@@ -14,12 +14,14 @@ use bytes::Bytes;
 use meridian_clients::regions::Resolved;
 use meridian_clients::{ManifestStat, ReadError, RepositoryPath, Stale, StoredManifest};
 use meridian_clock::{Region, Version};
-use meridian_oci::{Reference, Tag};
+use meridian_oci::Reference;
 use tokio::time::timeout;
 
 use crate::error::Failure;
 use crate::regions::{Ask, Elsewhere};
 use crate::state::State;
+
+pub(crate) use tag::level;
 
 /// A manifest that is looked for.
 #[derive(Debug, Clone, Copy)]
@@ -55,19 +57,6 @@ pub(crate) async fn manifest(state: &State, sought: Sought<'_>) -> Result<Sighte
         (Some(elsewhere), Reference::Digest(_)) => by_digest(state, elsewhere, sought).await,
         (Some(elsewhere), Reference::Tag(_)) => tag::find(state, elsewhere, sought).await,
     }
-}
-
-/// Has what other regions wrote to tags merged here before a write to them, where that has to know.
-///
-/// # Errors
-///
-/// When a region cannot say.
-pub(crate) async fn level(
-    state: &State,
-    repository: &RepositoryPath,
-    tags: impl Iterator<Item = &Tag>,
-) -> Result<(), Failure> {
-    tag::level(state, repository, tags).await
 }
 
 async fn here(state: &State, sought: Sought<'_>) -> Result<Sighted, ReadError> {

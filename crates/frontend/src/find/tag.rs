@@ -48,7 +48,11 @@ pub(super) async fn find(
 
 /// Has what other regions wrote to tags merged here before a write to them, which then is stamped above
 /// it and compared with it, where a write has to know (design §6.8).
-pub(super) async fn level(
+///
+/// # Errors
+///
+/// When a region cannot say.
+pub(crate) async fn level(
     state: &State,
     repository: &RepositoryPath,
     tags: impl Iterator<Item = &Tag>,

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use tokio::task::JoinSet;
 
 use super::ASKED;
-use super::ground::Ground;
+use super::ground::{Ground, Prepared};
 use super::image::{manifest_path, repository};
 use super::path::{Path, approximate};
 use super::small;
@@ -41,7 +41,7 @@ pub(in crate::workload) struct AtOnce;
 
 struct Images {
     site: Site,
-    ground: Option<Ground>,
+    ground: Prepared,
     travellers: Vec<Traveller>,
     pushed: Vec<u64>,
 }
@@ -71,7 +71,7 @@ impl Workload for AtOnce {
     fn cases(&self, site: &Site, _scale: &Scale) -> Vec<Box<dyn Case>> {
         vec![Box::new(Images {
             site: site.clone(),
-            ground: None,
+            ground: Prepared::default(),
             travellers: Vec::new(),
             pushed: Vec::new(),
         })]
@@ -94,12 +94,11 @@ impl Case for Images {
     }
 
     async fn prepare(&mut self) -> Result<(), LoadError> {
-        let ground = Ground::open(&self.site, Path::FAST).await?;
+        let ground = self.ground.open(&self.site, Path::FAST).await?;
         for _ in 0..TRAVELLERS {
-            let traveller = Traveller::open(&self.site, &ground).await?;
+            let traveller = Traveller::open(&self.site, ground).await?;
             self.travellers.push(traveller);
         }
-        self.ground = Some(ground);
         Ok(())
     }
 
@@ -111,7 +110,7 @@ impl Case for Images {
     }
 
     async fn fire(&mut self, _block: &Block) -> Result<Sample, LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
+        let ground = self.ground.get()?;
         let start = Instant::now();
         let round_trip = ground.far.wan.round_trip().await;
         let count = match self.site.product {
@@ -163,8 +162,7 @@ impl Case for Images {
     }
 
     async fn verify(&mut self) -> Result<Verified, LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
-        ground.check_small(&self.pushed).await
+        self.ground.get()?.check_small(&self.pushed).await
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::PRODUCTS;
-use super::ground::Ground;
+use super::ground::Prepared;
 use super::path::{Path, approximate};
 use super::small::push_all;
 use super::usage::Usage;
@@ -38,7 +38,7 @@ struct Images {
     /// As many as ours has.
     count: u32,
     is_backlog: bool,
-    ground: Option<Ground>,
+    ground: Prepared,
     pushed: Vec<u64>,
 }
 
@@ -78,7 +78,7 @@ impl Workload for Burst {
             site: site.clone(),
             count: (self.images)(scale),
             is_backlog: self.is_backlog,
-            ground: None,
+            ground: Prepared::default(),
             pushed: Vec::new(),
         })]
     }
@@ -102,17 +102,16 @@ impl Case for Images {
     }
 
     async fn prepare(&mut self) -> Result<(), LoadError> {
-        self.ground = Some(Ground::open(&self.site, Path::FAST).await?);
+        self.ground.open(&self.site, Path::FAST).await?;
         Ok(())
     }
 
     async fn arm(&mut self) -> Result<(), LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
-        Ok(ground.near.ping().await?)
+        self.ground.ping().await
     }
 
     async fn fire(&mut self, _block: &Block) -> Result<Sample, LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
+        let ground = self.ground.get()?;
         let count = match self.site.product {
             Product::Copied => COPIED,
             _ => self.count,
@@ -155,7 +154,6 @@ impl Case for Images {
     }
 
     async fn verify(&mut self) -> Result<Verified, LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
-        ground.check_small(&self.pushed).await
+        self.ground.get()?.check_small(&self.pushed).await
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::PRODUCTS;
-use super::ground::Ground;
+use super::ground::{Ground, Prepared};
 use super::image::LayeredImage;
 use super::path::Path;
 use super::travels::{Travel, travels};
@@ -35,7 +35,7 @@ pub(in crate::workload) struct Change;
 
 struct Images {
     site: Site,
-    ground: Option<Ground>,
+    ground: Prepared,
     /// Of the image that was pushed last. The newest is the last of them.
     layers: Vec<Layer>,
     pushed: Vec<LayeredImage>,
@@ -58,7 +58,7 @@ impl Workload for Change {
     fn cases(&self, site: &Site, _scale: &Scale) -> Vec<Box<dyn Case>> {
         vec![Box::new(Images {
             site: site.clone(),
-            ground: None,
+            ground: Prepared::default(),
             layers: Vec::new(),
             pushed: Vec::new(),
         })]
@@ -81,7 +81,7 @@ impl Case for Images {
     }
 
     async fn prepare(&mut self) -> Result<(), LoadError> {
-        let mut ground = Ground::open(&self.site, Path::FAST).await?;
+        let ground = self.ground.open(&self.site, Path::FAST).await?;
         // Numbers of images are far below these.
         let keys = u64::MAX - LAYERS..u64::MAX;
         self.layers = keys
@@ -90,17 +90,15 @@ impl Case for Images {
         let image = LayeredImage::new(ground.number_beside(), self.layers.clone());
         ground.travel(&image, 0).await?;
         ground.arrivals.close();
-        self.ground = Some(ground);
         Ok(())
     }
 
     async fn arm(&mut self) -> Result<(), LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
-        Ok(ground.near.ping().await?)
+        self.ground.ping().await
     }
 
     async fn fire(&mut self, block: &Block) -> Result<Sample, LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
+        let ground = self.ground.get()?;
         let (noise, layers) = (&self.site.noise, &mut self.layers);
         let next = |ground: &mut Ground| {
             let number = ground.number_beside();
@@ -117,7 +115,6 @@ impl Case for Images {
     }
 
     async fn verify(&mut self) -> Result<Verified, LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
-        ground.check(&self.pushed).await
+        self.ground.get()?.check(&self.pushed).await
     }
 }

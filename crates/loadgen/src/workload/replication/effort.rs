@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::PRODUCTS;
-use super::ground::Ground;
+use super::ground::Prepared;
 use super::image::LayeredImage;
 use super::path::{Path, approximate};
 use super::usage::Usage;
-use crate::content::Layer;
 use crate::drive::Block;
 use crate::metric::Metric;
 use crate::sample::Sample;
@@ -29,8 +28,7 @@ pub(in crate::workload) struct Effort;
 struct Images {
     site: Site,
     size: u64,
-    ground: Option<Ground>,
-    next: Option<LayeredImage>,
+    ground: Prepared,
     pushed: Vec<LayeredImage>,
 }
 
@@ -53,8 +51,7 @@ impl Workload for Effort {
             Box::new(Images {
                 site: site.clone(),
                 size,
-                ground: None,
-                next: None,
+                ground: Prepared::default(),
                 pushed: Vec::new(),
             })
         };
@@ -81,22 +78,17 @@ impl Case for Images {
     }
 
     async fn prepare(&mut self) -> Result<(), LoadError> {
-        self.ground = Some(Ground::open(&self.site, Path::WIDE).await?);
+        self.ground.open(&self.site, Path::WIDE).await?;
         Ok(())
     }
 
     async fn arm(&mut self) -> Result<(), LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
-        let number = ground.number();
-        let layer = Layer::new(&self.site.noise, number, self.size);
-        self.next = Some(LayeredImage::new(number, vec![layer]));
-        Ok(ground.near.ping().await?)
+        self.ground.ping().await
     }
 
     async fn fire(&mut self, _block: &Block) -> Result<Sample, LoadError> {
-        let (Some(ground), Some(image)) = (&mut self.ground, self.next.take()) else {
-            return Err(LoadError::NoFarPlace);
-        };
+        let ground = self.ground.get()?;
+        let image = ground.image(&self.site.noise, self.size);
         ground.far.wan.cut();
         let number = ground.push_from(0, &image).await?;
         let (begun, before) = (Instant::now(), Usage::take(&self.site)?);
@@ -123,7 +115,6 @@ impl Case for Images {
     }
 
     async fn verify(&mut self) -> Result<Verified, LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
-        ground.check(&self.pushed).await
+        self.ground.get()?.check(&self.pushed).await
     }
 }

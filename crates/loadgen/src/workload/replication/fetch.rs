@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use http::{Method, StatusCode};
 
 use super::ASKED;
-use super::ground::Ground;
+use super::ground::Prepared;
 use super::image::{LayeredImage, repository};
 use super::path::{Path, approximate};
 use crate::client::{CallError, Payload};
@@ -40,7 +40,7 @@ pub(in crate::workload) struct Fetch;
 struct Blobs {
     site: Site,
     size: u64,
-    ground: Option<Ground>,
+    ground: Prepared,
     asker: Option<Session>,
     pushed: Vec<LayeredImage>,
 }
@@ -70,7 +70,7 @@ impl Workload for Fetch {
             Box::new(Blobs {
                 site: site.clone(),
                 size,
-                ground: None,
+                ground: Prepared::default(),
                 asker: None,
                 pushed: Vec::new(),
             })
@@ -92,24 +92,21 @@ impl Case for Blobs {
     }
 
     async fn prepare(&mut self) -> Result<(), LoadError> {
-        let ground = Ground::open(&self.site, Path::FAST).await?;
+        let ground = self.ground.open(&self.site, Path::FAST).await?;
         self.asker = Some(Session::open(&ground.far.registry).await?);
-        self.ground = Some(ground);
         Ok(())
     }
 
     async fn arm(&mut self) -> Result<(), LoadError> {
-        let (Some(ground), Some(asker)) = (&mut self.ground, &mut self.asker) else {
-            return Err(LoadError::NoFarPlace);
-        };
-        ground.near.ping().await?;
-        Ok(asker.ping().await?)
+        if let Some(asker) = &mut self.asker {
+            asker.ping().await?;
+        }
+        self.ground.ping().await
     }
 
     async fn fire(&mut self, block: &Block) -> Result<Sample, LoadError> {
-        let (Some(ground), Some(asker)) = (&mut self.ground, &mut self.asker) else {
-            return Err(LoadError::NoFarPlace);
-        };
+        let ground = self.ground.get()?;
+        let asker = self.asker.as_mut().ok_or(LoadError::NoFarPlace)?;
         let start = Instant::now();
         let round_trip = ground.far.wan.round_trip().await.as_secs_f64();
         let (mut firsts, mut lasts, mut carried) = (Vec::new(), Vec::new(), 0);
@@ -150,7 +147,7 @@ impl Case for Blobs {
     }
 
     async fn verify(&mut self) -> Result<Verified, LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
+        let ground = self.ground.get()?;
         let mut session = ground.far_alone().await?;
         for image in &self.pushed {
             // Nobody has asked the peer for more of the image.

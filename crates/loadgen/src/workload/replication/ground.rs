@@ -10,6 +10,7 @@ use super::image::{LayeredImage, REPOSITORIES};
 use super::path::Path;
 use super::small;
 use crate::client::CallError;
+use crate::content::{Layer, Noise};
 use crate::registry::Session;
 use crate::server::Far;
 use crate::workload::{LoadError, Site, Verified};
@@ -26,6 +27,27 @@ pub(super) struct Ground {
     pub(super) near: Session,
     pub(super) arrivals: Arrivals,
     next: u64,
+}
+
+/// The ground of a case, which is there once the case is prepared.
+#[derive(Default)]
+pub(super) struct Prepared(Option<Ground>);
+
+// === impl Prepared ===
+
+impl Prepared {
+    pub(super) async fn open(&mut self, site: &Site, path: Path) -> Result<&mut Ground, LoadError> {
+        Ok(self.0.insert(Ground::open(site, path).await?))
+    }
+
+    pub(super) fn get(&mut self) -> Result<&mut Ground, LoadError> {
+        self.0.as_mut().ok_or(LoadError::NoFarPlace)
+    }
+
+    /// Has the connection to the near place be there when it is needed.
+    pub(super) async fn ping(&mut self) -> Result<(), LoadError> {
+        Ok(self.get()?.near.ping().await?)
+    }
 }
 
 // === impl Ground ===
@@ -55,6 +77,12 @@ impl Ground {
             Ok(arrived) => Ok(arrived.map(|()| true)?),
             Err(_elapsed) => Ok(false),
         }
+    }
+
+    /// An image of one layer that no other has had.
+    pub(super) fn image(&mut self, noise: &Noise, size: u64) -> LayeredImage {
+        let number = self.number();
+        LayeredImage::new(number, vec![Layer::new(noise, number, size)])
     }
 
     /// A number that no image has had.

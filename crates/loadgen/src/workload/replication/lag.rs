@@ -10,11 +10,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::PRODUCTS;
-use super::ground::Ground;
+use super::ground::{Ground, Prepared};
 use super::image::LayeredImage;
 use super::path::Path;
 use super::travels::{Travel, travels};
-use crate::content::Layer;
 use crate::drive::Block;
 use crate::metric::{Bound, Metric, Target};
 use crate::sample::Sample;
@@ -57,7 +56,7 @@ struct Images {
     site: Site,
     size: u64,
     path: Path,
-    ground: Option<Ground>,
+    ground: Prepared,
     pushed: Vec<LayeredImage>,
 }
 
@@ -114,7 +113,7 @@ impl Workload for Lag {
                 site: site.clone(),
                 size: *size,
                 path: *path,
-                ground: None,
+                ground: Prepared::default(),
                 pushed: Vec::new(),
             })
         };
@@ -142,25 +141,20 @@ impl Case for Images {
     }
 
     async fn prepare(&mut self) -> Result<(), LoadError> {
-        self.ground = Some(Ground::open(&self.site, self.path).await?);
+        self.ground.open(&self.site, self.path).await?;
         Ok(())
     }
 
     async fn arm(&mut self) -> Result<(), LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
-        Ok(ground.near.ping().await?)
+        self.ground.ping().await
     }
 
     async fn fire(&mut self, block: &Block) -> Result<Sample, LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
+        let ground = self.ground.get()?;
         let (noise, size) = (&self.site.noise, self.size);
-        let next = |ground: &mut Ground| {
-            let number = ground.number();
-            let layer = Layer::new(noise, number, size);
-            Travel {
-                image: LayeredImage::new(number, vec![layer]),
-                first: 0,
-            }
+        let next = |ground: &mut Ground| Travel {
+            image: ground.image(noise, size),
+            first: 0,
         };
         let (sample, images) = travels(ground, self.path, block, next).await?;
         self.pushed.extend(images);
@@ -168,7 +162,6 @@ impl Case for Images {
     }
 
     async fn verify(&mut self) -> Result<Verified, LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
-        ground.check(&self.pushed).await
+        self.ground.get()?.check(&self.pushed).await
     }
 }

@@ -15,27 +15,17 @@ pub(super) struct Path {
 // === impl Path ===
 
 impl Path {
-    pub(super) const SLOW: Self = Self {
-        name: "100 Mbit/s",
-        profile: "80ms,100Mbit/s",
-    };
-    pub(super) const FAST: Self = Self {
-        name: "1 Gbit/s",
-        profile: "80ms,1Gbit/s",
-    };
+    pub(super) const SLOW: Self = Self::of("100 Mbit/s", "80ms,100Mbit/s");
+    pub(super) const FAST: Self = Self::of("1 Gbit/s", "80ms,1Gbit/s");
+    pub(super) const WIDE: Self = Self::of("no bound", "80ms");
+    pub(super) const LOSING: Self =
+        Self::of("100 Mbit/s, loss of 0.1 %", "80ms,100Mbit/s,loss=0.1%");
+    pub(super) const LOSING_MORE: Self =
+        Self::of("100 Mbit/s, loss of 1 %", "80ms,100Mbit/s,loss=1%");
 
-    pub(super) const LOSING: Self = Self {
-        name: "100 Mbit/s, loss of 0.1 %",
-        profile: "80ms,100Mbit/s,loss=0.1%",
-    };
-    pub(super) const LOSING_MORE: Self = Self {
-        name: "100 Mbit/s, loss of 1 %",
-        profile: "80ms,100Mbit/s,loss=1%",
-    };
-    pub(super) const WIDE: Self = Self {
-        name: "no bound",
-        profile: "80ms",
-    };
+    const fn of(name: &'static str, profile: &'static str) -> Self {
+        Self { name, profile }
+    }
 
     pub(super) fn profile(self) -> Profile {
         self.profile.parse().expect("the profiles here are sound")

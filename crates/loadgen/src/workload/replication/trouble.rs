@@ -11,11 +11,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::arrivals::Arrivals;
-use super::ground::Ground;
+use super::ground::Prepared;
 use super::image::LayeredImage;
 use super::path::{Path, approximate};
 use crate::bench::Sides;
-use crate::content::Layer;
 use crate::drive::Block;
 use crate::metric::{Metric, Target};
 use crate::sample::Sample;
@@ -53,9 +52,8 @@ struct Images {
     kind: Kind,
     size: u64,
     path: Path,
-    ground: Option<Ground>,
+    ground: Prepared,
     agent: Option<Agent>,
-    next: Option<LayeredImage>,
     pushed: Vec<LayeredImage>,
 }
 
@@ -95,9 +93,8 @@ impl Workload for Trouble {
                 kind,
                 size,
                 path,
-                ground: None,
+                ground: Prepared::default(),
                 agent: None,
-                next: None,
                 pushed: Vec::new(),
             })
         };
@@ -131,22 +128,17 @@ impl Case for Images {
 
     async fn prepare(&mut self) -> Result<(), LoadError> {
         self.start_agent()?;
-        self.ground = Some(Ground::open(&self.site, self.path).await?);
+        self.ground.open(&self.site, self.path).await?;
         Ok(())
     }
 
     async fn arm(&mut self) -> Result<(), LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
-        let number = ground.number();
-        let layer = Layer::new(&self.site.noise, number, self.size);
-        self.next = Some(LayeredImage::new(number, vec![layer]));
-        Ok(ground.near.ping().await?)
+        self.ground.ping().await
     }
 
     async fn fire(&mut self, _block: &Block) -> Result<Sample, LoadError> {
-        let (Some(ground), Some(image)) = (&mut self.ground, self.next.take()) else {
-            return Err(LoadError::NoFarPlace);
-        };
+        let ground = self.ground.get()?;
+        let image = ground.image(&self.site.noise, self.size);
         let start = Instant::now();
         let round_trip = ground.far.wan.round_trip().await;
         let (before, bytes) = (ground.far.wan.carried(), image.size_from(0));
@@ -154,7 +146,7 @@ impl Case for Images {
         self.pushed.push(image);
         let half = before + bytes / 2;
         let end = self.trouble(number, half).await?;
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
+        let ground = self.ground.get()?;
         let arrived = ground.arrivals.close().last.unwrap_or(end.at);
         let left = bytes.saturating_sub(end.carried - before);
         let floor = self.path.floor(round_trip, approximate(left));
@@ -175,8 +167,7 @@ impl Case for Images {
     }
 
     async fn verify(&mut self) -> Result<Verified, LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
-        ground.check(&self.pushed).await
+        self.ground.get()?.check(&self.pushed).await
     }
 }
 
@@ -193,7 +184,7 @@ impl Images {
     }
 
     fn arrivals(&mut self) -> Result<&mut Arrivals, LoadError> {
-        let ground = self.ground.as_mut().ok_or(LoadError::NoFarPlace)?;
+        let ground = self.ground.get()?;
         Ok(&mut ground.arrivals)
     }
 

@@ -1,0 +1,96 @@
+//! The keys of what is known of other regions: how far their events are merged, and what they and this one
+//! tell each other.
+
+use meridian_clock::Region;
+use meridian_event::EventId;
+
+use super::{Key, parse, take_u64};
+
+/// Prefix of all cursors; a region, a zero byte and a shard follow.
+pub const CURSORS: &[u8] = b"C";
+
+/// How far a shard of another region's events is merged.
+#[must_use]
+pub fn cursor(region: Region, shard: u16) -> Key {
+    Key::start(b'C').shard_of(region, shard)
+}
+
+/// The other regions. The one row of its kind.
+pub const PEERS: &[u8] = b"N";
+
+/// The last heartbeat of another region in a shard.
+#[must_use]
+pub fn heard(region: Region, shard: u16) -> Key {
+    Key::start(b'H').shard_of(region, shard)
+}
+
+/// A heartbeat that is still to be looked through.
+#[must_use]
+pub fn unheard(region: Region, shard: u16) -> Key {
+    Key::start(b'j').shard_of(region, shard)
+}
+
+/// Prefix of all shards that were copied; a region, a zero byte and a shard follow.
+pub const COPIED: &[u8] = b"F";
+
+/// A shard of another region that was copied, while what it put is not all here.
+#[must_use]
+pub fn copied(region: Region, shard: u16) -> Key {
+    Key::start(b'F').shard_of(region, shard)
+}
+
+/// Prefix of all shards of which other regions are to be told something.
+pub const TO_TELL: &[u8] = b"D";
+
+/// A shard of which other regions are to be told something.
+#[must_use]
+pub fn to_tell(shard: u16) -> Key {
+    Key::start(b'D').shard(shard)
+}
+
+/// Prefix of all pushes here that other regions have not completed.
+pub const AWAITED: &[u8] = b"A";
+
+/// Prefix of the pushes here that other regions have not completed; a `seq` follows.
+#[must_use]
+pub fn awaited(shard: u16, epoch: u64) -> Key {
+    Key::start(b'A').shard(shard).number(epoch)
+}
+
+/// Reads what follows the prefix of [`AWAITED`]: a shard, an epoch and a `seq`.
+#[must_use]
+pub fn parse_awaited(suffix: &[u8]) -> Option<(u16, u64, u64)> {
+    let (shard, rest) = suffix.split_first_chunk::<2>()?;
+    let (epoch, rest) = take_u64(rest)?;
+    let (seq, rest) = take_u64(rest)?;
+    rest.is_empty()
+        .then_some((u16::from_be_bytes(*shard), epoch, seq))
+}
+
+/// Prefix of the pushes of another region that are not complete here; a `seq` follows.
+#[must_use]
+pub fn incomplete(region: Region, shard: u16, epoch: u64) -> Key {
+    Key::start(b'P').shard_of(region, shard).number(epoch)
+}
+
+/// Splits a region, the zero byte behind it and a shard off the front of a key.
+#[must_use]
+pub fn take_shard(key: &[u8]) -> Option<((Region, u16), &[u8])> {
+    let end = key.iter().position(|byte| *byte == 0)?;
+    let (shard, rest) = key[end + 1..].split_first_chunk::<2>()?;
+    Some(((parse(&key[..end])?, u16::from_be_bytes(*shard)), rest))
+}
+
+/// Reads the id of an event that fills the rest of a key.
+#[must_use]
+pub fn parse_event(key: &[u8]) -> Option<EventId> {
+    let ((region, shard), rest) = take_shard(key)?;
+    let (epoch, rest) = take_u64(rest)?;
+    let (seq, rest) = take_u64(rest)?;
+    rest.is_empty().then_some(EventId {
+        region,
+        epoch,
+        shard,
+        seq,
+    })
+}
