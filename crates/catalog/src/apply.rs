@@ -6,10 +6,12 @@
 //! command leaves no trace.
 
 mod agenda;
+mod attributes;
 mod blob;
 mod collect;
 pub(crate) mod guard;
 mod heartbeat;
+mod lock;
 mod manifest;
 mod notice;
 mod object;
@@ -17,6 +19,7 @@ mod outbox;
 mod place;
 mod registry;
 mod remote;
+mod repository;
 mod request;
 mod tag;
 mod turn;
@@ -137,6 +140,16 @@ fn dispatch<S: Write>(turn: &mut Turn<'_, S>, command: &Command) -> Result<Reply
         } => blob::lend(turn, *registry, repository, *digest),
         Command::SetPeers(regions) => heartbeat::set_peers(turn, regions),
         Command::Heartbeat { is_full } => heartbeat::beat(turn, *is_full),
+        Command::SetAttributes {
+            registry,
+            repository,
+            target,
+            attributes,
+        } => attributes::set(turn, registry, repository, target, *attributes),
+        Command::DeleteRepository {
+            registry,
+            repository,
+        } => repository::delete(turn, registry, repository),
     }
 }
 

@@ -5,7 +5,7 @@ mod remote;
 use std::fmt;
 
 use meridian_clock::{Region, Version};
-use meridian_event::{Leaf, RegistryId, TraceContext};
+use meridian_event::{Attributes, Leaf, RegistryId, Target, TraceContext};
 use meridian_oci::{Digest, MediaType, RegistryName, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
@@ -190,6 +190,25 @@ pub enum Command {
     Heartbeat {
         /// With all.
         is_full: bool,
+    },
+    /// Sets attributes of a repository, a tag or a manifest; those that are not given stay.
+    SetAttributes {
+        /// In which registry.
+        registry: RegistryName,
+        /// In which repository.
+        repository: RepositoryName,
+        /// Of what.
+        #[serde(with = "crate::row::TargetForm")]
+        target: Target,
+        /// What they are to be.
+        attributes: Attributes<Option<bool>>,
+    },
+    /// Deletes a repository and everything in it.
+    DeleteRepository {
+        /// In which registry.
+        registry: RegistryName,
+        /// Which.
+        repository: RepositoryName,
     },
 }
 
@@ -406,6 +425,8 @@ pub enum Refusal {
     Ahead(Version),
     /// Events are not what they say: of another region or shard, or not consecutive.
     Malformed,
+    /// An attribute forbids it: of what it is to change, or of what that is in, or holds.
+    Locked,
 }
 
 // === impl Entry ===
@@ -438,6 +459,8 @@ impl fmt::Display for Entry {
             Command::LeaseBlob { .. } => "lease blob",
             Command::SetPeers(_) => "set peers",
             Command::Heartbeat { .. } => "heartbeat",
+            Command::SetAttributes { .. } => "set attributes",
+            Command::DeleteRepository { .. } => "delete repository",
         };
         f.write_str(name)
     }

@@ -12,6 +12,7 @@ mod indexes;
 mod leaves;
 mod notices;
 mod order;
+mod repositories;
 
 use std::fmt;
 
@@ -45,6 +46,7 @@ pub fn check<S: Read>(store: &S) -> Result<Vec<Violation>, S::Error> {
     counters::check(&census, &mut findings);
     notices::check(&census, &mut findings);
     order::check(&census, &mut findings);
+    repositories::check(&census, &mut findings);
     Ok(findings.0)
 }
 

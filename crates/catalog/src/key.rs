@@ -29,6 +29,10 @@
 //! v registry repository 0 digest     Sweep: a manifest whose waiting tags are still to be judged
 //! y registry repository 0 digest     an exposed manifest whose waiters are still to be told
 //! Y registry leaf                    a recorded blob whose waiters are still to be told
+//! K registry repository              Repository's cell: its last deletion, its attributes
+//! l registry repository 0 tag        attributes of a tag
+//! b registry repository 0 digest     attributes of a manifest
+//! z registry repository              Progress: a deleted repository that is still to be swept
 //! u registry repository 0 digest     a manifest that perhaps nothing needs any more
 //! Q request                          what a request was answered
 //! q version                          requests in the order in which they are forgotten
@@ -260,6 +264,10 @@ in_repository! {
     pushes_waiting_for = b'I';
     /// Prefix of manifests whose pushes are still to be told of; a digest follows.
     untold = b'i';
+    /// Prefix of the attributes of tags; a tag follows.
+    tag_attributes = b'l';
+    /// Prefix of the attributes of manifests; a digest follows.
+    manifest_attributes = b'b';
 }
 
 /// Prefix of all names of registries.
@@ -305,6 +313,30 @@ pub fn repositories(registry: RegistryId) -> Key {
 #[must_use]
 pub fn repository(registry: RegistryId, name: &RepositoryName) -> Key {
     repositories(registry).text(name.as_str())
+}
+
+/// Prefix of all cells of repositories; a registry and a name follow.
+pub const REPOSITORY_CELLS: &[u8] = b"K";
+
+/// Prefix of all attributes of tags; registry, repository and tag follow.
+pub const TAG_ATTRIBUTES: &[u8] = b"l";
+
+/// Prefix of all attributes of manifests; registry, repository and digest follow.
+pub const MANIFEST_ATTRIBUTES: &[u8] = b"b";
+
+/// Prefix of all deleted repositories that are still to be swept; a registry and a name follow.
+pub const COVERED: &[u8] = b"z";
+
+/// A repository's cell.
+#[must_use]
+pub fn repository_cell(registry: RegistryId, name: &RepositoryName) -> Key {
+    Key::start(b'K').registry(registry).text(name.as_str())
+}
+
+/// A deleted repository that is still to be swept.
+#[must_use]
+pub fn covered(registry: RegistryId, name: &RepositoryName) -> Key {
+    Key::start(b'z').registry(registry).text(name.as_str())
 }
 
 /// A tag's cell.
@@ -392,7 +424,7 @@ pub const UNHEARD: &[u8] = b"j";
 pub const REMOVED: &[u8] = b"J";
 
 /// Prefixes of all work that an entry left to later ones.
-pub const UNFINISHED: [&[u8]; 8] = [
+pub const UNFINISHED: [&[u8]; 9] = [
     SWEEPS,
     WAITING_SWEEPS,
     EXPOSED,
@@ -401,6 +433,7 @@ pub const UNFINISHED: [&[u8]; 8] = [
     UNTOLD,
     UNHEARD,
     REMOVED,
+    COVERED,
 ];
 
 /// Prefix of all manifests whose bytes are wanted; registry, digest and repository follow.

@@ -8,6 +8,7 @@ mod event;
 mod manifest;
 mod needs;
 mod notice;
+mod repository;
 mod tag;
 
 use meridian_clock::{Region, Version};
@@ -18,11 +19,12 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub(crate) use counters::Repository;
 pub use counters::Usage;
-pub(crate) use event::EventForm;
 pub use event::Outgoing;
+pub(crate) use event::{EventForm, TargetForm};
 pub(crate) use manifest::{Manifest, Standing};
 pub(crate) use needs::Needs;
 pub(crate) use notice::{Copied, Heard, Peers, Push};
+pub(crate) use repository::{Progress, RepositoryCell, Rights, Stage};
 pub(crate) use tag::{Sweep, Tag};
 
 use crate::{BlobPlace, CatalogError, Encoding, Reply, RequestId, Settings};
@@ -236,6 +238,9 @@ rows! {
     Push = "push";
     Heard = "heartbeat";
     Copied = "copied shard";
+    RepositoryCell = "repository cell";
+    Rights = "attributes";
+    Progress = "sweep of a repository";
 }
 
 // === impl System ===

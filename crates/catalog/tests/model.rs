@@ -199,6 +199,9 @@ impl Model {
             | Command::LeaseBlob { .. }
             | Command::SetPeers(_)
             | Command::Heartbeat { .. } => panic!("a history is of one region alone"),
+            Command::SetAttributes { .. } | Command::DeleteRepository { .. } => {
+                panic!("a history has no locks and keeps its repositories")
+            }
         }
     }
 

@@ -3,10 +3,12 @@
 mod blob;
 mod collect;
 mod exposure;
+mod lock;
 mod manifest;
 mod notice;
 mod outbox;
 mod region;
 mod remote;
+mod repository;
 mod request;
 mod tag;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use meridian_clock::{Region, Version};
-use meridian_event::{Envelope, Leaf, RegistryId};
+use meridian_event::{Attributes, Envelope, Leaf, RegistryId, Setting, Target};
 use meridian_oci::{Digest, MediaType, Reference, RegistryName, RepositoryName, Tag};
 
 use crate::image::ImageView;
@@ -62,7 +62,8 @@ pub trait ReplicaApi: Send + Sync + 'static {
     ) -> Result<bool, WriteError>;
 
     /// What is known here of a tag or a manifest, as another region merges it, tombstones too; with
-    /// the bytes of the manifest that is found, if they are here. Nothing if nothing is known.
+    /// the bytes of the manifest that is found, if they are here, and with the attributes that are in force.
+    /// Nothing if nothing is known.
     async fn find(
         &self,
         registry: RegistryId,
@@ -253,6 +254,26 @@ pub enum Found {
         /// What is known.
         tag: FoundTag,
     },
+    /// When a repository was last deleted.
+    Repository {
+        /// In which registry.
+        registry: RegistryId,
+        /// Which.
+        repository: RepositoryName,
+        /// The version of the deletion.
+        del: Version,
+    },
+    /// What the attributes of something were set to last, whether or not it is there.
+    Attributes {
+        /// In which registry.
+        registry: RegistryId,
+        /// In which repository.
+        repository: RepositoryName,
+        /// Of what.
+        target: Target,
+        /// The values; nothing, where nobody set any.
+        settings: Attributes<Option<Setting>>,
+    },
 }
 
 /// What a region knows of a tag.
@@ -292,6 +313,14 @@ pub enum CopyMark {
     Manifests,
     /// The tags through this one.
     Tag(RegistryId, RepositoryName, Tag),
+    /// All tags.
+    Tags,
+    /// The repositories, or the attributes of tags, or those of manifests, through this one.
+    Attributes(RegistryId, RepositoryName, Target),
+    /// All repositories.
+    Repositories,
+    /// The attributes of all tags.
+    TagAttributes,
 }
 
 /// A part of a copy.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use meridian_catalog::Command;
 use meridian_clients::{
-    BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed, Due,
-    Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest,
-    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoreBlob, StoredManifest, Usage,
-    WriteError,
+    AttributesSet, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, DeleteRepository,
+    Deleted, Described, Doomed, Due, Generations, ManifestPut, ManifestStat, MetadataApi, Page,
+    PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted, RepositoryPath,
+    RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage, WriteError,
 };
 use meridian_clock::Region;
-use meridian_event::RegistryId;
+use meridian_event::{RegistryId, Target};
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 
 use meridian_proto::meridian::raft::v1::raft_server::RaftServer;
@@ -22,7 +22,7 @@ use crate::grpc::RaftAdapter;
 use crate::heartbeat::{self, RemoveError};
 use crate::membership::{self, Change, GroupStatus, ReformError};
 use crate::tail::{EventPage, ReadFrom, Tail};
-use crate::{read, write};
+use crate::{describe, read, write};
 
 /// The metadata of a region.
 #[derive(Clone)]
@@ -197,6 +197,33 @@ impl MetadataApi for MetadataService {
         let command = write::delete_manifest(request);
         let reply = self.group.propose(Some(id), command).await?;
         write::done(reply).map(|version| Deleted { version })
+    }
+
+    async fn describe(
+        &self,
+        repository: &RepositoryPath,
+        target: &Target,
+    ) -> Result<Described, ReadError> {
+        describe::describe(&self.group, repository, target).await
+    }
+
+    async fn set_attributes(&self, request: SetAttributes) -> Result<AttributesSet, WriteError> {
+        let id = write::request(request.request);
+        let command = Command::SetAttributes {
+            registry: request.repository.registry,
+            repository: request.repository.name,
+            target: request.target,
+            attributes: request.attributes,
+        };
+        let reply = self.group.propose(Some(id), command).await?;
+        write::done_or_nothing(reply).map(|version| AttributesSet { version })
+    }
+
+    async fn delete_repository(
+        &self,
+        request: DeleteRepository,
+    ) -> Result<RepositoryDeleted, WriteError> {
+        describe::delete(&self.group, request).await
     }
 
     async fn put_blob(&self, request: PutBlob) -> Result<BlobPut, WriteError> {

@@ -9,7 +9,7 @@ use super::guard::{self, Guard};
 use super::place::Place;
 use super::turn::Turn;
 use super::upload::Upload;
-use super::{Result, manifest, object, outbox, refuse};
+use super::{Result, lock, manifest, object, outbox, refuse};
 use crate::key;
 use crate::row::{Blob, Link};
 use crate::{ArrivedBlob, BlobPlace, CatalogError, ObjectKey, Refusal, Reply, Write};
@@ -28,6 +28,9 @@ pub(super) fn put<S: Write>(
     let Some(registry) = turn.registry(registry)? else {
         return refuse::<S>(Refusal::RegistryUnknown);
     };
+    if lock::forbids_upload(turn, &Place::new(registry, repository))? {
+        return refuse::<S>(Refusal::Locked);
+    }
     let (blob, kept) = match record(turn, registry, upload)? {
         Ok(recorded) => recorded,
         Err(refusal) => return refuse::<S>(refusal),
@@ -136,6 +139,9 @@ pub(super) fn mount<S: Write>(
     {
         return Ok(Reply::Nothing);
     }
+    if lock::forbids_upload(turn, &Place::new(registry, repository))? {
+        return refuse::<S>(Refusal::Locked);
+    }
     let leaf = Leaf {
         digest,
         size: blob.size,
@@ -197,6 +203,9 @@ pub(super) fn delete<S: Write>(
     };
     if !turn.exists(&key::links(registry, repository).digest(digest))? {
         return refuse::<S>(Refusal::BlobUnknown);
+    }
+    if lock::forbids_any_delete(turn, &Place::new(registry, repository))? {
+        return refuse::<S>(Refusal::Locked);
     }
     let holders = manifest::holders(turn, registry, repository, digest)?;
     if guard::stands(Guard::NeededStays) && !holders.is_empty() {

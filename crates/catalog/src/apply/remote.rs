@@ -14,7 +14,7 @@ use super::manifest::merge::{self, Put};
 use super::manifest::standing::{self, Cell};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, blob, heartbeat, refuse, registry, tag};
+use super::{Result, attributes, blob, heartbeat, refuse, registry, repository, tag};
 use crate::key;
 use crate::row::{Cursor, Push};
 use crate::{ArrivedManifest, Found, Refusal, RemoteEvent, RemoteEvents, Reply, Write};
@@ -134,6 +134,17 @@ fn merge_one<S: Write>(turn: &mut Turn<'_, S>, found: &Found) -> Result<(), S> {
             }
             tag::join(turn, &place, &tag.name, tag.version, tag.digest)
         }
+        Found::Repository {
+            registry,
+            repository,
+            del,
+        } => repository::join(turn, &Place::new(*registry, repository), *del),
+        Found::Attributes {
+            registry,
+            repository,
+            target,
+            settings,
+        } => attributes::join(turn, &Place::new(*registry, repository), target, *settings),
     }
 }
 
@@ -256,5 +267,14 @@ fn merge<S: Write>(turn: &mut Turn<'_, S>, from: EventId, remote: &RemoteEvent) 
             heartbeat::hear(turn, (from.region, from.shard), version, marks)
         }
         Event::Replicated(_) | Event::ReplicatedAll { .. } => Ok(()),
+        Event::AttributesSet {
+            repository,
+            target,
+            attributes,
+        } => {
+            let settings = attributes::stamp(*attributes, version);
+            attributes::join(turn, &at(repository), target, settings)
+        }
+        Event::RepositoryDeleted { repository } => repository::join(turn, &at(repository), version),
     }
 }

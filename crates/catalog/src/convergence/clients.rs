@@ -1,7 +1,7 @@
 //! What clients and collectors do, in whichever region they are.
 
-use meridian_event::{Leaf, RegistryId};
-use meridian_oci::{MediaType, RegistryName, RepositoryName};
+use meridian_event::{Attributes, Leaf, RegistryId, Target};
+use meridian_oci::{Digest, MediaType, RegistryName, RepositoryName, Tag};
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
 
@@ -54,6 +54,22 @@ impl World {
         Ok(())
     }
 
+    fn target(&mut self, digest: Digest, tag: Tag) -> Target {
+        match self.random.random_range(0..6) {
+            0 => Target::Repository,
+            1..4 => Target::Tag(tag),
+            _ => Target::Manifest(digest),
+        }
+    }
+
+    /// Mostly enabled, or nobody would get anything done.
+    fn attributes(&mut self) -> Attributes<Option<bool>> {
+        Attributes::<()>::default().map(|()| {
+            let is_given = self.random.random_bool(0.4);
+            is_given.then(|| self.random.random_bool(0.8))
+        })
+    }
+
     fn record(
         &mut self,
         at: usize,
@@ -80,7 +96,7 @@ impl World {
         let tag = self.content.tags.choose(&mut self.random).unwrap().clone();
         let blob = *self.content.blobs.choose(&mut self.random).unwrap();
         let condition = None;
-        let command = match self.random.random_range(0..20) {
+        let command = match self.random.random_range(0..27) {
             0..10 => Command::DeleteManifest {
                 registry,
                 repository,
@@ -103,6 +119,20 @@ impl World {
                 repository,
                 from: None,
                 digest: blob.digest,
+            },
+            20..25 => {
+                let target = self.target(digest, tag);
+                let attributes = self.attributes();
+                Command::SetAttributes {
+                    registry,
+                    repository,
+                    target,
+                    attributes,
+                }
+            }
+            25 | 26 => Command::DeleteRepository {
+                registry,
+                repository,
             },
             16 | 17 => Command::CreateRegistry {
                 name: "other".parse().unwrap(),

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meridian_clock::Region as RegionName;
-use meridian_event::{Envelope, Event, EventId, RegistryId, SHARDS};
+use meridian_event::{Envelope, Event, EventId, RegistryId, SHARDS, Target};
 use meridian_oci::{Digest, RegistryName, RepositoryName, Tag as TagName};
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use super::content::Content;
 use super::reference::{Projection, fold, project};
 use super::region::{Region, new_events};
-use crate::row::{Manifest, Row, Tag};
+use crate::row::{Manifest, Rights, Row, Tag};
 use crate::{Command, Cursor, Found, RemoteEvents, Reply, Settings, Write as _, key, query};
 
 const DAWN: u64 = 1_760_000_000_000;
@@ -209,6 +209,15 @@ impl World {
         found.extend(all(|after| {
             query::copied_tags(&store, after.and_then(tag_of), 3).unwrap()
         }));
+        found.extend(all(|after| {
+            query::copied_repositories(&store, after.and_then(repository_of), 3).unwrap()
+        }));
+        found.extend(all(|after| {
+            query::copied_tag_attributes(&store, after.and_then(tag_of), 3).unwrap()
+        }));
+        found.extend(all(|after| {
+            query::copied_manifest_attributes(&store, after.and_then(manifest_of), 3).unwrap()
+        }));
         found.shuffle(&mut self.random);
         for page in found.chunks(4) {
             self.say(at, Command::MergeFound(page.to_vec()))?;
@@ -334,6 +343,8 @@ impl World {
                     b'M' => of_manifest(&Manifest::decode::<()>(value).unwrap()),
                     b't' if Tag::decode::<()>(value).unwrap().is_behind => Some("a tag is behind"),
                     b'e' => Some("a tag waits"),
+                    b'z' => Some("a repository is still to be swept"),
+                    b'l' => of_tag_attributes(region, &key[1..], value),
                     b'r' => Some("registries are twins"),
                     b'V' => Some("an index waits"),
                     b'W' => Some("an image waits"),
@@ -350,6 +361,18 @@ impl World {
                 self.seen.extend(what);
             }
         }
+    }
+}
+
+fn of_tag_attributes(region: &Region, rest: &[u8], value: &[u8]) -> Option<&'static str> {
+    let is_locked = !Rights::decode::<()>(value).unwrap().in_force(None).write;
+    let (registry, name) = key::take_registry(rest)?;
+    let (repository, tag) = key::take_repository(name)?;
+    let tag: TagName = key::parse(tag)?;
+    let winner = query::tag_winner(&region.store, registry, &repository, &tag).unwrap();
+    match winner {
+        None => Some("attributes come before their tag"),
+        Some(_) => is_locked.then_some("a tag is locked"),
     }
 }
 
@@ -385,6 +408,12 @@ fn manifest_of(found: &Found) -> Option<(RegistryId, &RepositoryName, Digest)> {
             repository,
             cell,
         } => Some((*registry, repository, cell.manifest.digest)),
+        Found::Attributes {
+            registry,
+            repository,
+            target: Target::Manifest(digest),
+            ..
+        } => Some((*registry, repository, *digest)),
         _ => None,
     }
 }
@@ -396,6 +425,24 @@ fn tag_of(found: &Found) -> Option<(RegistryId, &RepositoryName, &TagName)> {
             repository,
             tag,
         } => Some((*registry, repository, &tag.name)),
+        Found::Attributes {
+            registry,
+            repository,
+            target: Target::Tag(name),
+            ..
+        } => Some((*registry, repository, name)),
+        _ => None,
+    }
+}
+
+fn repository_of(found: &Found) -> Option<(RegistryId, &RepositoryName)> {
+    match found {
+        Found::Attributes {
+            registry,
+            repository,
+            target: Target::Repository,
+            ..
+        } => Some((*registry, repository)),
         _ => None,
     }
 }

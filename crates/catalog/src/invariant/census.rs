@@ -15,8 +15,8 @@ use meridian_oci::{Digest, RepositoryName, Tag as TagName};
 use super::Findings;
 use crate::key;
 use crate::row::{
-    Answer, Blob, Claim, Copied, Heard, Link, Manifest, Needs, Outgoing, Owner, Peers, Push,
-    Repository, Row, Spent, Sweep, Tag, TagCell,
+    Answer, Blob, Claim, Copied, Heard, Link, Manifest, Needs, Outgoing, Owner, Peers, Progress,
+    Push, Repository, RepositoryCell, Rights, Row, Spent, Sweep, Tag, TagCell,
 };
 use crate::{Cursor, ObjectKey, Read, Referrer, RequestId, Stream, System, Usage};
 
@@ -32,6 +32,11 @@ pub(super) struct Census {
     pub(super) claims: BTreeMap<RegistryId, Claim>,
     pub(super) usage: BTreeMap<RegistryId, Usage>,
     pub(super) repositories: BTreeMap<Place, Repository>,
+    pub(super) repository_cells: BTreeMap<Place, RepositoryCell>,
+    pub(super) tag_rights: BTreeMap<(Place, TagName), Rights>,
+    pub(super) manifest_rights: BTreeMap<Named, Rights>,
+    /// Deleted repositories that are still to be swept.
+    pub(super) covered: BTreeSet<Place>,
     pub(super) manifests: BTreeMap<Named, Manifest>,
     /// Lengths of manifests.
     pub(super) bodies: BTreeMap<Named, u64>,
@@ -156,10 +161,13 @@ impl Census {
             b'Z' => self.system = rest.is_empty().then_some(row(value)?),
             b'G' => drop(self.registries.insert(key::parse(rest)?, row(value)?)),
             b'U' => drop(self.usage.insert(registry(rest)?, row(value)?)),
-            b'R' => {
-                let (registry, name) = key::take_registry(rest)?;
-                self.repositories
-                    .insert((registry, key::parse(name)?), row(value)?);
+            b'R' => drop(self.repositories.insert(repository(rest)?, row(value)?)),
+            b'K' => drop(self.repository_cells.insert(repository(rest)?, row(value)?)),
+            b'l' => drop(self.tag_rights.insert(tagged(rest)?, row(value)?)),
+            b'b' => drop(self.manifest_rights.insert(named(rest)?, row(value)?)),
+            b'z' => {
+                row::<Progress>(value)?;
+                self.covered.insert(repository(rest)?);
             }
             b'M' => drop(self.manifests.insert(named(rest)?, row(value)?)),
             b'm' => drop(self.bodies.insert(named(rest)?, value.len() as u64)),
@@ -310,6 +318,11 @@ fn place(rest: &[u8]) -> Option<(Place, &[u8])> {
     let (registry, rest) = key::take_registry(rest)?;
     let (name, rest) = key::take_repository(rest)?;
     Some(((registry, name), rest))
+}
+
+fn repository(rest: &[u8]) -> Option<Place> {
+    let (registry, name) = key::take_registry(rest)?;
+    Some((registry, key::parse(name)?))
 }
 
 fn registry(rest: &[u8]) -> Option<RegistryId> {

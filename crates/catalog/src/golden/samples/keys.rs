@@ -49,6 +49,17 @@ pub(in crate::golden) fn notice_keys() -> Value {
     })
 }
 
+/// The kinds of key that came with attributes and the deletion of repositories, in hexadecimal digits.
+pub(in crate::golden) fn repository_keys() -> Value {
+    let (id, place) = (registry(), name::<RepositoryName>("team/app"));
+    json!({
+        "repository cell": hex(&key::repository_cell(id, &place)),
+        "attributes of a tag": hex(&key::tag_attributes(id, &place).text("v1")),
+        "attributes of a manifest": hex(&key::manifest_attributes(id, &place).digest(digest(1))),
+        "repository to sweep": hex(&key::covered(id, &place)),
+    })
+}
+
 /// Every other kind of key, in hexadecimal digits.
 pub(in crate::golden) fn keys() -> Value {
     let (id, place) = (registry(), name::<RepositoryName>("team/app"));
