@@ -12,10 +12,9 @@ const SOON: Duration = Duration::from_secs(60);
 const TAG: &str = "/acr/v1/team%2Fapp/_tags/1";
 
 async fn set(client: &Client, path: &str, attributes: Value) -> Answer {
-    let body = attributes.to_string().into();
     let headers = &[("content-type", "application/json")];
-    let answer = client.send(Method::PATCH, path, headers, body).await;
-    answer.unwrap()
+    let answer = client.send(Method::PATCH, path, headers, attributes.to_string());
+    answer.await.unwrap()
 }
 
 fn attributes(answer: &Answer) -> Value {

@@ -243,6 +243,25 @@ pub(super) fn end_lease<S: Write>(
     turn.put(&place.link(digest), &Link { lease: 0, ..link })
 }
 
+/// Ends the lease of a blob whose repository was deleted, unless it was renewed since. It stays linked for its
+/// grace, because other regions may still fetch it from there for what needs it elsewhere.
+pub(super) fn end_with_repository<S: Write>(
+    turn: &mut Turn<'_, S>,
+    place: &Place,
+    digest: Digest,
+    version: Version,
+) -> Result<(), S> {
+    let link = turn.read::<Link>(&place.link(digest))?;
+    let Some(link) = link.filter(|link| link.add < version && link.lease > 0) else {
+        return Ok(());
+    };
+    turn.put(&place.link(digest), &Link { lease: 0, ..link })?;
+    match turn.suffixes(&place.holders(digest), 1)?.is_empty() {
+        true => release(turn, place.registry, digest),
+        false => Ok(()),
+    }
+}
+
 /// Joins a put of a blob, or of what stands on it, with its link, if there is one.
 pub(super) fn raise<S: Write>(
     turn: &mut Turn<'_, S>,

@@ -9,7 +9,7 @@
 //! deletion is hidden by the rule for all tags; queries look at the cell until it is swept. The sweep
 //! writes it into the rows that were there before, some in an entry: manifest by manifest, it is a deletion
 //! like any other, with the version of the repository's. What it leaves behind of them are tombstones, as
-//! ever; leases and attributes just go.
+//! ever; attributes just go, and leases end, so that blobs which nothing else needs have their grace.
 
 use meridian_clock::Version;
 use meridian_event::Event;
@@ -149,7 +149,7 @@ impl Stage {
                 Ok(())
             }
             Self::Leases => match cell.del {
-                Some(del) => blob::end_lease(turn, place, digest()?, del),
+                Some(del) => blob::end_with_repository(turn, place, digest()?, del),
                 None => Ok(()),
             },
             Self::TagAttributes | Self::ManifestAttributes => {

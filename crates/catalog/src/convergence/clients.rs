@@ -62,11 +62,34 @@ impl World {
         }
     }
 
+    /// Locks something, or takes a lock from it.
+    pub(super) fn set(&mut self, at: usize) -> Result<(), String> {
+        let (registry, repository) = (self.registry(), self.repository());
+        let digest = self.content.manifests.choose(&mut self.random).unwrap().0;
+        let tag = self.content.tags.choose(&mut self.random).unwrap().clone();
+        let set = Command::SetAttributes {
+            registry,
+            repository,
+            target: self.target(digest, tag),
+            attributes: self.attributes(),
+        };
+        self.say(at, set).map(drop)
+    }
+
+    pub(super) fn delete_repository(&mut self, at: usize) -> Result<(), String> {
+        let (registry, repository) = (self.registry(), self.repository());
+        let delete = Command::DeleteRepository {
+            registry,
+            repository,
+        };
+        self.say(at, delete).map(drop)
+    }
+
     /// Mostly enabled, or nobody would get anything done.
     fn attributes(&mut self) -> Attributes<Option<bool>> {
         Attributes::<()>::default().map(|()| {
-            let is_given = self.random.random_bool(0.4);
-            is_given.then(|| self.random.random_bool(0.8))
+            let is_given = self.random.random_bool(0.5);
+            is_given.then(|| self.random.random_bool(0.75))
         })
     }
 
@@ -96,7 +119,7 @@ impl World {
         let tag = self.content.tags.choose(&mut self.random).unwrap().clone();
         let blob = *self.content.blobs.choose(&mut self.random).unwrap();
         let condition = None;
-        let command = match self.random.random_range(0..27) {
+        let command = match self.random.random_range(0..20) {
             0..10 => Command::DeleteManifest {
                 registry,
                 repository,
@@ -119,20 +142,6 @@ impl World {
                 repository,
                 from: None,
                 digest: blob.digest,
-            },
-            20..25 => {
-                let target = self.target(digest, tag);
-                let attributes = self.attributes();
-                Command::SetAttributes {
-                    registry,
-                    repository,
-                    target,
-                    attributes,
-                }
-            }
-            25 | 26 => Command::DeleteRepository {
-                registry,
-                repository,
             },
             16 | 17 => Command::CreateRegistry {
                 name: "other".parse().unwrap(),

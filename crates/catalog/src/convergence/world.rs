@@ -100,8 +100,10 @@ impl World {
     pub(super) fn step(&mut self) -> Result<(), String> {
         self.now += self.random.random_range(0..40);
         let at = self.random.random_range(0..self.regions.len());
-        match self.random.random_range(0..100) {
+        match self.random.random_range(0..108) {
             0..22 => self.push(at)?,
+            100..106 => self.set(at)?,
+            106 | 107 => self.delete_repository(at)?,
             22..36 => self.command(at)?,
             36..64 => self.deliver(at)?,
             64..78 => self.fetch_manifest(at)?,

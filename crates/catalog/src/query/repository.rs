@@ -44,20 +44,22 @@ pub fn is_repository<S: Read>(
     repository: &RepositoryName,
 ) -> Result<bool, S> {
     let row = read::<Repository, S>(store, &key::repository(registry, repository))?;
-    if !row.is_some_and(|row| row.is_exposed()) {
+    if !row.as_ref().is_some_and(Repository::is_exposed) {
         return Ok(false);
     }
     let cell = hold::cell(store, registry, repository)?;
-    let Some(cover) = cell.cover() else {
+    let Some(del) = cell.del else {
         return Ok(true);
     };
-    if holds_any(store, registry, repository, &cell)? {
+    let counts = row.is_some_and(|row| row.manifests > 0 || row.tags > 0);
+    if counts && holds_any(store, registry, repository, &cell)? {
         return Ok(true);
     }
+    // Blobs of what was deleted have their grace, and make no repository.
     let mut is_any = false;
     let links = key::links(registry, repository);
     each::<Link, S>(store, &links, |_, link| {
-        is_any = link.add > cover;
+        is_any = link.add > del;
         Ok(!is_any)
     })?;
     Ok(is_any)

@@ -59,17 +59,20 @@ pub(crate) async fn get(
     target: Target,
 ) -> Result<Answer, Failure> {
     let repository = call.state.path(name);
-    let found = match describe(call.state, &repository, &target).await {
-        Err(Failure::Read(missing)) if find::is_unknown(&missing) => {
-            if !search(call.state, &repository, &target, &missing).await? {
-                return Err(missing.into());
-            }
-            describe(call.state, &repository, &target).await?
+    let missing = match describe(call.state, &repository, &target).await {
+        Ok(found) if found.is_there => {
+            return Ok(respond::json(shape::document(&repository, &target, &found)));
         }
-        found => found?,
+        Ok(_) => unknown(&target),
+        Err(Failure::Read(missing)) if find::is_unknown(&missing) => missing,
+        Err(failure) => return Err(failure),
     };
+    if !search(call.state, &repository, &target, &missing).await? {
+        return Err(missing.into());
+    }
+    let found = describe(call.state, &repository, &target).await?;
     if !found.is_there {
-        return Err(unknown(&target).into());
+        return Err(missing.into());
     }
     Ok(respond::json(shape::document(&repository, &target, &found)))
 }
