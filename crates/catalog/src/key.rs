@@ -56,6 +56,7 @@
 //! known from its first byte. Names hold no zero byte, so no name is a prefix of another one's key.
 
 mod abroad;
+mod rights;
 
 use std::str::FromStr;
 
@@ -68,6 +69,11 @@ use crate::RequestId;
 pub use abroad::{
     AWAITED, COPIED, CURSORS, PEERS, TO_TELL, awaited, copied, cursor, heard, incomplete,
     parse_awaited, parse_event, take_shard, to_tell, unheard,
+};
+
+pub use rights::{
+    COVERED, MANIFEST_ATTRIBUTES, REPOSITORY_CELLS, TAG_ATTRIBUTES, covered, manifest_attributes,
+    repository_cell, tag_attributes,
 };
 
 /// The one row of its kind.
@@ -264,10 +270,6 @@ in_repository! {
     pushes_waiting_for = b'I';
     /// Prefix of manifests whose pushes are still to be told of; a digest follows.
     untold = b'i';
-    /// Prefix of the attributes of tags; a tag follows.
-    tag_attributes = b'l';
-    /// Prefix of the attributes of manifests; a digest follows.
-    manifest_attributes = b'b';
 }
 
 /// Prefix of all names of registries.
@@ -313,30 +315,6 @@ pub fn repositories(registry: RegistryId) -> Key {
 #[must_use]
 pub fn repository(registry: RegistryId, name: &RepositoryName) -> Key {
     repositories(registry).text(name.as_str())
-}
-
-/// Prefix of all cells of repositories; a registry and a name follow.
-pub const REPOSITORY_CELLS: &[u8] = b"K";
-
-/// Prefix of all attributes of tags; registry, repository and tag follow.
-pub const TAG_ATTRIBUTES: &[u8] = b"l";
-
-/// Prefix of all attributes of manifests; registry, repository and digest follow.
-pub const MANIFEST_ATTRIBUTES: &[u8] = b"b";
-
-/// Prefix of all deleted repositories that are still to be swept; a registry and a name follow.
-pub const COVERED: &[u8] = b"z";
-
-/// A repository's cell.
-#[must_use]
-pub fn repository_cell(registry: RegistryId, name: &RepositoryName) -> Key {
-    Key::start(b'K').registry(registry).text(name.as_str())
-}
-
-/// A deleted repository that is still to be swept.
-#[must_use]
-pub fn covered(registry: RegistryId, name: &RepositoryName) -> Key {
-    Key::start(b'z').registry(registry).text(name.as_str())
 }
 
 /// A tag's cell.
