@@ -191,3 +191,26 @@ fn so_does_what_comes_from_other_regions() {
     pin("merge a deletion", cost(&mut stage, delete), (17, 12));
     assert!(too_much.is_empty(), "{too_much:#?}");
 }
+
+#[test]
+fn an_entry_sweeps_as_much_of_a_repository_as_hangs_on_few_rows() {
+    let mut stage = Stage::new(SETTINGS);
+    for fat in 0..100 {
+        let blobs: Vec<_> = (fat * 50..fat * 50 + 50).map(blob).collect();
+        for blob in &blobs {
+            stage.quietly(put_blob("a", *blob, BlobPlace::Inline(Vec::new())));
+        }
+        stage.quietly(Command::PutManifest(Box::new(image(&blobs))));
+    }
+    let delete = Command::DeleteRepository {
+        registry: registry(),
+        repository: repository("a"),
+    };
+    for command in [delete, Command::Sweep] {
+        let (reads, writes) = cost(&mut stage, command);
+        assert!(
+            reads < 8_000 && writes < 8_000,
+            "{reads} reads, {writes} writes"
+        );
+    }
+}

@@ -25,6 +25,9 @@ use crate::key::{self, Key};
 use crate::row::{Progress, Rights, Stage};
 use crate::{CatalogError, Refusal, Reply, Write, query};
 
+/// How many rows of a repository are listed in one go while it is swept.
+const PAGE: usize = 64;
+
 /// Deletes a repository and everything in it.
 pub(super) fn delete<S: Write>(
     turn: &mut Turn<'_, S>,
@@ -82,26 +85,32 @@ pub(super) fn sweep<S: Write>(
     let mark = key::covered(place.registry, &place.repository);
     let (mut progress, mut looked) = (from, 0);
     loop {
-        let limit = turn.agenda.left();
-        if limit == 0 {
+        if turn.agenda.left() == 0 {
             turn.put(&mark, &progress)?;
             return Ok(looked);
         }
+        let limit = turn.agenda.left().min(PAGE);
         let prefix = progress.stage.prefix(place);
         let page = turn.suffixes_after(&prefix, &progress.after, limit)?;
-        turn.agenda.spend(page.len());
-        for suffix in &page {
-            progress.stage.step(turn, place, suffix)?;
+        let is_last = page.len() < limit;
+        let mut rest = page.into_iter();
+        // A row costs what hangs on it, too: a page is not gone through at any price.
+        while turn.agenda.left() > 0
+            && let Some(suffix) = rest.next()
+        {
+            turn.agenda.spend(1);
+            progress.stage.step(turn, place, &suffix)?;
+            progress.after = suffix;
+            looked += 1;
         }
-        looked += page.len() as u64;
-        if page.len() == limit {
-            progress.after = page.last().cloned().unwrap_or_default();
-        } else if let Some(stage) = progress.stage.next() {
-            let after = Vec::new();
-            progress = Progress { stage, after };
-        } else {
+        if !is_last || rest.len() > 0 {
+            continue;
+        }
+        let Some(stage) = progress.stage.next() else {
             break;
-        }
+        };
+        let after = Vec::new();
+        progress = Progress { stage, after };
     }
     if turn.exists(&mark)? {
         turn.remove(&mark)?;
