@@ -32,6 +32,8 @@
 //! K registry repository              Repository's cell: its last deletion, its attributes
 //! l registry repository 0 tag        attributes of a tag
 //! b registry repository 0 digest     attributes of a manifest
+//! f registry repository 0 l tag, or b digest     what must not be deleted by its own attributes
+//! E registry digest repository       Link as it ended with its repository, until when it has grace
 //! z registry repository              Progress: a deleted repository that is still to be swept
 //! u registry repository 0 digest     a manifest that perhaps nothing needs any more
 //! Q request                          what a request was answered
@@ -72,8 +74,8 @@ pub use abroad::{
 };
 
 pub use rights::{
-    COVERED, MANIFEST_ATTRIBUTES, REPOSITORY_CELLS, TAG_ATTRIBUTES, covered, manifest_attributes,
-    repository_cell, tag_attributes,
+    COVERED, MANIFEST_ATTRIBUTES, REPOSITORY_CELLS, TAG_ATTRIBUTES, covered, ended, locked,
+    manifest_attributes, repository_cell, tag_attributes,
 };
 
 /// The one row of its kind.

@@ -40,6 +40,7 @@ pub(super) fn put<S: Write>(turn: &mut Turn<'_, S>, new: &NewManifest) -> Result
     let foreign = needs::linked_foreign(turn, &place, &new.foreign)?;
     complete(turn, &mut cell, new, &foreign)?;
     cell.save(turn)?;
+    turn.note_newer(&place, turn.version)?;
     needs::raise_leaves(turn, &place, new, &foreign)?;
     for name in &new.tags {
         tag::point(turn, &place, name, new.digest)?;

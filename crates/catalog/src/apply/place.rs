@@ -62,6 +62,11 @@ impl Place {
         key::links(self.registry, &self.repository).digest(digest)
     }
 
+    /// The link of a blob, if it ended with the repository.
+    pub(super) fn ended(&self, digest: Digest) -> Key {
+        key::ended(self.registry, digest).text(self.repository.as_str())
+    }
+
     pub(super) fn tag_cell(&self, name: &TagName) -> Key {
         key::tag_cell(self.registry, &self.repository, name)
     }

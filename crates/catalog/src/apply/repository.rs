@@ -63,6 +63,7 @@ pub(super) fn join<S: Write>(
     }
     cell.del = Some(version);
     cell.is_swept = false;
+    cell.has_newer = false;
     cell.rights = cell.rights.since(attributes::ended(&cell.del));
     turn.put_cell(place, cell)?;
     // What an older one left to do is done with this one, from the beginning on.
@@ -117,6 +118,7 @@ pub(super) fn sweep<S: Write>(
     }
     let mut cell = turn.cell(place)?;
     cell.is_swept = true;
+    cell.has_newer = false;
     turn.put_cell(place, cell)?;
     Ok(looked)
 }

@@ -161,6 +161,17 @@ impl<'s, S: Write> Turn<'s, S> {
         self.put(&key, &cell)
     }
 
+    /// Notes that something was put in a deleted repository, if it is newer, while that is swept: who asks
+    /// whether there is such a repository need not look for it.
+    pub(super) fn note_newer(&mut self, place: &Place, put: Version) -> Result<(), S> {
+        let mut cell = self.cell(place)?;
+        if cell.has_newer || cell.cover().is_none_or(|cover| put <= cover) {
+            return Ok(());
+        }
+        cell.has_newer = true;
+        self.put_cell(place, cell)
+    }
+
     /// The counters of a repository.
     pub(super) fn repository(&self, place: &Place) -> Result<Repository, S> {
         let row = self.read(&key::repository(place.registry, &place.repository))?;

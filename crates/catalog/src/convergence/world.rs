@@ -14,6 +14,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::content::Content;
+use super::hidden;
 use super::reference::{Projection, fold, project};
 use super::region::{Region, new_events};
 use crate::row::{Manifest, Rights, Row, Tag};
@@ -155,6 +156,7 @@ impl World {
         let expected = fold(events.iter(), (RegistryId::first(), DEFAULT), &self.content);
         for region in &self.regions {
             agree(region, &expected)?;
+            hidden::check_after(&region.store, &events)?;
         }
         Ok(())
     }

@@ -37,6 +37,10 @@ pub(super) struct Census {
     pub(super) manifest_rights: BTreeMap<Named, Rights>,
     /// Deleted repositories that are still to be swept.
     pub(super) covered: BTreeSet<Place>,
+    /// Links that ended with their repositories.
+    pub(super) ended: BTreeSet<Named>,
+    /// What must not be deleted by its own attributes, by the key of those.
+    pub(super) locked: BTreeMap<Place, BTreeSet<Vec<u8>>>,
     pub(super) manifests: BTreeMap<Named, Manifest>,
     /// Lengths of manifests.
     pub(super) bodies: BTreeMap<Named, u64>,
@@ -168,6 +172,17 @@ impl Census {
             b'z' => {
                 row::<Progress>(value)?;
                 self.covered.insert(repository(rest)?);
+            }
+            b'E' => {
+                row::<Link>(value)?;
+                let (registry, rest) = key::take_registry(rest)?;
+                let (digest, name) = key::take_digest(rest)?;
+                self.ended.insert(((registry, key::parse(name)?), digest));
+            }
+            b'f' => {
+                mark(value)?;
+                let (place, rest) = place(rest)?;
+                self.locked.entry(place).or_default().insert(rest.to_vec());
             }
             b'M' => drop(self.manifests.insert(named(rest)?, row(value)?)),
             b'm' => drop(self.bodies.insert(named(rest)?, value.len() as u64)),

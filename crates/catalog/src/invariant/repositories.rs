@@ -13,6 +13,12 @@ pub(super) fn check(census: &Census, findings: &mut Findings) {
             cell.own == own as u64,
             &(place, own),
         );
+        let ended = census.ended.iter().filter(|(of, _)| of == place).count();
+        findings.demand(
+            "a repository counts the links that ended with it",
+            cell.ended == ended as u64,
+            &(place, ended),
+        );
         let is_to_be_swept = census.covered.contains(place);
         findings.demand(
             "what is to be swept of a repository is written down",
@@ -36,6 +42,29 @@ pub(super) fn check(census: &Census, findings: &mut Findings) {
             !tags.any(|((of, _), rights)| is_void(of, rights))
                 && !manifests.any(|((of, _), rights)| is_void(of, rights)),
             place,
+        );
+    }
+    for (named, link) in &census.links {
+        let (place, digest) = named;
+        let Some(cell) = census.repository_cells.get(place) else {
+            continue;
+        };
+        let is_old = Some(link.add) <= cell.del;
+        let mut holders = census.holders.iter();
+        let is_held = holders.any(|((of, leaf), _)| of == place && leaf == digest);
+        let must_end = is_old && !is_held && !census.covered.contains(place);
+        let has_ended = census.ended.contains(named);
+        findings.demand(
+            "a link that is older than its repository's deletion ends, and no other one",
+            (!must_end || has_ended) && (!has_ended || (is_old && !is_held)),
+            &(named, link),
+        );
+    }
+    for named in &census.ended {
+        findings.demand(
+            "a link that ended is there",
+            census.links.contains_key(named),
+            named,
         );
     }
     let tags = census.tag_rights.keys().map(|(place, _)| place);

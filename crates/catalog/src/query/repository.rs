@@ -51,22 +51,27 @@ pub fn is_repository<S: Read>(
     let Some(del) = cell.del else {
         return Ok(true);
     };
-    let counts = row.is_some_and(|row| row.manifests > 0 || row.tags > 0);
-    if counts && holds_any(store, registry, repository, &cell)? {
+    let row = row.unwrap_or_default();
+    if cell.is_swept {
+        // Blobs of what was deleted have their grace, and make no repository.
+        return Ok(row.manifests > 0 || row.tags > 0 || row.links > cell.ended);
+    }
+    if cell.has_newer || holds_any(store, registry, repository, &cell)? {
         return Ok(true);
     }
-    // Blobs of what was deleted have their grace, and make no repository.
-    let mut is_any = false;
+    let (mut is_any, mut left) = (false, LOOKS);
     let links = key::links(registry, repository);
     each::<Link, S>(store, &links, |_, link| {
         is_any = link.add > del;
-        Ok(!is_any)
+        left -= 1;
+        Ok(!is_any && left > 0)
     })?;
     Ok(is_any)
 }
 
 /// Whether a repository whose counters say that it holds manifests does: what was deleted with it and is
-/// not swept is counted still.
+/// not swept is counted still. It looks at so many; until it is swept that far, what comes behind those is
+/// known by what is noted of newer puts.
 pub(super) fn holds_any<S: Read>(
     store: &S,
     registry: RegistryId,
@@ -172,14 +177,13 @@ fn look_at<S: Read>(
         return Ok(());
     }
     described.is_there = true;
-    let (mut seen, mut left) = (0, LOOKS);
+    let mut seen = 0;
     let (mut oldest, mut newest) = (None, None);
     each_manifest(store, registry, repository, cell, |row| {
         oldest = row.add.min(oldest.or(row.add));
         newest = row.add.max(newest);
         seen += 1;
-        left -= 1;
-        left > 0
+        true
     })?;
     (described.created, described.updated) = (oldest, newest);
     let row = read::<Repository, S>(store, &key::repository(registry, repository))?;
@@ -260,7 +264,8 @@ fn is_visible<S: Read>(
     Ok(row.is_exposed() && hold::is_present(store, registry, repository, digest, row, cover)?)
 }
 
-/// Shows the manifests that this region may answer, until `look` has seen enough.
+/// Shows the manifests that this region may answer, until `look` has seen enough, or so many were looked at,
+/// tombstones too.
 fn each_manifest<S: Read>(
     store: &S,
     registry: RegistryId,
@@ -269,15 +274,18 @@ fn each_manifest<S: Read>(
     mut look: impl FnMut(&Manifest) -> bool,
 ) -> Result<(), S> {
     let prefix = key::manifests(registry, repository);
+    let mut left = LOOKS;
     each::<Manifest, S>(store, &prefix, |suffix, _| {
         let digest = key::take_digest(suffix);
         let (digest, _) = digest.ok_or(CatalogError::Damaged("manifest"))?;
         let row = hold::manifest(store, registry, repository, digest, cell.cover())?;
         let row = row.ok_or(CatalogError::Damaged("manifest"))?;
-        match is_visible(store, registry, repository, digest, &row, cell)? {
-            true => Ok(look(&row)),
-            false => Ok(true),
-        }
+        left -= 1;
+        let goes_on = match is_visible(store, registry, repository, digest, &row, cell)? {
+            true => look(&row),
+            false => true,
+        };
+        Ok(goes_on && left > 0)
     })
 }
 

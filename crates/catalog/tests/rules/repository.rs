@@ -168,3 +168,61 @@ fn attributes_end_with_their_repository() {
     stage.now += 6_000;
     stage.push(image(&[blob(1)]).tagged(&["v"]));
 }
+
+#[test]
+fn a_blob_that_is_held_elsewhere_leaves_a_deleted_repository_once_its_grace_is_over() {
+    let mut stage = Stage::new(SETTINGS);
+    stage.push(image(&[blob(1)]));
+    stage.push(image(&[blob(1)]).within("b"));
+    stage.delete_repository("a");
+    sweep(&mut stage);
+    // Nobody mounts it from there any more; who fetches for another region still may.
+    assert_eq!(stage.mount("c", Some("a"), blob(1).digest), Reply::Nothing);
+    stage.condemn(&[blob(1)]);
+    assert!(stage.has_blob("a", blob(1).digest));
+    stage.now += SETTINGS.grace_millis + 1;
+    stage.condemn(&[blob(1)]);
+    assert!(!stage.has_blob("a", blob(1).digest) && stage.has_blob("b", blob(1).digest));
+    assert_eq!(stage.usage().repositories, 1);
+}
+
+#[test]
+fn what_is_put_again_in_a_deleted_repository_stays_linked_there() {
+    let mut stage = Stage::new(SETTINGS);
+    stage.push(image(&[blob(1)]));
+    stage.push(image(&[blob(1)]).within("b"));
+    stage.delete_repository("a");
+    sweep(&mut stage);
+    stage.mount("a", Some("b"), blob(1).digest);
+    assert!(is_repository(&stage, "a"));
+    stage.now += SETTINGS.grace_millis + 1;
+    stage.condemn(&[blob(1)]);
+    assert!(stage.has_blob("a", blob(1).digest));
+}
+
+#[test]
+fn what_arrives_after_a_deletion_makes_no_repository_of_what_was_put_before() {
+    let mut stage = Stage::new(SETTINGS);
+    let (mut us, mut ap) = (Peer::of(&stage, "us"), Peer::of(&stage, "ap"));
+    let one = image(&[blob(1)]);
+    stage.say(merge(us.puts(&one)));
+    stage.say(us.bytes(&one));
+    // It was deleted elsewhere before the blob came here.
+    ap.now += 1_000;
+    let deletion = ap.deletes_repository("a");
+    stage.now += 2_000;
+    stage.done(us.blob(blob(1)));
+    assert!(stage.has_manifest("a", one.digest));
+    stage.done(Command::LeaseBlob {
+        registry: stage.id(),
+        repository: repository("a"),
+        digest: blob(1).digest,
+    });
+    stage.say(merge(deletion));
+    sweep(&mut stage);
+    assert!(!is_repository(&stage, "a"));
+    assert_eq!(
+        stage.delete_repository("a"),
+        Reply::Refused(Refusal::RepositoryUnknown)
+    );
+}
