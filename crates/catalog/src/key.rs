@@ -75,7 +75,7 @@ pub use abroad::{
 
 pub use rights::{
     COVERED, MANIFEST_ATTRIBUTES, REPOSITORY_CELLS, TAG_ATTRIBUTES, covered, ended, locked,
-    manifest_attributes, repository_cell, tag_attributes,
+    manifest_attributes, parse_locked, repository_cell, tag_attributes,
 };
 
 /// The one row of its kind.

@@ -6,14 +6,16 @@ use std::convert::Infallible;
 use std::ops::Bound;
 
 use meridian_catalog::{
-    BlobPlace, Collect, Command, Entry, MemoryStore, Read, Reply, RequestId, Visit, Write, apply,
+    BlobPlace, Collect, Command, Entry, MemoryStore, Read, Refusal, Reply, RequestId, Visit, Write,
+    apply,
 };
 
 use crate::peer::{Peer, merge};
 use crate::stage::{
     Manifested, SETTINGS, Stage, blob, delete_manifest, delete_tag, image, index, object, put_blob,
-    registry, repository,
+    registry, repository, tag, writable,
 };
+use meridian_event::Target;
 
 /// A map that counts.
 struct Counting {
@@ -214,4 +216,35 @@ fn an_entry_sweeps_as_much_of_a_repository_as_hangs_on_few_rows() {
             "{reads} reads, {writes} writes"
         );
     }
+}
+
+#[test]
+fn what_was_unlocked_again_costs_nothing_when_its_repository_is_to_go() {
+    let mut stage = Stage::new(SETTINGS);
+    for number in 0..100 {
+        let name = format!("v{number}");
+        stage.push(image(&[]).tagged(&[&name]));
+        let target = Target::Tag(tag(&name));
+        stage.lock("a", &target);
+        if number > 0 {
+            stage.set("a", &target, writable(true));
+        }
+    }
+    let mut counting = Counting {
+        store: stage.store.clone(),
+        reads: Cell::new(0),
+        writes: 0,
+    };
+    let entry = Entry {
+        millis: stage.now,
+        request: None,
+        trace: None,
+        command: Command::DeleteRepository {
+            registry: registry(),
+            repository: repository("a"),
+        },
+    };
+    let reply = apply(&mut counting, &entry).unwrap();
+    assert_eq!(reply, Reply::Refused(Refusal::Locked));
+    assert!(counting.reads.get() < 20, "{} reads", counting.reads.get());
 }

@@ -127,8 +127,10 @@ pub(super) fn mount<S: Write>(
     };
     let is_there = match from {
         Some(from) => {
-            turn.exists(&key::links(registry, from).digest(digest))?
-                && !has_ended(turn, &Place::new(registry, from), digest)?
+            let from = Place::new(registry, from);
+            turn.exists(&from.link(digest))?
+                && !has_ended(turn, &from, digest)?
+                && turn.cell(&from)?.in_force().read
         }
         None => true,
     };
@@ -296,7 +298,7 @@ pub(super) fn end_link<S: Write>(
     let lease = turn.now().saturating_add(turn.system.settings.grace_millis);
     turn.put(&ended, &Link { lease, ..link })?;
     cell.ended += 1;
-    turn.put_cell(place, cell)?;
+    turn.put_cell(place, &cell)?;
     let mut blob = known(turn, place.registry, digest)?;
     let due = blob.due.map_or(lease, |due| due.min(lease));
     look_at(turn, place.registry, digest, &mut blob, Some(due))
@@ -319,7 +321,7 @@ pub(super) fn resume<S: Write>(
     turn.remove(&place.ended(digest))?;
     let mut cell = turn.cell(place)?;
     cell.ended -= 1;
-    turn.put_cell(place, cell)
+    turn.put_cell(place, &cell)
 }
 
 /// Older than whatever was put.

@@ -100,6 +100,13 @@ impl Place {
         }
     }
 
+    /// Where it is written down that what has its attributes under a key must not be deleted.
+    pub(super) fn locked(&self, attributes: &[u8]) -> Vec<u8> {
+        let all = key::tag_attributes(self.registry, &self.repository);
+        let own = [&attributes[..1], &attributes[all.len()..]].concat();
+        [&*key::locked(self.registry, &self.repository), &own].concat()
+    }
+
     /// Prefix of the tags that wait for a manifest.
     pub(super) fn tags_waiting_for(&self, digest: Digest) -> Key {
         key::tags_waiting_for(self.registry, &self.repository).digest(digest)

@@ -65,15 +65,20 @@ pub(super) fn join<S: Write>(
     cell.is_swept = false;
     cell.has_newer = false;
     cell.rights = cell.rights.since(attributes::ended(&cell.del));
-    turn.put_cell(place, cell)?;
+    turn.put_cell(place, &cell)?;
     // What an older one left to do is done with this one, from the beginning on.
     let task = Task::SweepRepository(place.clone(), Progress::default());
     turn.agenda.push(task);
     Ok(())
 }
 
-/// Whether a repository holds anything.
+/// Whether a repository holds anything, be it that a push is merged and not complete.
 pub(super) fn is_there<S: Write>(turn: &Turn<'_, S>, place: &Place) -> Result<bool, S> {
+    let (row, cell) = (turn.repository(place)?, turn.cell(place)?);
+    let is_newer = cell.cover().is_none() || cell.has_newer;
+    if is_newer && (row.unexposed > 0 || row.waiting > 0) {
+        return Ok(true);
+    }
     query::is_repository(turn.store(), place.registry, &place.repository)
 }
 
@@ -119,7 +124,7 @@ pub(super) fn sweep<S: Write>(
     let mut cell = turn.cell(place)?;
     cell.is_swept = true;
     cell.has_newer = false;
-    turn.put_cell(place, cell)?;
+    turn.put_cell(place, &cell)?;
     Ok(looked)
 }
 
@@ -178,10 +183,9 @@ fn end_attributes<S: Write>(turn: &mut Turn<'_, S>, place: &Place, key: &[u8]) -
     if rights.is_empty() {
         turn.remove(key)?;
         cell.own -= 1;
-        return turn.put_cell(place, cell);
-    }
-    if rights != old {
+        turn.put_cell(place, &cell)?;
+    } else if rights != old {
         turn.put(key, &rights)?;
     }
-    Ok(())
+    attributes::index(turn, place, key, &rights)
 }

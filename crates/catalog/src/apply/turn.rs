@@ -155,10 +155,10 @@ impl<'s, S: Write> Turn<'s, S> {
     }
 
     /// Writes a repository's cell.
-    pub(super) fn put_cell(&mut self, place: &Place, cell: RepositoryCell) -> Result<(), S> {
+    pub(super) fn put_cell(&mut self, place: &Place, cell: &RepositoryCell) -> Result<(), S> {
         let key = key::repository_cell(place.registry, &place.repository);
-        self.cell.replace(Some((place.clone(), cell)));
-        self.put(&key, &cell)
+        self.cell.replace(Some((place.clone(), *cell)));
+        self.put(&key, cell)
     }
 
     /// Notes that something was put in a deleted repository, if it is newer, while that is swept: who asks
@@ -169,7 +169,7 @@ impl<'s, S: Write> Turn<'s, S> {
             return Ok(());
         }
         cell.has_newer = true;
-        self.put_cell(place, cell)
+        self.put_cell(place, &cell)
     }
 
     /// The counters of a repository.

@@ -1,7 +1,10 @@
 //! Repositories' cells: a deletion stands in every row once it is swept, and attributes are counted.
 
+use std::collections::BTreeSet;
+
 use super::Findings;
-use super::census::Census;
+use super::census::{Census, Place};
+use crate::key;
 
 pub(super) fn check(census: &Census, findings: &mut Findings) {
     for (place, cell) in &census.repository_cells {
@@ -12,6 +15,13 @@ pub(super) fn check(census: &Census, findings: &mut Findings) {
             "a repository counts what has attributes of its own",
             cell.own == own as u64,
             &(place, own),
+        );
+        let locked = locked(census, place);
+        let written = census.locked.get(place).cloned().unwrap_or_default();
+        findings.demand(
+            "a repository knows what is locked in it, and counts it",
+            cell.locks == locked.len() as u64 && written == locked,
+            &(place, locked),
         );
         let ended = census.ended.iter().filter(|(of, _)| of == place).count();
         findings.demand(
@@ -76,4 +86,20 @@ pub(super) fn check(census: &Census, findings: &mut Findings) {
             place,
         );
     }
+}
+
+/// What must not be deleted by its own attributes.
+fn locked(census: &Census, place: &Place) -> BTreeSet<Vec<u8>> {
+    let is_locked = |rights: &crate::row::Rights| !rights.in_force(None).may_be_deleted();
+    let tags = census.tag_rights.iter().filter(|((of, _), _)| of == place);
+    let tags = tags.filter(|(_, rights)| is_locked(rights));
+    let tags = tags.map(|((_, tag), _)| [b"l", tag.as_str().as_bytes()].concat());
+    let manifests = census.manifest_rights.iter();
+    let manifests = manifests.filter(|((of, _), rights)| of == place && is_locked(rights));
+    let prefix = key::manifest_attributes(place.0, &place.1);
+    let manifests = manifests.map(|((_, digest), _)| {
+        let key = prefix.clone().digest(*digest);
+        [b"b", &key[prefix.len()..]].concat()
+    });
+    tags.chain(manifests).collect()
 }

@@ -1,6 +1,6 @@
 //! Keys of repositories' cells, and of attributes. They stand apart from the rows of what they are of.
 
-use meridian_event::RegistryId;
+use meridian_event::{RegistryId, Target};
 use meridian_oci::{Digest, RepositoryName};
 
 use super::Key;
@@ -40,6 +40,19 @@ pub fn ended(registry: RegistryId, digest: Digest) -> Key {
 #[must_use]
 pub fn locked(registry: RegistryId, name: &RepositoryName) -> Key {
     Key::start(b'f').registry(registry).repository(name)
+}
+
+/// Reads what comes behind [`locked`].
+#[must_use]
+pub fn parse_locked(suffix: &[u8]) -> Option<Target> {
+    match suffix.split_first()? {
+        (b'l', tag) => Some(Target::Tag(super::parse(tag)?)),
+        (b'b', digest) => match super::take_digest(digest)? {
+            (digest, []) => Some(Target::Manifest(digest)),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Prefix of the attributes of a repository's tags; a tag follows.

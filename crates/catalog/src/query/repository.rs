@@ -18,6 +18,9 @@ use crate::{CatalogError, Read};
 /// At how many manifests a view of a repository looks for the oldest and the newest.
 const LOOKS: usize = 1000;
 
+/// How many manifests that went it passes over for each that it shows at most.
+const TOMBSTONES: usize = 10;
+
 /// A repository, a tag or a manifest, beside what it points at or says itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {
@@ -82,7 +85,7 @@ pub(super) fn holds_any<S: Read>(
         return Ok(true);
     }
     let mut is_any = false;
-    each_manifest(store, registry, repository, cell, |_| {
+    each_manifest(store, registry, repository, cell, LOOKS, |_, _| {
         is_any = true;
         false
     })?;
@@ -179,7 +182,7 @@ fn look_at<S: Read>(
     described.is_there = true;
     let mut seen = 0;
     let (mut oldest, mut newest) = (None, None);
-    each_manifest(store, registry, repository, cell, |row| {
+    each_manifest(store, registry, repository, cell, LOOKS, |_, row| {
         oldest = row.add.min(oldest.or(row.add));
         newest = row.add.max(newest);
         seen += 1;
@@ -231,16 +234,11 @@ pub fn contents<S: Read>(
 ) -> Result<(Vec<Digest>, Vec<TagName>), S> {
     let cell = hold::cell(store, registry, repository)?;
     let mut manifests = Vec::new();
-    let prefix = key::manifests(registry, repository);
-    for suffix in suffixes(store, &prefix, &[], limit)? {
-        let digest = key::take_digest(&suffix);
-        let (digest, _) = digest.ok_or(CatalogError::Damaged("manifest"))?;
-        let row = hold::manifest(store, registry, repository, digest, cell.cover())?;
-        let row = row.ok_or(CatalogError::Damaged("manifest"))?;
-        if is_visible(store, registry, repository, digest, &row, &cell)? {
-            manifests.push(digest);
-        }
-    }
+    let looks = limit.saturating_mul(TOMBSTONES);
+    each_manifest(store, registry, repository, &cell, looks, |digest, _| {
+        manifests.push(digest);
+        manifests.len() < limit
+    })?;
     let mut tags = Vec::new();
     for suffix in suffixes(store, &key::tags(registry, repository), &[], limit)? {
         let name: TagName = key::parse(&suffix).ok_or(CatalogError::Damaged("tag"))?;
@@ -264,25 +262,26 @@ fn is_visible<S: Read>(
     Ok(row.is_exposed() && hold::is_present(store, registry, repository, digest, row, cover)?)
 }
 
-/// Shows the manifests that this region may answer, until `look` has seen enough, or so many were looked at,
+/// Shows the manifests that this region may answer, until `look` has seen enough, or `looks` were looked at,
 /// tombstones too.
 fn each_manifest<S: Read>(
     store: &S,
     registry: RegistryId,
     repository: &RepositoryName,
     cell: &RepositoryCell,
-    mut look: impl FnMut(&Manifest) -> bool,
+    looks: usize,
+    mut look: impl FnMut(Digest, &Manifest) -> bool,
 ) -> Result<(), S> {
     let prefix = key::manifests(registry, repository);
-    let mut left = LOOKS;
+    let mut left = looks;
     each::<Manifest, S>(store, &prefix, |suffix, _| {
         let digest = key::take_digest(suffix);
         let (digest, _) = digest.ok_or(CatalogError::Damaged("manifest"))?;
         let row = hold::manifest(store, registry, repository, digest, cell.cover())?;
         let row = row.ok_or(CatalogError::Damaged("manifest"))?;
-        left -= 1;
+        left = left.saturating_sub(1);
         let goes_on = match is_visible(store, registry, repository, digest, &row, cell)? {
-            true => look(&row),
+            true => look(digest, &row),
             false => true,
         };
         Ok(goes_on && left > 0)
