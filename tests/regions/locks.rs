@@ -74,7 +74,7 @@ async fn a_lock_and_a_deleted_repository_are_the_same_in_all_regions_and_in_one_
     for client in [&eu, &us, &asia] {
         expect_locked(client).await;
     }
-    set(&eu, TAG, json!({ "quarantineState": "Passed" }))
+    set(&eu, TAG, json!({ "writeEnable": false }))
         .await
         .expect(400);
 
