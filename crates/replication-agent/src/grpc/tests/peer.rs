@@ -204,8 +204,8 @@ impl PeerApi for Region {
 fn served(fails: Option<PeerError>) -> (Served, GrpcPeer) {
     let served = Served::new(Routes::new(peer_server(Arc::new(Region { fails }))));
     let config = GrpcConfig {
-        // No answer is asked for again.
-        deadline: Duration::from_millis(800),
+        // No answer is asked for again: that of a busy region would be after 1234 ms.
+        deadline: Duration::from_millis(1_200),
         ..GrpcConfig::default().between_regions()
     };
     let client = GrpcPeer::at(&served.endpoint, &config).unwrap();
