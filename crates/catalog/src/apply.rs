@@ -8,9 +8,11 @@
 mod agenda;
 mod blob;
 mod collect;
+mod floor;
 pub(crate) mod guard;
 mod heartbeat;
 mod manifest;
+mod meet;
 mod notice;
 mod object;
 mod outbox;
@@ -137,6 +139,8 @@ fn dispatch<S: Write>(turn: &mut Turn<'_, S>, command: &Command) -> Result<Reply
         } => blob::lend(turn, *registry, repository, *digest),
         Command::SetPeers(regions) => heartbeat::set_peers(turn, regions),
         Command::Heartbeat { is_full } => heartbeat::beat(turn, *is_full),
+        Command::Meet(introduction) => meet::meet(turn, introduction),
+        Command::Level { removed, with } => meet::level(turn, *removed, *with),
     }
 }
 

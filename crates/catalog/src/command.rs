@@ -10,8 +10,8 @@ use meridian_oci::{Digest, MediaType, RegistryName, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
 pub use remote::{
-    ArrivedBlob, ArrivedManifest, Found, FoundManifest, FoundPut, FoundTag, ManifestBody,
-    RemoteEvent, RemoteEvents,
+    ArrivedBlob, ArrivedManifest, Counted, Found, FoundManifest, FoundPut, FoundTag, Introduction,
+    ManifestBody, RemoteEvent, RemoteEvents,
 };
 
 /// One entry of the log. How it looks there stands in `entry.rs`.
@@ -190,6 +190,15 @@ pub enum Command {
     Heartbeat {
         /// With all.
         is_full: bool,
+    },
+    /// Gets to know another region by what it says of itself, and of this one.
+    Meet(Box<Introduction>),
+    /// All that another region knows of a removed one is merged.
+    Level {
+        /// The removed one.
+        removed: Region,
+        /// The other one.
+        with: Region,
     },
 }
 
@@ -406,6 +415,13 @@ pub enum Refusal {
     Ahead(Version),
     /// Events are not what they say: of another region or shard, or not consecutive.
     Malformed,
+    /// This region and that one have not met: one of them may have forgotten what the other one deleted.
+    Stranger(Region),
+    /// This region is new and has not met the other ones yet; it takes no writes before.
+    Joining(Vec<Region>),
+    /// That region, and others, have forgotten deletions that this one has not merged: while it was gone, they
+    /// did not count on it. It must begin anew, with an empty state.
+    Outdated(Region),
 }
 
 // === impl Entry ===
@@ -438,6 +454,8 @@ impl fmt::Display for Entry {
             Command::LeaseBlob { .. } => "lease blob",
             Command::SetPeers(_) => "set peers",
             Command::Heartbeat { .. } => "heartbeat",
+            Command::Meet(_) => "meet",
+            Command::Level { .. } => "level",
         };
         f.write_str(name)
     }

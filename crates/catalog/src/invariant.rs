@@ -12,6 +12,7 @@ mod indexes;
 mod leaves;
 mod notices;
 mod order;
+mod tombstones;
 
 use std::fmt;
 
@@ -45,6 +46,8 @@ pub fn check<S: Read>(store: &S) -> Result<Vec<Violation>, S::Error> {
     counters::check(&census, &mut findings);
     notices::check(&census, &mut findings);
     order::check(&census, &mut findings);
+    tombstones::check(&census, &mut findings);
+    tombstones::check_regions(&census, &mut findings);
     Ok(findings.0)
 }
 

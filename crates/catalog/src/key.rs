@@ -43,6 +43,13 @@
 //! I registry repository 0 digest region 0 shard epoch seq    which those are of a manifest
 //! i registry repository 0 digest     a manifest whose pushes are still to be told of
 //! F region 0 shard                   a shard that was copied, while what it put is not all here
+//! O                                  Own: what other regions know this one by
+//! f                                  this region has not met others yet, and takes no writes
+//! l region                           Met: how far this region and another one know each other
+//! X region 0 region                  Removed: a region of which another one may know more than this one
+//! b shard version 0 registry kind repository 0 …   a tombstone: of a tag, or of a manifest
+//! E shard                            Floor: up to where tombstones are dropped
+//! K shard                            a shard whose tombstones are still to be dropped
 //! J                                  pushes here that perhaps wait for regions that were removed
 //! j region 0 shard                   a heartbeat that is still to be looked through
 //! ```
@@ -52,6 +59,7 @@
 //! known from its first byte. Names hold no zero byte, so no name is a prefix of another one's key.
 
 mod abroad;
+mod tombstone;
 
 use std::str::FromStr;
 
@@ -62,9 +70,11 @@ use meridian_oci::{Algorithm, Digest, RepositoryName, Tag};
 use crate::RequestId;
 
 pub use abroad::{
-    AWAITED, COPIED, CURSORS, PEERS, TO_TELL, awaited, copied, cursor, heard, incomplete,
-    parse_awaited, parse_event, take_shard, to_tell, unheard,
+    AWAITED, COPIED, CURSORS, JOINING, OWN, PEERS, REMOVALS, TO_TELL, awaited, copied, cursor,
+    heard, incomplete, met, parse_awaited, parse_event, parse_removal, removal, take_shard,
+    to_tell, unheard,
 };
+pub use tombstone::{Buried, Of, UNBURIED, floor, tombstones, unburied};
 
 /// The one row of its kind.
 pub const SYSTEM: &[u8] = b"Z";
@@ -392,7 +402,7 @@ pub const UNHEARD: &[u8] = b"j";
 pub const REMOVED: &[u8] = b"J";
 
 /// Prefixes of all work that an entry left to later ones.
-pub const UNFINISHED: [&[u8]; 8] = [
+pub const UNFINISHED: [&[u8]; 9] = [
     SWEEPS,
     WAITING_SWEEPS,
     EXPOSED,
@@ -400,6 +410,7 @@ pub const UNFINISHED: [&[u8]; 8] = [
     UNNEEDED,
     UNTOLD,
     UNHEARD,
+    UNBURIED,
     REMOVED,
 ];
 

@@ -19,7 +19,10 @@ use meridian_oci::RepositoryName;
 pub use blob::{BlobView, DueView, blob, doomed, due, is_known};
 pub use copy::{copied_manifests, copied_registries, copied_tags};
 pub use extent::{Extent, extent};
-pub use heartbeat::{has_news, peers};
+pub use heartbeat::{
+    Acquaintance, Removal, acquaintances, born, floors, has_news, is_joining, oldest_tombstone,
+    peers, removals,
+};
 pub use list::{Listed, referrers, repositories, tags};
 pub use manifest::{ManifestView, manifest, manifest_stat};
 pub use outbox::{Backlog, backlog, events, outbox, streams};

@@ -22,7 +22,7 @@ pub(crate) use event::EventForm;
 pub use event::Outgoing;
 pub(crate) use manifest::{Manifest, Standing};
 pub(crate) use needs::Needs;
-pub(crate) use notice::{Copied, Heard, Peers, Push};
+pub(crate) use notice::{Copied, Floor, Heard, Met, Own, Peers, Push, Removed};
 pub(crate) use tag::{Sweep, Tag};
 
 use crate::{BlobPlace, CatalogError, Encoding, Reply, RequestId, Settings};
@@ -208,6 +208,7 @@ macro_rules! rows {
         pub(crate) const KINDS: &[crate::golden::Kind] = &[
             $(crate::golden::Kind::of_row::<$row>(),)*
             crate::golden::Kind::of_row::<System>(),
+            crate::golden::Kind::of_row::<Heard>(),
             crate::golden::Kind::of_row::<Outgoing>(),
             crate::golden::Kind::of_row::<Usage>(),
             crate::golden::Kind::of_row::<Repository>(),
@@ -234,7 +235,10 @@ rows! {
     Claim = "claim of a name";
     Peers = "peers";
     Push = "push";
-    Heard = "heartbeat";
+    Floor = "floor";
+    Own = "own birth";
+    Met = "met region";
+    Removed = "removed region";
     Copied = "copied shard";
 }
 

@@ -4,6 +4,7 @@ mod blob;
 mod collect;
 mod exposure;
 mod manifest;
+mod meet;
 mod notice;
 mod outbox;
 mod region;

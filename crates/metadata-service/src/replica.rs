@@ -12,15 +12,17 @@ mod events;
 mod found;
 mod image;
 mod keep;
+mod meet;
 mod merge;
 
 use async_trait::async_trait;
 use meridian_clients::image::ImageView;
 use meridian_clients::replica::{
-    Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, ManifestBytes, Merged,
-    Presence, Progress, RemoteBatch, ReplicaApi, Stored,
+    Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, ManifestBytes, Meeting,
+    Merged, Presence, Progress, RemoteBatch, ReplicaApi, Stance, Stored,
 };
 use meridian_clients::{ReadError, WriteError};
+use meridian_clock::Region;
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName};
 
@@ -88,6 +90,14 @@ impl ReplicaApi for MetadataService {
 
     async fn set_cursors(&self, cursors: Vec<CursorAt>) -> Result<(), WriteError> {
         merge::set_cursors(self.of_group(), cursors).await
+    }
+
+    async fn meet(&self, region: Region, stance: Stance) -> Result<Meeting, WriteError> {
+        meet::meet(self.of_group(), region, &stance).await
+    }
+
+    async fn level(&self, removed: Region, with: Region) -> Result<(), WriteError> {
+        meet::level(self.of_group(), removed, with).await
     }
 
     async fn image(

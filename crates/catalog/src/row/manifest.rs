@@ -94,6 +94,11 @@ impl Manifest {
         self.standing == Standing::Absent
     }
 
+    /// When it was deleted, if nothing but that is left of it.
+    pub(crate) fn tombstone(&self) -> Option<Version> {
+        self.del.filter(|_| self.is_absent() && !self.is_added())
+    }
+
     /// Joins a put of it, or of what stands on it.
     pub(crate) fn raise(&mut self, version: Version) {
         self.add = self.add.max(Some(version));

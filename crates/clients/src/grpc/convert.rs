@@ -34,7 +34,7 @@ pub use replica::{
 };
 pub use replication::{
     copy_limit, copy_request, event_bytes, find_request, found, take_copy_request,
-    take_find_request, take_found,
+    take_find_request, take_found, take_level_request, take_meet_request,
 };
 pub use upload::transfer_head;
 

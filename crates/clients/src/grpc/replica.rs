@@ -1,6 +1,7 @@
 //! The metadata of a region over gRPC, for its agents.
 
 use async_trait::async_trait;
+use meridian_clock::Region;
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName};
 use meridian_proto::meridian::replication::v1 as pb;
@@ -12,8 +13,8 @@ use super::convert;
 use super::{EndpointError, GrpcConfig, MAX_REPLICA_MESSAGE, Ways};
 use crate::image::ImageView;
 use crate::replica::{
-    Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, ManifestBytes, Merged,
-    Presence, Progress, RemoteBatch, ReplicaApi, Stored,
+    Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, ManifestBytes, Meeting,
+    Merged, Presence, Progress, RemoteBatch, ReplicaApi, Stance, Stored,
 };
 use crate::{ReadError, WriteError};
 
@@ -150,6 +151,33 @@ impl ReplicaApi for GrpcReplica {
         let send = |mut to: Client, request| async move { to.set_cursors(request).await };
         self.calls
             .call(message, send, |pb::SetCursorsResponse {}| Ok(()))
+            .await
+    }
+
+    async fn meet(&self, region: Region, stance: Stance) -> Result<Meeting, WriteError> {
+        let message = pb::MeetRequest {
+            region: region.to_string(),
+            stance: Some(stance.into()),
+        };
+        let send = |mut to: Client, request| async move { to.meet(request).await };
+        self.calls
+            .call(message, send, |met: pb::MeetResponse| {
+                Ok(match met.outdated {
+                    true => Meeting::Outdated,
+                    false => Meeting::Known,
+                })
+            })
+            .await
+    }
+
+    async fn level(&self, removed: Region, with: Region) -> Result<(), WriteError> {
+        let message = pb::LevelRequest {
+            removed: removed.to_string(),
+            with: with.to_string(),
+        };
+        let send = |mut to: Client, request| async move { to.level(request).await };
+        self.calls
+            .call(message, send, |pb::LevelResponse {}| Ok(()))
             .await
     }
 

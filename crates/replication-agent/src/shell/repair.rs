@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use meridian_clients::peer::{PeerApi, PeerError};
 use meridian_clients::replica::{CopyMark, CopyPage, CursorAt, EventRange, Events, Progress};
+use meridian_clock::Region;
 use meridian_error::chain;
 use meridian_event::{Envelope, SHARDS};
 use meridian_proto::encode_envelope;
@@ -78,6 +79,8 @@ impl Shell {
         else {
             return Ok(None);
         };
+        let met = self.introductions.until_open(stream.origin);
+        self.in_time(met).await.ok_or(NotMet(stream.origin))?;
         let _copying = copying.lock().await;
         if let Some(cursor) = self.cursor_beyond(stream, from).await? {
             return Ok(Some(cursor));
@@ -115,7 +118,7 @@ impl Shell {
     }
 
     /// Merges all cells of a region; returns how many there are.
-    async fn copy_cells(&self, peer: &dyn PeerApi) -> Result<usize, Failure> {
+    pub(crate) async fn copy_cells(&self, peer: &dyn PeerApi) -> Result<usize, Failure> {
         fail::fail_point!("rp.copy.skip_cells", |_| Ok(0));
         let (mut after, mut cells) = (None, 0);
         loop {
@@ -151,6 +154,11 @@ impl Shell {
         Ok(answer.unwrap_or(Err(PeerError::DeadlineExceeded))?)
     }
 }
+
+/// A region that this one has not met.
+#[derive(Debug, thiserror::Error)]
+#[error("this region and {0} have not met yet")]
+struct NotMet(Region);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -24,7 +24,7 @@ use crate::apply::agenda::Task;
 use crate::apply::guard::{self, Guard};
 use crate::apply::place::Place;
 use crate::apply::turn::Turn;
-use crate::apply::{Result, blob};
+use crate::apply::{Result, blob, floor};
 use crate::hold;
 use crate::row::{Manifest, Needs, Referrer, Standing};
 use crate::{CatalogError, ManifestBody, Write};
@@ -60,10 +60,22 @@ impl<'p> Cell<'p> {
 
     /// Writes it, if it changed.
     pub(in crate::apply) fn save<S: Write>(self, turn: &mut Turn<'_, S>) -> Result<(), S> {
-        if self.row == self.was.unwrap_or_default() {
+        if self.row == self.was.clone().unwrap_or_default() {
             return Ok(());
         }
-        turn.put(&self.place.manifest(self.digest), &self.row)
+        turn.put(&self.place.manifest(self.digest), &self.row)?;
+        let was = self.was.as_ref().and_then(Manifest::tombstone);
+        let is = self.row.tombstone();
+        if was == is {
+            return Ok(());
+        }
+        if let Some(was) = was {
+            floor::exhume_manifest(turn, self.place, self.digest, was)?;
+        }
+        match is {
+            Some(is) => floor::bury_manifest(turn, self.place, self.digest, is),
+            None => Ok(()),
+        }
     }
 }
 
