@@ -42,7 +42,9 @@ impl Told {
             Event::RegistryCreated { .. }
             | Event::Replicated(_)
             | Event::ReplicatedAll { .. }
-            | Event::Heartbeat { .. } => {}
+            | Event::Heartbeat { .. }
+            | Event::AttributesSet { .. }
+            | Event::RepositoryDeleted { .. } => {}
             Event::ManifestPut {
                 repository,
                 manifest,

@@ -5,6 +5,7 @@
 mod alone;
 mod at_once;
 mod joining;
+mod locks;
 mod notices;
 mod scatter;
 mod secure;

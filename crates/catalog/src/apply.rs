@@ -6,11 +6,13 @@
 //! command leaves no trace.
 
 mod agenda;
+mod attributes;
 mod blob;
 mod collect;
 mod floor;
 pub(crate) mod guard;
 mod heartbeat;
+mod lock;
 mod manifest;
 mod meet;
 mod notice;
@@ -19,6 +21,7 @@ mod outbox;
 mod place;
 mod registry;
 mod remote;
+mod repository;
 mod request;
 mod tag;
 mod turn;
@@ -140,7 +143,22 @@ fn dispatch<S: Write>(turn: &mut Turn<'_, S>, command: &Command) -> Result<Reply
         Command::SetPeers(regions) => heartbeat::set_peers(turn, regions),
         Command::Heartbeat { is_full } => heartbeat::beat(turn, *is_full),
         Command::Meet(introduction) => meet::meet(turn, introduction),
-        Command::Level { removed, with } => meet::level(turn, *removed, *with),
+        Command::Level {
+            removed,
+            born,
+            with,
+            is_done,
+        } => meet::level(turn, (*removed, *born), *with, *is_done),
+        Command::SetAttributes {
+            registry,
+            repository,
+            target,
+            attributes,
+        } => attributes::set(turn, registry, repository, target, *attributes),
+        Command::DeleteRepository {
+            registry,
+            repository,
+        } => repository::delete(turn, registry, repository),
     }
 }
 

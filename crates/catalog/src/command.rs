@@ -5,7 +5,7 @@ mod remote;
 use std::fmt;
 
 use meridian_clock::{Region, Version};
-use meridian_event::{Leaf, RegistryId, TraceContext};
+use meridian_event::{Attributes, Leaf, RegistryId, Target, TraceContext};
 use meridian_oci::{Digest, MediaType, RegistryName, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
@@ -191,14 +191,37 @@ pub enum Command {
         /// With all.
         is_full: bool,
     },
+    /// Sets attributes of a repository, a tag or a manifest; those that are not given stay.
+    SetAttributes {
+        /// In which registry.
+        registry: RegistryName,
+        /// In which repository.
+        repository: RepositoryName,
+        /// Of what.
+        #[serde(with = "crate::row::TargetForm")]
+        target: Target,
+        /// What they are to be.
+        attributes: Attributes<Option<bool>>,
+    },
+    /// Deletes a repository and everything in it.
+    DeleteRepository {
+        /// In which registry.
+        registry: RegistryName,
+        /// Which.
+        repository: RepositoryName,
+    },
     /// Gets to know another region by what it says of itself, and of this one.
     Meet(Box<Introduction>),
-    /// All that another region knows of a removed one is merged.
+    /// All that another region knows of a removed one is merged; or, if it is done, the same is so there.
     Level {
         /// The removed one.
         removed: Region,
+        /// Which of those that bore its name.
+        born: Option<Version>,
         /// The other one.
         with: Region,
+        /// Whether both know the same.
+        is_done: bool,
     },
 }
 
@@ -415,6 +438,8 @@ pub enum Refusal {
     Ahead(Version),
     /// Events are not what they say: of another region or shard, or not consecutive.
     Malformed,
+    /// An attribute forbids it: of what it is to change, or of what that is in, or holds.
+    Locked,
     /// This region and that one have not met: one of them may have forgotten what the other one deleted.
     Stranger(Region),
     /// This region is new and has not met the other ones yet; it takes no writes before.
@@ -456,6 +481,8 @@ impl fmt::Display for Entry {
             Command::Heartbeat { .. } => "heartbeat",
             Command::Meet(_) => "meet",
             Command::Level { .. } => "level",
+            Command::SetAttributes { .. } => "set attributes",
+            Command::DeleteRepository { .. } => "delete repository",
         };
         f.write_str(name)
     }

@@ -12,6 +12,7 @@ mod indexes;
 mod leaves;
 mod notices;
 mod order;
+mod repositories;
 mod tombstones;
 
 use std::fmt;
@@ -48,6 +49,7 @@ pub fn check<S: Read>(store: &S) -> Result<Vec<Violation>, S::Error> {
     order::check(&census, &mut findings);
     tombstones::check(&census, &mut findings);
     tombstones::check_regions(&census, &mut findings);
+    repositories::check(&census, &mut findings);
     Ok(findings.0)
 }
 

@@ -29,6 +29,10 @@
 //! v registry repository 0 digest     Sweep: a manifest whose waiting tags are still to be judged
 //! y registry repository 0 digest     an exposed manifest whose waiters are still to be told
 //! Y registry leaf                    a recorded blob whose waiters are still to be told
+//! K registry repository              Repository's cell: its last deletion, its attributes
+//! l registry repository 0 tag        attributes of a tag
+//! b registry repository 0 digest     attributes of a manifest
+//! z registry repository              Progress: a deleted repository that is still to be swept
 //! u registry repository 0 digest     a manifest that perhaps nothing needs any more
 //! Q request                          what a request was answered
 //! q version                          requests in the order in which they are forgotten
@@ -45,11 +49,12 @@
 //! F region 0 shard                   a shard that was copied, while what it put is not all here
 //! O                                  Own: what other regions know this one by
 //! f                                  this region has not met others yet, and takes no writes
-//! l region                           Met: how far this region and another one know each other
+//! 3 region                           Met: how far this region and another one know each other
+//! 4 region                           a region whose state is to be copied before its events are merged
 //! X region 0 region                  Removed: a region of which another one may know more than this one
-//! b shard version 0 registry kind repository 0 …   a tombstone: of a tag, or of a manifest
+//! 1 shard version 0 registry kind repository 0 …   a tombstone: of a tag, or of a manifest
 //! E shard                            Floor: up to where tombstones are dropped
-//! K shard                            a shard whose tombstones are still to be dropped
+//! 2 shard                            a shard whose tombstones are still to be dropped
 //! J                                  pushes here that perhaps wait for regions that were removed
 //! j region 0 shard                   a heartbeat that is still to be looked through
 //! ```
@@ -59,6 +64,7 @@
 //! known from its first byte. Names hold no zero byte, so no name is a prefix of another one's key.
 
 mod abroad;
+mod rights;
 mod tombstone;
 
 use std::str::FromStr;
@@ -72,9 +78,14 @@ use crate::RequestId;
 pub use abroad::{
     AWAITED, COPIED, CURSORS, JOINING, OWN, PEERS, REMOVALS, TO_TELL, awaited, copied, cursor,
     heard, incomplete, met, parse_awaited, parse_event, parse_removal, removal, take_shard,
-    to_tell, unheard,
+    to_tell, uncopied, unheard,
 };
 pub use tombstone::{Buried, Of, UNBURIED, floor, tombstones, unburied};
+
+pub use rights::{
+    COVERED, MANIFEST_ATTRIBUTES, REPOSITORY_CELLS, TAG_ATTRIBUTES, covered, manifest_attributes,
+    repository_cell, tag_attributes,
+};
 
 /// The one row of its kind.
 pub const SYSTEM: &[u8] = b"Z";
@@ -402,7 +413,7 @@ pub const UNHEARD: &[u8] = b"j";
 pub const REMOVED: &[u8] = b"J";
 
 /// Prefixes of all work that an entry left to later ones.
-pub const UNFINISHED: [&[u8]; 9] = [
+pub const UNFINISHED: [&[u8]; 10] = [
     SWEEPS,
     WAITING_SWEEPS,
     EXPOSED,
@@ -412,6 +423,7 @@ pub const UNFINISHED: [&[u8]; 9] = [
     UNHEARD,
     UNBURIED,
     REMOVED,
+    COVERED,
 ];
 
 /// Prefix of all manifests whose bytes are wanted; registry, digest and repository follow.

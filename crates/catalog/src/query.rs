@@ -11,13 +11,16 @@ mod manifest;
 mod outbox;
 mod registry;
 mod replication;
+mod repository;
 mod wanted;
 
 use meridian_event::RegistryId;
-use meridian_oci::RepositoryName;
 
 pub use blob::{BlobView, DueView, blob, doomed, due, is_known};
-pub use copy::{copied_manifests, copied_registries, copied_tags};
+pub use copy::{
+    attributes_found, copied_manifest_attributes, copied_manifests, copied_registries,
+    copied_repositories, copied_tag_attributes, copied_tags, repository_found,
+};
 pub use extent::{Extent, extent};
 pub use heartbeat::{
     Acquaintance, Removal, acquaintances, born, floors, has_news, is_joining, oldest_tombstone,
@@ -31,12 +34,13 @@ pub use replication::{
     Fate, Image, Presence, Winner, blob_presence, body, cursor, cursors, image, manifest_cell,
     manifest_presence, tag_winner,
 };
+pub use repository::{Described, attributes, contents, describe, is_repository};
 pub use wanted::{
     Wanted, WantedBlob, WantedManifest, wanted, wanted_blobs, wanted_in, wanted_manifests,
 };
 
 use crate::access::{read, suffixes};
-use crate::row::{Repository, System, Usage};
+use crate::row::{System, Usage};
 use crate::{CatalogError, Read, key};
 
 type Result<T, S> = std::result::Result<T, CatalogError<<S as Read>::Error>>;
@@ -44,16 +48,6 @@ type Result<T, S> = std::result::Result<T, CatalogError<<S as Read>::Error>>;
 /// What the state knows of itself; nothing, before it is initialized.
 pub fn system<S: Read>(store: &S) -> Result<Option<System>, S> {
     read(store, key::SYSTEM)
-}
-
-/// Whether a repository holds, or held until a moment ago, anything that this region may answer.
-pub fn is_repository<S: Read>(
-    store: &S,
-    registry: RegistryId,
-    repository: &RepositoryName,
-) -> Result<bool, S> {
-    let row = read::<Repository, S>(store, &key::repository(registry, repository))?;
-    Ok(row.is_some_and(|row| row.is_exposed()))
 }
 
 /// Whether an entry left work to later ones: whether there is anything to sweep.

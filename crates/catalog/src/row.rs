@@ -8,6 +8,7 @@ mod event;
 mod manifest;
 mod needs;
 mod notice;
+mod repository;
 mod tag;
 
 use meridian_clock::{Region, Version};
@@ -18,11 +19,12 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub(crate) use counters::Repository;
 pub use counters::Usage;
-pub(crate) use event::EventForm;
 pub use event::Outgoing;
+pub(crate) use event::{EventForm, TargetForm};
 pub(crate) use manifest::{Manifest, Standing};
 pub(crate) use needs::Needs;
 pub(crate) use notice::{Copied, Floor, Heard, Met, Own, Peers, Push, Removed};
+pub(crate) use repository::{Progress, RepositoryCell, Rights, Stage};
 pub(crate) use tag::{Sweep, Tag};
 
 use crate::{BlobPlace, CatalogError, Encoding, Reply, RequestId, Settings};
@@ -240,6 +242,9 @@ rows! {
     Met = "met region";
     Removed = "removed region";
     Copied = "copied shard";
+    RepositoryCell = "repository cell";
+    Rights = "attributes";
+    Progress = "sweep of a repository";
 }
 
 // === impl System ===

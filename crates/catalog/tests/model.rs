@@ -201,6 +201,9 @@ impl Model {
             | Command::Heartbeat { .. }
             | Command::Meet(_)
             | Command::Level { .. } => panic!("a history is of one region alone"),
+            Command::SetAttributes { .. } | Command::DeleteRepository { .. } => {
+                panic!("a history has no locks and keeps its repositories")
+            }
         }
     }
 

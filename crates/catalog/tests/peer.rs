@@ -7,7 +7,7 @@ use meridian_catalog::{
     ManifestBody, NewManifest, RemoteEvent, RemoteEvents, query,
 };
 use meridian_clock::{Region, Version};
-use meridian_event::{Event, Leaf, RegistryId, shard_of};
+use meridian_event::{Attributes, Event, Leaf, RegistryId, Target, shard_of};
 use meridian_oci::Digest;
 
 use crate::stage::{DAWN, Manifested, Stage, object, repository, tag};
@@ -89,6 +89,25 @@ impl Peer {
             repository: repository(name),
             tag: tag(which),
             digest,
+        })
+    }
+
+    pub(crate) fn sets(
+        &mut self,
+        name: &str,
+        target: &Target,
+        attributes: Attributes<Option<bool>>,
+    ) -> RemoteEvents {
+        self.says(Event::AttributesSet {
+            repository: repository(name),
+            target: target.clone(),
+            attributes,
+        })
+    }
+
+    pub(crate) fn deletes_repository(&mut self, name: &str) -> RemoteEvents {
+        self.says(Event::RepositoryDeleted {
+            repository: repository(name),
         })
     }
 
@@ -201,6 +220,7 @@ pub(crate) fn introduction(stage: &Stage, region: Region) -> Introduction {
         }),
         last: at(3),
         floors: Vec::new(),
+        merged: Vec::new(),
     }
 }
 

@@ -3,11 +3,13 @@
 mod blob;
 mod collect;
 mod exposure;
+mod lock;
 mod manifest;
 mod meet;
 mod notice;
 mod outbox;
 mod region;
 mod remote;
+mod repository;
 mod request;
 mod tag;

@@ -7,7 +7,7 @@ use meridian_catalog::{
     ObjectKey, Reply, RequestId, Settings, Write, apply, invariant, key, query,
 };
 use meridian_clock::{Region, Version};
-use meridian_event::{Envelope, Leaf, RegistryId, SHARDS};
+use meridian_event::{Attributes, Envelope, Leaf, RegistryId, SHARDS, Target};
 use meridian_oci::{Algorithm, Digest, MediaType, RegistryName, RepositoryName, Tag};
 
 /// When the stage opens.
@@ -226,6 +226,39 @@ impl Stage {
         self.say(delete_tag(name, which, None))
     }
 
+    /// Sets attributes.
+    pub(crate) fn set(
+        &mut self,
+        name: &str,
+        target: &Target,
+        attributes: Attributes<Option<bool>>,
+    ) -> Reply {
+        self.say(Command::SetAttributes {
+            registry: registry(),
+            repository: repository(name),
+            target: target.clone(),
+            attributes,
+        })
+    }
+
+    /// Forbids that something is overwritten or deleted.
+    pub(crate) fn lock(&mut self, name: &str, target: &Target) {
+        let reply = self.set(name, target, writable(false));
+        assert!(matches!(reply, Reply::Done { .. }), "{reply:?}");
+    }
+
+    /// What is in force for something, by its own attributes.
+    pub(crate) fn attributes(&self, name: &str, target: &Target) -> Attributes<bool> {
+        query::attributes(&self.store, self.id(), &repository(name), target).unwrap()
+    }
+
+    pub(crate) fn delete_repository(&mut self, name: &str) -> Reply {
+        self.say(Command::DeleteRepository {
+            registry: registry(),
+            repository: repository(name),
+        })
+    }
+
     pub(crate) fn delete_blob(&mut self, name: &str, digest: Digest) -> Reply {
         self.say(Command::DeleteBlob {
             registry: registry(),
@@ -330,6 +363,14 @@ impl Stage {
             .collect();
         events.sort_by_key(|envelope| envelope.version);
         events
+    }
+}
+
+/// That something may, or must not, be overwritten.
+pub(crate) fn writable(is_enabled: bool) -> Attributes<Option<bool>> {
+    Attributes {
+        write: Some(is_enabled),
+        ..Attributes::default()
     }
 }
 

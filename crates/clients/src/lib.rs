@@ -21,9 +21,10 @@ pub use blob::{
 };
 pub use ingest::IngestApi;
 pub use metadata::{
-    BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, Condition, DeleteManifest, Deleted,
-    Doomed, Due, Encoding, Generations, ManifestPut, ManifestStat, MetadataApi, PutBlob,
-    PutManifest, ReadError, Referrers, Stale, StorageKey, StoreBlob, StoredManifest, Usage,
+    AttributesSet, BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, Condition,
+    DeleteManifest, DeleteRepository, Deleted, Described, Doomed, Due, Encoding, Generations,
+    ManifestPut, ManifestStat, MetadataApi, PutBlob, PutManifest, ReadError, Referrers,
+    RepositoryDeleted, SetAttributes, Stale, StorageKey, StoreBlob, StoredManifest, Usage,
     WriteError,
 };
 pub use repository::{Page, PageRequest, RepositoryPath, RequestId};

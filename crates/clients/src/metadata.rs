@@ -9,7 +9,7 @@ mod found;
 mod write;
 
 use async_trait::async_trait;
-use meridian_event::RegistryId;
+use meridian_event::{RegistryId, Target};
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 
 use crate::{Page, PageRequest, RepositoryPath, RequestId};
@@ -17,11 +17,12 @@ use crate::{Page, PageRequest, RepositoryPath, RequestId};
 pub use collection::{Collect, CollectOutcome, Doomed, Due, Usage};
 pub use error::{ReadError, WriteError};
 pub use found::{
-    BlobLocation, BlobRecord, Encoding, ManifestStat, Referrers, Stale, StorageKey, StoredManifest,
+    BlobLocation, BlobRecord, Described, Encoding, ManifestStat, Referrers, Stale, StorageKey,
+    StoredManifest,
 };
 pub use write::{
-    BlobPut, Condition, DeleteManifest, Deleted, Generations, ManifestPut, PutBlob, PutManifest,
-    StoreBlob,
+    AttributesSet, BlobPut, Condition, DeleteManifest, DeleteRepository, Deleted, Generations,
+    ManifestPut, PutBlob, PutManifest, RepositoryDeleted, SetAttributes, StoreBlob,
 };
 
 /// The truth of a region.
@@ -31,7 +32,8 @@ pub use write::{
 /// Reads are linearizable: they see every write that was acknowledged before they were called. While
 /// no quorum answers, a manifest or a blob that is asked for by its digest is answered from the last
 /// known state, and says so ([`Stale`]); what that state does not have is [`ReadError::Unavailable`],
-/// not unknown.
+/// not unknown. A manifest that must not be pulled is [`ReadError::Locked`], and so is a write that an
+/// attribute forbids.
 /// A write that returned `Ok` is on stable storage of a quorum and survives any crash. A write
 /// that failed with a retryable error has an unknown outcome; sent again with the same
 /// [`RequestId`] it takes effect once and returns what it returned, or would have returned, first.
@@ -90,6 +92,25 @@ pub trait MetadataApi: Send + Sync + 'static {
 
     /// Deletes a tag, or a manifest and with it every tag that points at it.
     async fn delete_manifest(&self, request: DeleteManifest) -> Result<Deleted, WriteError>;
+
+    /// Describes a repository, a tag or a manifest, if it is there or has attributes. One that must not be
+    /// pulled, or is not in lists, is described like any other.
+    async fn describe(
+        &self,
+        repository: &RepositoryPath,
+        target: &Target,
+    ) -> Result<Described, ReadError>;
+
+    /// Sets attributes of a repository, a tag or a manifest. They hold in other regions as soon as those hear
+    /// of them.
+    async fn set_attributes(&self, request: SetAttributes) -> Result<AttributesSet, WriteError>;
+
+    /// Deletes a repository and everything in it, unless something in it must not be deleted. When it is
+    /// answered, nothing of it is visible any more; what it leaves behind is swept later.
+    async fn delete_repository(
+        &self,
+        request: DeleteRepository,
+    ) -> Result<RepositoryDeleted, WriteError>;
 
     /// Records a blob whose bytes are durable, and leases it to the repository. A blob that is
     /// recorded already keeps its place, and the new object is doomed.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use meridian_clock::{Region, Version};
-use meridian_event::{Envelope, Leaf, RegistryId};
+use meridian_event::{Attributes, Envelope, Leaf, RegistryId, Setting, Target};
 use meridian_oci::{Digest, MediaType, Reference, RegistryName, RepositoryName, Tag};
 
 use crate::image::ImageView;
@@ -62,7 +62,8 @@ pub trait ReplicaApi: Send + Sync + 'static {
     ) -> Result<bool, WriteError>;
 
     /// What is known here of a tag or a manifest, as another region merges it, tombstones too; with
-    /// the bytes of the manifest that is found, if they are here. Nothing if nothing is known.
+    /// the bytes of the manifest that is found, if they are here, and with the attributes that are in force.
+    /// Nothing if nothing is known.
     async fn find(
         &self,
         registry: RegistryId,
@@ -84,10 +85,11 @@ pub trait ReplicaApi: Send + Sync + 'static {
 
     /// Gets to know another region by what it says of itself, and of this one. Before both count on each
     /// other, nothing of it is merged.
-    async fn meet(&self, region: Region, stance: Stance) -> Result<Meeting, WriteError>;
+    async fn meet(&self, said: Progress) -> Result<Meeting, WriteError>;
 
-    /// Notes that all that a region knows of a removed one is merged here.
-    async fn level(&self, removed: Region, with: Region) -> Result<(), WriteError>;
+    /// Notes that all that a region knows of a removed one is merged here; or, if that was noted, that the same is
+    /// so there.
+    async fn level(&self, removal: Removal) -> Result<(), WriteError>;
 
     /// How much of an image is here, tombstones too. Nothing if nothing is known of it.
     async fn image(
@@ -156,8 +158,10 @@ pub struct Stance {
 /// What came of meeting a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meeting {
-    /// What it says is known here.
+    /// What it says was known here, or is of no use any more.
     Known,
+    /// What it says is known here from now on.
+    Met,
     /// It has forgotten deletions that are not merged here: this region is to begin anew, with an empty state.
     Outdated,
 }
@@ -175,6 +179,8 @@ pub struct Acquaintance {
     pub accepted: Option<Version>,
     /// Both have accepted: what one of them says may be merged by the other.
     pub is_open: bool,
+    /// Its state is to be copied before its events are merged.
+    pub is_uncopied: bool,
 }
 
 /// A region that was removed, and another one that may know more of it.
@@ -186,6 +192,8 @@ pub struct Removal {
     pub born: Option<Version>,
     /// The other one.
     pub with: Region,
+    /// Whether what that knows of it is merged here.
+    pub is_copied: bool,
 }
 
 /// Consecutive events of a shard.
@@ -316,6 +324,26 @@ pub enum Found {
         /// What is known.
         tag: FoundTag,
     },
+    /// When a repository was last deleted.
+    Repository {
+        /// In which registry.
+        registry: RegistryId,
+        /// Which.
+        repository: RepositoryName,
+        /// The version of the deletion.
+        del: Version,
+    },
+    /// What the attributes of something were set to last, whether or not it is there.
+    Attributes {
+        /// In which registry.
+        registry: RegistryId,
+        /// In which repository.
+        repository: RepositoryName,
+        /// Of what.
+        target: Target,
+        /// The values; nothing, where nobody set any.
+        settings: Attributes<Option<Setting>>,
+    },
 }
 
 /// What a region knows of a tag.
@@ -355,6 +383,14 @@ pub enum CopyMark {
     Manifests,
     /// The tags through this one.
     Tag(RegistryId, RepositoryName, Tag),
+    /// All tags.
+    Tags,
+    /// The repositories, or the attributes of tags, or those of manifests, through this one.
+    Attributes(RegistryId, RepositoryName, Target),
+    /// All repositories.
+    Repositories,
+    /// The attributes of all tags.
+    TagAttributes,
 }
 
 /// A part of a copy.

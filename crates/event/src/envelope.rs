@@ -4,7 +4,7 @@ use meridian_clock::{Region, Version};
 use meridian_oci::{Digest, MediaType, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
-use crate::{EventId, Mark, RegistryId};
+use crate::{Attributes, EventId, Mark, RegistryId, Target};
 
 /// One committed mutation, or a notice of a region, as everybody outside of the metadata group learns of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +91,21 @@ pub enum Event {
         /// A mark for each of them.
         marks: Vec<Mark>,
     },
+    /// Attributes of a repository, a tag or a manifest were set. Each is a register of its own, and stands
+    /// apart from what it is of: that may come later, or have gone.
+    AttributesSet {
+        /// Where.
+        repository: RepositoryName,
+        /// Of what.
+        target: Target,
+        /// Those that were set.
+        attributes: Attributes<Option<bool>>,
+    },
+    /// A repository was deleted, and with it everything in it that is older.
+    RepositoryDeleted {
+        /// Which.
+        repository: RepositoryName,
+    },
 }
 
 /// An image, and the push that put it.
@@ -147,7 +162,9 @@ impl Event {
             | Self::ManifestDeleted { repository, .. }
             | Self::TagDeleted { repository, .. }
             | Self::BlobPut { repository, .. }
-            | Self::BlobDeleted { repository, .. } => Some(repository),
+            | Self::BlobDeleted { repository, .. }
+            | Self::AttributesSet { repository, .. }
+            | Self::RepositoryDeleted { repository } => Some(repository),
         }
     }
     /// Whether it only tells how things are: nothing is merged of it, and no notice comes of it.

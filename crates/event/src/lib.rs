@@ -1,12 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod attributes;
 mod envelope;
 mod id;
 mod mark;
 mod registry;
 mod trace;
 
+pub use attributes::{Attributes, Setting, Target};
 pub use envelope::{Envelope, Event, Leaf, Notice};
 pub use id::{EventId, ParseEventIdError, SHARDS, shard_of};
 pub use mark::Mark;

@@ -1,5 +1,6 @@
 //! The endpoints, one file for each resource.
 
+pub(crate) mod attributes;
 pub(crate) mod base;
 pub(crate) mod blobs;
 pub(crate) mod catalog;

@@ -16,6 +16,7 @@ use meridian_clients::{
 use meridian_clock::Region;
 use meridian_oci::{ParseManifestError, RepositoryName};
 
+use crate::api::attributes::AttributesError;
 use crate::extract::ExtractError;
 use crate::limits::IntakeError;
 use crate::pages::PageError;
@@ -59,6 +60,9 @@ pub(crate) enum Failure {
     /// A manifest does not hash to the digest under which it is put.
     #[error("the manifest does not match the digest")]
     ManifestDigest,
+    /// The body does not say which attributes to set.
+    #[error(transparent)]
+    Attributes(#[from] AttributesError),
     /// A read from the metadata failed.
     #[error(transparent)]
     Read(#[from] ReadError),

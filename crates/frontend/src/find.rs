@@ -104,6 +104,11 @@ pub(crate) const fn is_unknown(error: &ReadError) -> bool {
     )
 }
 
+/// Whether something was not found, and not because nobody could say. What must not be pulled was found.
+pub(crate) const fn is_nowhere(error: &ReadError) -> bool {
+    !is_away(error) && !matches!(error, ReadError::Locked)
+}
+
 /// Whether nobody could say.
 pub(crate) const fn is_away(error: &ReadError) -> bool {
     matches!(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use meridian_chassis::metrics::{Grid, Histogram, Metrics};
+use meridian_event::Target;
 
 use crate::route::Route;
 
@@ -14,7 +15,7 @@ pub(crate) struct RequestMetrics {
     times: Grid<Histogram>,
 }
 
-const ROUTES: [&str; 11] = [
+const ROUTES: [&str; 14] = [
     "base",
     "catalog",
     "discovery",
@@ -24,6 +25,9 @@ const ROUTES: [&str; 11] = [
     "upload",
     "tags",
     "referrers",
+    "repository",
+    "tag_attributes",
+    "manifest_attributes",
     "probe",
     "none",
 ];
@@ -113,6 +117,9 @@ pub(crate) const fn place(route: &Route) -> usize {
         Route::Upload(..) => 6,
         Route::Tags(_) => 7,
         Route::Referrers(..) => 8,
+        Route::Attributes(_, Target::Repository) => 9,
+        Route::Attributes(_, Target::Tag(_)) => 10,
+        Route::Attributes(_, Target::Manifest(_)) => 11,
     }
 }
 

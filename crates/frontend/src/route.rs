@@ -1,4 +1,4 @@
-//! Which endpoint a path names (distribution-spec "Endpoints").
+//! Which endpoint a path names (distribution-spec "Endpoints"; ACR data-plane REST API 2021-07-01).
 //!
 //! Owns the reading of the raw path: `%2F` and `%3A` are decoded exactly once, because some clients
 //! escape names and digests as a whole; every other escape stays, and so fails the grammar of
@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 
+use meridian_event::Target;
 use meridian_oci::{Digest, ParseReferenceError, Reference, RepositoryName};
 
 use crate::session::Session;
@@ -33,6 +34,8 @@ pub(crate) enum Route {
     Tags(RepositoryName),
     /// `/v2/<name>/referrers/<digest>`
     Referrers(RepositoryName, Digest),
+    /// `/acr/v1/<name>`, `/acr/v1/<name>/_tags/<tag>`, `/acr/v1/<name>/_manifests/<digest>`
+    Attributes(RepositoryName, Target),
 }
 
 /// Why a path names no endpoint.
@@ -61,6 +64,9 @@ pub(crate) enum RouteError {
 impl Route {
     /// Reads the path of a request's target, as it was sent.
     pub(crate) fn parse(path: &str) -> Result<Self, RouteError> {
+        if let Some(path) = path.strip_prefix("/acr/v1/") {
+            return attributes(&unescape(path));
+        }
         let path = match path.strip_prefix("/v2") {
             Some("" | "/") => return Ok(Self::Base),
             Some(rest) => rest.strip_prefix('/').ok_or(RouteError::Unknown)?,
@@ -99,6 +105,22 @@ impl Route {
             _ => Err(RouteError::Unknown),
         }
     }
+}
+
+/// No component of a name begins with `_`, so whatever follows one that does is not the name.
+fn attributes(path: &str) -> Result<Route, RouteError> {
+    let Some((before, rest)) = path.split_once("/_") else {
+        return match path.starts_with('_') {
+            true => Err(RouteError::ExtensionUnknown),
+            false => Ok(Route::Attributes(name(path)?, Target::Repository)),
+        };
+    };
+    let target = match rest.split_once('/') {
+        Some(("tags", text)) => Target::Tag(text.parse().map_err(|_malformed| RouteError::Tag)?),
+        Some(("manifests", text)) => Target::Manifest(digest(text)?),
+        _ => return Err(RouteError::ExtensionUnknown),
+    };
+    Ok(Route::Attributes(name(before)?, target))
 }
 
 fn name(text: &str) -> Result<RepositoryName, RouteError> {

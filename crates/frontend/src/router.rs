@@ -22,11 +22,12 @@ use meridian_chassis::http::Origin;
 use meridian_chassis::metrics::Metrics;
 use meridian_chassis::telemetry::trace;
 use meridian_clients::RequestId;
+use meridian_event::Target;
 use tower::Service;
 use tracing::{Instrument, Span};
 
 use crate::access::Access;
-use crate::api::{base, blobs, catalog, health, manifests, referrers, tags, uploads};
+use crate::api::{attributes, base, blobs, catalog, health, manifests, referrers, tags, uploads};
 use crate::body::Inbound;
 use crate::error::{self, Failure};
 use crate::metrics::{self, NO_ROUTE, PROBE, RequestMetrics};
@@ -231,6 +232,16 @@ async fn dispatch(call: Call<'_>, method: &Method, route: Route) -> Result<Answe
         Route::Catalog if reads(method) => return catalog::list(call).await,
         Route::Base if reads(method) => return base::check(call),
         Route::Discovery(_) if reads(method) => return Ok(base::discover()),
+        Route::Attributes(name, target) => match (method, &target) {
+            (&Method::GET, _) => return attributes::get(call, name, target).await,
+            (&Method::PATCH, _) => return attributes::patch(call, name, target).await,
+            (&Method::DELETE, Target::Repository) => return attributes::delete(call, name).await,
+            (&Method::DELETE, Target::Tag(tag)) => {
+                return manifests::delete(call, name, tag.clone().into()).await;
+            }
+            (_, Target::Manifest(_)) => "GET, PATCH",
+            (_, Target::Repository | Target::Tag(_)) => "GET, PATCH, DELETE",
+        },
         Route::Tags(_)
         | Route::Referrers(..)
         | Route::Catalog

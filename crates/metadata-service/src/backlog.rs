@@ -45,6 +45,8 @@ pub(crate) const fn tells(command: &Command) -> bool {
         | Command::DeleteManifest { .. }
         | Command::DeleteTag { .. }
         | Command::DeleteBlob { .. }
+        | Command::SetAttributes { .. }
+        | Command::DeleteRepository { .. }
         | Command::Heartbeat { .. } => true,
         Command::TouchBlob { .. }
         | Command::ReserveGenerations { .. }

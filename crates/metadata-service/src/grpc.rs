@@ -67,7 +67,10 @@ calls! {
     get_blob: GetBlobRequest -> GetBlobResponse = read;
     get_registry: GetRegistryRequest -> GetRegistryResponse = read;
     get_usage: GetUsageRequest -> GetUsageResponse = read;
+    describe: DescribeRequest -> DescribeResponse = read;
     put_manifest: PutManifestRequest -> PutManifestResponse = write;
+    set_attributes: SetAttributesRequest -> SetAttributesResponse = write;
+    delete_repository: DeleteRepositoryRequest -> DeleteRepositoryResponse = write;
     delete_manifest: DeleteManifestRequest -> DeleteManifestResponse = write;
     put_blob: PutBlobRequest -> PutBlobResponse = write;
     store_blob: StoreBlobRequest -> StoreBlobResponse = write;

@@ -67,7 +67,9 @@ pub(crate) fn news_of_peers(view: &View, peers: &[Region]) -> Option<Command> {
     all.extend(peers);
     all.sort_unstable();
     all.dedup();
-    (all.len() > known).then_some(Command::SetPeers(all))
+    // A state of before regions met each other knows others, and not that it is to meet them.
+    let is_unborn = !all.is_empty() && query::born(view).ok()?.is_none();
+    (all.len() > known || is_unborn).then_some(Command::SetPeers(all))
 }
 
 async fn beat(

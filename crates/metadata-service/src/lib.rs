@@ -3,6 +3,7 @@
 mod backlog;
 mod changes;
 mod config;
+mod describe;
 mod duty;
 mod events;
 mod group;

@@ -24,13 +24,13 @@ pub(crate) fn failed<E: std::error::Error + 'static>(error: CatalogError<E>) -> 
     }
 }
 
-fn registry_in(view: &View, name: &RegistryName) -> Result<RegistryId> {
+pub(crate) fn registry_in(view: &View, name: &RegistryName) -> Result<RegistryId> {
     let registry = query::registry(view, name).map_err(failed)?;
     registry.ok_or(ReadError::RegistryUnknown)
 }
 
 /// What to say when something is not in a repository: perhaps there is no such repository.
-fn absent(
+pub(crate) fn absent(
     view: &View,
     registry: RegistryId,
     repository: &RepositoryPath,
@@ -79,6 +79,14 @@ fn stat(view: query::ManifestView, stale: Option<Stale>) -> ManifestStat {
     }
 }
 
+/// What must not be pulled is not: neither its bytes nor what they are.
+const fn readable(view: &query::ManifestView) -> Result<()> {
+    match view.is_readable {
+        true => Ok(()),
+        false => Err(ReadError::Locked),
+    }
+}
+
 pub(crate) async fn manifest(
     group: &Group,
     repository: &RepositoryPath,
@@ -89,7 +97,9 @@ pub(crate) async fn manifest(
         let registry = registry_in(view, &repository.registry)?;
         let found = query::manifest(view, registry, name, reference, Bytes::copy_from_slice);
         let unknown = || absent(view, registry, repository, ReadError::ManifestUnknown);
-        found.map_err(failed)?.ok_or_else(unknown)
+        let found = found.map_err(failed)?.ok_or_else(unknown)?;
+        readable(&found.0)?;
+        Ok(found)
     });
     let ((found, bytes), stale) = found.await?;
     Ok(StoredManifest {
@@ -107,7 +117,9 @@ pub(crate) async fn manifest_stat(
         let registry = registry_in(view, &repository.registry)?;
         let found = query::manifest_stat(view, registry, &repository.name, reference);
         let unknown = || absent(view, registry, repository, ReadError::ManifestUnknown);
-        found.map_err(failed)?.ok_or_else(unknown)
+        let found = found.map_err(failed)?.ok_or_else(unknown)?;
+        readable(&found)?;
+        Ok(found)
     });
     let (found, stale) = found.await?;
     Ok(stat(found, stale))

@@ -19,10 +19,9 @@ use async_trait::async_trait;
 use meridian_clients::image::ImageView;
 use meridian_clients::replica::{
     Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, ManifestBytes, Meeting,
-    Merged, Presence, Progress, RemoteBatch, ReplicaApi, Stance, Stored,
+    Merged, Presence, Progress, RemoteBatch, Removal, ReplicaApi, Stored,
 };
 use meridian_clients::{ReadError, WriteError};
-use meridian_clock::Region;
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName};
 
@@ -92,12 +91,12 @@ impl ReplicaApi for MetadataService {
         merge::set_cursors(self.of_group(), cursors).await
     }
 
-    async fn meet(&self, region: Region, stance: Stance) -> Result<Meeting, WriteError> {
-        meet::meet(self.of_group(), region, &stance).await
+    async fn meet(&self, said: Progress) -> Result<Meeting, WriteError> {
+        meet::meet(self.of_group(), &said).await
     }
 
-    async fn level(&self, removed: Region, with: Region) -> Result<(), WriteError> {
-        meet::level(self.of_group(), removed, with).await
+    async fn level(&self, removal: Removal) -> Result<(), WriteError> {
+        meet::level(self.of_group(), removal).await
     }
 
     async fn image(

@@ -40,7 +40,10 @@ fn bodies<'c>(all: impl Iterator<Item = &'c Option<ManifestBody>>) -> u64 {
 const fn found(found: &Found) -> &Option<ManifestBody> {
     match found {
         Found::Manifest { cell, .. } => &cell.body,
-        Found::Registry { .. } | Found::Tag { .. } => &None,
+        Found::Registry { .. }
+        | Found::Tag { .. }
+        | Found::Repository { .. }
+        | Found::Attributes { .. } => &None,
     }
 }
 
@@ -52,7 +55,9 @@ const fn takes_away(event: &Event) -> bool {
         | Event::BlobDeleted { .. }
         | Event::Replicated(_)
         | Event::ReplicatedAll { .. }
-        | Event::Heartbeat { .. } => true,
+        | Event::Heartbeat { .. }
+        | Event::AttributesSet { .. }
+        | Event::RepositoryDeleted { .. } => true,
         Event::RegistryCreated { .. } | Event::ManifestPut { .. } | Event::BlobPut { .. } => false,
     }
 }
@@ -75,6 +80,7 @@ fn growth(command: &Command) -> Option<u64> {
         Command::StoreManifest(arrived) => Some(arrived.body.bytes.len() as u64),
         Command::MountBlob { .. }
         | Command::LeaseBlob { .. }
+        | Command::SetAttributes { .. }
         | Command::ReserveGenerations { .. } => Some(0),
         Command::Initialize { .. }
         | Command::CreateRegistry { .. }
@@ -85,6 +91,7 @@ fn growth(command: &Command) -> Option<u64> {
         | Command::TouchBlob { .. }
         | Command::DeleteManifest { .. }
         | Command::DeleteTag { .. }
+        | Command::DeleteRepository { .. }
         | Command::DeleteBlob { .. }
         | Command::Collect(_)
         | Command::Sweep

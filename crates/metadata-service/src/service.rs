@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use meridian_catalog::{Command, Refusal, Reply, query};
+use meridian_catalog::{Command, query};
 use meridian_clients::{
-    BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed, Due,
-    Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest,
-    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoreBlob, StoredManifest, Usage,
-    WriteError,
+    AttributesSet, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, DeleteRepository,
+    Deleted, Described, Doomed, Due, Generations, ManifestPut, ManifestStat, MetadataApi, Page,
+    PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted, RepositoryPath,
+    RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage, WriteError,
 };
 use meridian_clock::Region;
-use meridian_event::RegistryId;
+use meridian_event::{RegistryId, Target};
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 
 use meridian_proto::meridian::raft::v1::raft_server::RaftServer;
@@ -23,7 +23,7 @@ use crate::grpc::RaftAdapter;
 use crate::heartbeat::{self, RemoveError};
 use crate::membership::{self, Change, GroupStatus, ReformError};
 use crate::tail::{EventPage, ReadFrom, Tail};
-use crate::{read, write};
+use crate::{describe, read, write};
 
 /// How long a push waits for a new region to meet the others.
 const JOINING: Duration = Duration::from_secs(3);
@@ -128,8 +128,12 @@ impl MetadataService {
         self.tail.read(from, limit).await
     }
 
-    /// Waits until this region has met the others, but not for long.
+    /// Waits until this region has met the others, but not for long. A new region does within a moment of its
+    /// start, if they are there; if not, the state says so.
     async fn has_joined(&self) -> Result<(), ReadError> {
+        if !query::is_joining(&self.group.view()).map_err(read::failed)? {
+            return Ok(());
+        }
         let mut changes = self.group.progress();
         let joined = async {
             while query::is_joining(&self.group.view()).map_err(read::failed)? {
@@ -208,15 +212,8 @@ impl MetadataApi for MetadataService {
     async fn put_manifest(&self, request: PutManifest) -> Result<ManifestPut, WriteError> {
         let id = write::request(request.request);
         let command = write::put_manifest(request);
-        let reply = self.group.propose(Some(id), command.clone()).await?;
-        let reply = match reply {
-            // A new region meets the others within a moment of its start, if they are there.
-            Reply::Refused(Refusal::Joining(_)) => {
-                self.has_joined().await?;
-                self.group.propose(Some(id), command).await?
-            }
-            reply => reply,
-        };
+        self.has_joined().await?;
+        let reply = self.group.propose(Some(id), command).await?;
         write::done(reply).map(|version| ManifestPut { version })
     }
 
@@ -225,6 +222,33 @@ impl MetadataApi for MetadataService {
         let command = write::delete_manifest(request);
         let reply = self.group.propose(Some(id), command).await?;
         write::done(reply).map(|version| Deleted { version })
+    }
+
+    async fn describe(
+        &self,
+        repository: &RepositoryPath,
+        target: &Target,
+    ) -> Result<Described, ReadError> {
+        describe::describe(&self.group, repository, target).await
+    }
+
+    async fn set_attributes(&self, request: SetAttributes) -> Result<AttributesSet, WriteError> {
+        let id = write::request(request.request);
+        let command = Command::SetAttributes {
+            registry: request.repository.registry,
+            repository: request.repository.name,
+            target: request.target,
+            attributes: request.attributes,
+        };
+        let reply = self.group.propose(Some(id), command).await?;
+        write::done_or_nothing(reply).map(|version| AttributesSet { version })
+    }
+
+    async fn delete_repository(
+        &self,
+        request: DeleteRepository,
+    ) -> Result<RepositoryDeleted, WriteError> {
+        describe::delete(&self.group, request).await
     }
 
     async fn put_blob(&self, request: PutBlob) -> Result<BlobPut, WriteError> {

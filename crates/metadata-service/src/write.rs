@@ -239,6 +239,7 @@ pub(crate) fn refused(reply: Reply) -> WriteError {
         Refusal::RepositoryUnknown => ReadError::RepositoryUnknown.into(),
         Refusal::ManifestUnknown => ReadError::ManifestUnknown.into(),
         Refusal::BlobUnknown => ReadError::BlobUnknown.into(),
+        Refusal::Locked => ReadError::Locked.into(),
         Refusal::ConditionFailed(current) => WriteError::ConditionFailed { current },
         Refusal::LeavesUnknown(digests) => WriteError::LeavesUnknown(digests),
         Refusal::SizesDiffer(digests) => WriteError::SizesDiffer(digests),

@@ -1,6 +1,6 @@
 //! Events on the wire.
 
-use meridian_event::{Envelope, Event, EventId, Leaf, Mark, Notice};
+use meridian_event::{Attributes, Envelope, Event, EventId, Leaf, Mark, Notice, Target};
 use prost::Message;
 
 use crate::decode::{DecodeError, digest, leaf, registry, required, text, version};
@@ -129,6 +129,7 @@ fn mark(mut mark: wire::Mark) -> Result<Mark, DecodeError> {
 }
 
 fn encode(event: &Event) -> wire::envelope::Event {
+    use wire::attributes_set::Target as Of;
     use wire::envelope::Event as Wire;
     match event {
         Event::RegistryCreated { name } => Wire::RegistryCreated(wire::RegistryCreated {
@@ -192,10 +193,32 @@ fn encode(event: &Event) -> wire::envelope::Event {
         Event::Heartbeat { marks } => Wire::Heartbeat(wire::Heartbeat {
             marks: marks.iter().map(Into::into).collect(),
         }),
+        Event::AttributesSet {
+            repository,
+            target,
+            attributes,
+        } => Wire::AttributesSet(wire::AttributesSet {
+            repository: repository.to_string(),
+            target: match target {
+                Target::Repository => None,
+                Target::Tag(tag) => Some(Of::Tag(tag.to_string())),
+                Target::Manifest(digest) => Some(Of::Manifest((*digest).into())),
+            },
+            delete_enabled: attributes.delete,
+            write_enabled: attributes.write,
+            read_enabled: attributes.read,
+            list_enabled: attributes.list,
+        }),
+        Event::RepositoryDeleted { repository } => {
+            Wire::RepositoryDeleted(wire::RepositoryDeleted {
+                repository: repository.to_string(),
+            })
+        }
     }
 }
 
 fn decode(event: wire::envelope::Event) -> Result<Event, DecodeError> {
+    use wire::attributes_set::Target as Of;
     use wire::envelope::Event as Wire;
     Ok(match event {
         Wire::RegistryCreated(it) => Event::RegistryCreated {
@@ -241,6 +264,23 @@ fn decode(event: wire::envelope::Event) -> Result<Event, DecodeError> {
         },
         Wire::Heartbeat(it) => Event::Heartbeat {
             marks: it.marks.into_iter().map(mark).collect::<Result<_, _>>()?,
+        },
+        Wire::AttributesSet(it) => Event::AttributesSet {
+            repository: text(&it.repository, "repository")?,
+            target: match it.target {
+                None => Target::Repository,
+                Some(Of::Tag(tag)) => Target::Tag(text(&tag, "tag")?),
+                Some(Of::Manifest(it)) => Target::Manifest(digest(Some(it), "manifest")?),
+            },
+            attributes: Attributes {
+                delete: it.delete_enabled,
+                write: it.write_enabled,
+                read: it.read_enabled,
+                list: it.list_enabled,
+            },
+        },
+        Wire::RepositoryDeleted(it) => Event::RepositoryDeleted {
+            repository: text(&it.repository, "repository")?,
         },
     })
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use meridian_chassis::Spawner;
-use meridian_clients::replica::{CursorAt, Meeting, Progress, Removal, Stance};
+use meridian_clients::replica::{Acquaintance, Meeting, Progress, Removal, Stance};
 use meridian_clock::Region;
 use meridian_error::chain;
 use tokio::sync::{Notify, watch};
@@ -41,10 +41,15 @@ pub(crate) struct Introductions {
     open: watch::Sender<Open>,
     /// Why others are not met.
     reasons: Mutex<BTreeMap<Region, String>>,
-    is_levelling: AtomicBool,
+    /// What those said whom this region is behind.
+    outdated: Mutex<BTreeMap<Region, Vec<Acquaintance>>>,
+    is_copying: AtomicBool,
     /// When something came of an introduction last, or the agent began.
     lively: Mutex<Instant>,
 }
+
+/// A copy that goes on.
+struct Copying<'i>(&'i Introductions);
 
 /// To whom this region listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +68,8 @@ impl Introductions {
             news: Notify::new(),
             open: watch::Sender::new(Open::Only(BTreeSet::new())),
             reasons: Mutex::default(),
-            is_levelling: AtomicBool::new(false),
+            outdated: Mutex::default(),
+            is_copying: AtomicBool::new(false),
             lively: Mutex::new(Instant::now()),
         }
     }
@@ -94,8 +100,7 @@ impl Introductions {
 
     /// Whether regions that are not met will be in a moment, as far as anybody can tell.
     pub(crate) fn is_lively(&self) -> bool {
-        let lively = self.lively.lock().unwrap_or_else(PoisonError::into_inner);
-        lively.elapsed() < LIVELY
+        self.lively().elapsed() < LIVELY
     }
 
     /// Why this region does not listen to another one, if it does not.
@@ -136,13 +141,18 @@ impl Introductions {
             if !is_news(&here, &theirs) {
                 continue;
             }
-            let met = shell.ports.replica.meet(peer.region, theirs.stance);
+            if self.is_known_to_be_outdated(&theirs) {
+                outdated.insert(peer.region);
+                continue;
+            }
+            let met = shell.ports.replica.meet(theirs.clone());
             match shell.in_time(met).await {
-                Some(Ok(Meeting::Known)) => {
-                    let mut lively = self.lively.lock().unwrap_or_else(PoisonError::into_inner);
-                    *lively = Instant::now();
+                Some(Ok(Meeting::Met)) => *self.lively() = Instant::now(),
+                Some(Ok(Meeting::Known)) => {}
+                Some(Ok(Meeting::Outdated)) => {
+                    outdated.insert(peer.region);
+                    self.outdated().insert(peer.region, theirs.stance.peers);
                 }
-                Some(Ok(Meeting::Outdated)) => drop(outdated.insert(peer.region)),
                 Some(Err(error)) => {
                     let region = peer.region;
                     tracing::debug!(%region, %error, "the state does not get to know a region");
@@ -153,7 +163,7 @@ impl Introductions {
         if let Some(now) = own(shell).await {
             here = now;
         }
-        self.level(shell, spawner, &here);
+        self.copy(shell, spawner, &here);
         let mut is_done = here.stance.removals.is_empty() && !here.stance.is_joining;
         for peer in &here.stance.peers {
             let theirs = self.said().get(&peer.region).cloned();
@@ -183,30 +193,57 @@ impl Introductions {
         }
     }
 
-    /// Brings in what others know of regions that were removed, one after the other.
-    fn level(&self, shell: &Arc<Shell>, spawner: &Spawner, here: &Progress) {
-        let said = self.said().clone();
+    /// Copies what is to be copied, one region's state after the other's: of those that have forgotten what this
+    /// region has never seen, and what others know of regions that were removed.
+    fn copy(&self, shell: &Arc<Shell>, spawner: &Spawner, here: &Progress) {
+        let mut peers = here.stance.peers.iter();
+        let uncopied = peers.find(|peer| peer.is_open && peer.is_uncopied);
+        let said = self.said();
         let mut removals = here.stance.removals.iter();
-        let next = removals.find_map(|removal| {
-            let theirs = said.get(&removal.with)?;
-            has_removed(&theirs.stance, removal).then_some((*removal, theirs.clone()))
+        let removal = removals.find(|removal| {
+            let theirs = said.get(&removal.with);
+            theirs.is_some_and(|theirs| is_due(here, &theirs.stance, removal))
         });
-        let Some((removal, theirs)) = next else {
+        drop(said);
+        let (uncopied, removal) = (uncopied.map(|peer| peer.region), removal.copied());
+        if here.stance.is_joining || (uncopied.is_none() && removal.is_none()) {
             return;
-        };
-        if self.is_levelling.swap(true, Ordering::Relaxed) {
+        }
+        if self.is_copying.swap(true, Ordering::Relaxed) {
             return;
         }
         let (shell, here) = (Arc::clone(shell), here.clone());
-        spawner.spawn_child("replication.level", async move {
-            let Removal { removed, with, .. } = removal;
-            if let Err(error) = level(&shell, &here, &theirs, removal).await {
-                let error = chain(&*error);
-                tracing::warn!(%removed, %with, error, "what a region knows of a removed one was not copied");
+        spawner.spawn_child("replication.introductions.copy", async move {
+            let _copying = Copying(&shell.introductions);
+            let copied = match (uncopied, removal) {
+                (Some(region), _) => shell.copy_anew(region).await,
+                (None, Some(removal)) => level(&shell, &here, removal).await,
+                (None, None) => Ok(()),
+            };
+            match copied {
+                Ok(()) => shell.introductions.news.notify_one(),
+                Err(error) => {
+                    let error = chain(&*error);
+                    tracing::warn!(
+                        error,
+                        "the state of a region that is to be met was not copied"
+                    );
+                }
             }
-            shell.introductions.is_levelling.store(false, Ordering::Relaxed);
-            shell.introductions.news.notify_one();
         });
+    }
+
+    /// Whether a region said the same when it was found to be outdated. Nothing but a new start changes that.
+    fn is_known_to_be_outdated(&self, theirs: &Progress) -> bool {
+        self.outdated().get(&theirs.region) == Some(&theirs.stance.peers)
+    }
+
+    fn outdated(&self) -> MutexGuard<'_, BTreeMap<Region, Vec<Acquaintance>>> {
+        self.outdated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lively(&self) -> MutexGuard<'_, Instant> {
+        self.lively.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes why a region is not met, and says so once.
@@ -242,7 +279,8 @@ impl Open {
         if stance.is_joining {
             return Self::Only(BTreeSet::new());
         }
-        let open = stance.peers.iter().filter(|peer| peer.is_open);
+        let open = stance.peers.iter();
+        let open = open.filter(|peer| peer.is_open && !peer.is_uncopied);
         Self::Only(open.map(|peer| peer.region).collect())
     }
 
@@ -256,19 +294,26 @@ impl Open {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn level(
-    shell: &Shell,
-    here: &Progress,
-    theirs: &Progress,
-    removal: Removal,
-) -> Result<(), Failure> {
-    if !knows_all(&here.cursors, &theirs.cursors, removal.removed) {
-        let Some(peer) = shell.peer(removal.with) else {
-            return Err("the settings do not name it".into());
-        };
+impl Drop for Copying<'_> {
+    fn drop(&mut self) {
+        self.0.is_copying.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Brings in what another region knows of a removed one, or notes that it has done the same.
+async fn level(shell: &Shell, here: &Progress, removal: Removal) -> Result<(), Failure> {
+    let peer = shell.peer(removal.with);
+    let peer =
+        peer.ok_or("the settings do not name a region that may know more of a removed one")?;
+    // What it said a while ago may not be so any more.
+    let theirs = tokio::time::timeout(PATIENCE, peer.progress()).await??;
+    if !is_due(here, &theirs.stance, &removal) {
+        return Err("it is not removed everywhere any more".into());
+    }
+    if !removal.is_copied {
         shell.copy_cells(&**peer).await?;
     }
-    let level = shell.ports.replica.level(removal.removed, removal.with);
+    let level = shell.ports.replica.level(removal);
     level.await.map_err(Into::into)
 }
 
@@ -293,6 +338,10 @@ fn is_news(here: &Progress, theirs: &Progress) -> bool {
     let Some(known) = known.clone().find(|it| it.region == theirs.region) else {
         return false;
     };
+    if theirs.stance.born.is_none() {
+        // It has heard of nobody yet.
+        return false;
+    }
     let counts = theirs.stance.peers.iter();
     let counts = counts.clone().find(|it| it.region == here.region);
     let counts = counts.filter(|it| it.born.is_some() && it.born == here.stance.born);
@@ -303,21 +352,25 @@ fn is_news(here: &Progress, theirs: &Progress) -> bool {
         || known.is_open != is_open
 }
 
+/// Whether the next step can be taken towards two regions' knowing the same of a removed one: to copy, once the
+/// other one hears no more of it; and to have done with it, once that has copied, too.
+fn is_due(here: &Progress, theirs: &Stance, removal: &Removal) -> bool {
+    let mut waits = theirs.removals.iter();
+    let waits =
+        waits.any(|it| (it.removed, it.with) == (removal.removed, here.region) && !it.is_copied);
+    let is_met = here.stance.peers.iter();
+    let is_met = is_met
+        .clone()
+        .any(|it| it.region == removal.with && it.is_open);
+    is_met && has_removed(theirs, removal) && !(removal.is_copied && waits)
+}
+
 /// Whether a region has removed another one, too, so that it hears no more of that.
 fn has_removed(stance: &Stance, removal: &Removal) -> bool {
     let mut peers = stance.peers.iter();
     let still = peers.find(|it| it.region == removal.removed);
-    still.is_none_or(|it| it.born != removal.born)
-}
-
-/// Whether all that another region knows of a removed one is merged here, by the events of that.
-fn knows_all(here: &[CursorAt], theirs: &[CursorAt], removed: Region) -> bool {
-    let mut theirs = theirs.iter().filter(|it| it.origin == removed);
-    theirs.all(|it| {
-        let mut here = here.iter();
-        let mine = here.find(|mine| (mine.origin, mine.shard) == (it.origin, it.shard));
-        mine.is_some_and(|mine| mine.place >= it.place)
-    })
+    // One that bears its name now is another one.
+    still.is_none_or(|it| removal.born.is_some() && it.born > removal.born)
 }
 
 /// Why a region is not met, and what to do.
@@ -333,7 +386,7 @@ fn reason(
     };
     if outdated.contains(&region) {
         return Some(format!(
-            "while {own} was removed there, it has forgotten deletions that {own} has not merged: begin anew here, with empty data directories of the metadata service"
+            "it has forgotten deletions that {own} has not merged, or has not merged all that {own} did, while it did not count on {own}: {own} must begin anew, with empty data directories of its metadata service"
         ));
     }
     let mut peers = theirs.stance.peers.iter();
@@ -347,7 +400,7 @@ fn reason(
 
 #[cfg(test)]
 mod tests {
-    use meridian_clients::replica::{Acquaintance, Place};
+    use meridian_clients::replica::Acquaintance;
     use meridian_clock::Version;
 
     use super::*;
@@ -371,6 +424,7 @@ mod tests {
             since: version(since),
             accepted: accepted.map(version),
             is_open: false,
+            is_uncopied: false,
         }
     }
 
@@ -429,27 +483,50 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_region_is_level_when_nobody_knows_more() {
-        let at = |shard, seq| CursorAt {
-            origin: region("asia"),
-            shard,
-            place: Place { epoch: 1, seq },
-        };
-        assert!(knows_all(&[at(1, 5)], &[at(1, 5)], region("asia")));
-        assert!(!knows_all(&[at(1, 5)], &[at(1, 6)], region("asia")));
-        assert!(!knows_all(&[at(1, 5)], &[at(2, 1)], region("asia")));
-        assert!(
-            knows_all(&[], &[at(2, 1)], region("eu")),
-            "others are not removed"
-        );
-        let removal = Removal {
+    fn regions_wait_for_each_other_until_they_know_the_same_of_a_removed_one() {
+        let removal = |with: &str, is_copied| Removal {
             removed: region("asia"),
             born: Some(version(4)),
-            with: region("eu"),
+            with: region(with),
+            is_copied,
         };
-        let still = progress("eu", 2, vec![knows("asia", Some(4), 1, None)]);
-        assert!(!has_removed(&still.stance, &removal));
-        let anew = progress("eu", 2, vec![knows("asia", Some(5), 1, None)]);
-        assert!(has_removed(&anew.stance, &removal));
+        let mut eu = knows("eu", Some(2), 10, Some(20));
+        eu.is_open = true;
+        let us = progress("us", 1, vec![eu]);
+        let theirs = |born, removals| Stance {
+            peers: vec![knows("asia", born, 1, None)],
+            removals,
+            ..Stance::default()
+        };
+        let gone = |removals| Stance {
+            removals,
+            ..Stance::default()
+        };
+        let copy = removal("eu", false);
+        assert!(
+            !is_due(&us, &theirs(Some(4), Vec::new()), &copy),
+            "it is there still"
+        );
+        assert!(
+            !is_due(&us, &theirs(None, Vec::new()), &copy),
+            "perhaps it is"
+        );
+        assert!(
+            is_due(&us, &theirs(Some(5), Vec::new()), &copy),
+            "that is another one"
+        );
+        assert!(is_due(&us, &gone(vec![removal("us", false)]), &copy));
+        let done = removal("eu", true);
+        assert!(
+            !is_due(&us, &gone(vec![removal("us", false)]), &done),
+            "it copies still"
+        );
+        assert!(is_due(&us, &gone(vec![removal("us", true)]), &done));
+        assert!(is_due(&us, &gone(Vec::new()), &done));
+        let alone = progress("us", 1, Vec::new());
+        assert!(
+            !is_due(&alone, &gone(Vec::new()), &copy),
+            "they have not met"
+        );
     }
 }

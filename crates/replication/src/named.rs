@@ -47,7 +47,9 @@ pub(crate) fn named(envelope: &Envelope, with_blobs: bool) -> Vec<Want> {
         | Event::BlobDeleted { .. }
         | Event::Replicated(_)
         | Event::ReplicatedAll { .. }
-        | Event::Heartbeat { .. } => Vec::new(),
+        | Event::Heartbeat { .. }
+        | Event::AttributesSet { .. }
+        | Event::RepositoryDeleted { .. } => Vec::new(),
     }
 }
 
@@ -66,6 +68,6 @@ pub(crate) fn manifest(envelope: &Envelope) -> Option<Body> {
 pub(crate) const fn frees(event: &Event) -> bool {
     matches!(
         event,
-        Event::ManifestDeleted { .. } | Event::BlobDeleted { .. }
+        Event::ManifestDeleted { .. } | Event::BlobDeleted { .. } | Event::RepositoryDeleted { .. }
     )
 }

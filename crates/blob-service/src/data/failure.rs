@@ -121,6 +121,11 @@ fn of_read(error: &ReadError) -> Refusal {
         ReadError::ManifestUnknown | ReadError::BlobUnknown => {
             absent(ErrorCode::BlobUnknown, "no such blob")
         }
+        ReadError::Locked => Refusal::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::RegistryDisallowedOperation,
+            "the blob is locked",
+        ),
         ReadError::Unavailable { .. }
         | ReadError::DeadlineExceeded
         | ReadError::Internal { .. } => of_class(error),

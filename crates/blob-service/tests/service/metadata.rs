@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use meridian_clients::{
-    BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed,
-    Due, Encoding, Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob,
-    PutManifest, ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoreBlob,
+    AttributesSet, BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest,
+    DeleteRepository, Deleted, Described, Doomed, Due, Encoding, Generations, ManifestPut,
+    ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError, Referrers,
+    RepositoryDeleted, RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob,
     StoredManifest, Usage, WriteError,
 };
 use meridian_clock::{Clock, Version};
-use meridian_event::RegistryId;
+use meridian_event::{RegistryId, Target};
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 
 use crate::turns::Turns;
@@ -626,6 +627,25 @@ impl MetadataApi for MemoryMetadata {
 
     async fn delete_manifest(&self, _request: DeleteManifest) -> Result<Deleted, WriteError> {
         unreachable!("the blob service deletes no manifests")
+    }
+
+    async fn describe(
+        &self,
+        _repository: &RepositoryPath,
+        _target: &Target,
+    ) -> Result<Described, ReadError> {
+        unreachable!("the blob service asks for no attributes")
+    }
+
+    async fn set_attributes(&self, _request: SetAttributes) -> Result<AttributesSet, WriteError> {
+        unreachable!("the blob service asks for no attributes")
+    }
+
+    async fn delete_repository(
+        &self,
+        _request: DeleteRepository,
+    ) -> Result<RepositoryDeleted, WriteError> {
+        unreachable!("the blob service asks for no attributes")
     }
 
     async fn usage(&self, _registry: &RegistryName) -> Result<Usage, ReadError> {

@@ -14,9 +14,9 @@ use super::guard::{self, Guard};
 use super::manifest::standing::{self, Cell};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, blob, floor, heartbeat, notice, tag};
+use super::{Result, blob, floor, heartbeat, notice, repository, tag};
 use crate::key::{self, Key};
-use crate::row::Sweep;
+use crate::row::{Progress, Sweep};
 use crate::{CatalogError, Reply, Write};
 
 /// At how many rows of others one entry looks. So few in the crate's own tests that there, too, work
@@ -46,6 +46,8 @@ pub(super) enum Task {
     Unbury(u16),
     /// Look through what another region said of a shard.
     Hear(Region, u16),
+    /// Have the deletion of a repository stand in every row that was there before.
+    SweepRepository(Place, Progress),
 }
 
 /// What an entry still has to do.
@@ -98,6 +100,7 @@ pub(super) fn work_off<S: Write>(turn: &mut Turn<'_, S>) -> Result<u64, S> {
             Task::EndWaits(after) => heartbeat::end_waits(turn, &after)?,
             Task::Unbury(shard) => floor::drop_tombstones(turn, shard)?,
             Task::Hear(region, shard) => heartbeat::look_through(turn, region, shard)?,
+            Task::SweepRepository(place, from) => repository::sweep(turn, &place, from)?,
         };
     }
     Ok(changed)
@@ -158,6 +161,15 @@ fn task_of<S: Write>(turn: &Turn<'_, S>, prefix: &[u8], suffix: &[u8]) -> Result
     if prefix == key::RECORDED {
         let (leaf, _) = key::take_digest(rest).ok_or_else(damaged)?;
         return Ok(Task::TellOfBlob(registry, leaf));
+    }
+    if prefix == key::COVERED {
+        let repository = key::parse(rest).ok_or_else(damaged)?;
+        let place = Place {
+            registry,
+            repository,
+        };
+        let from = turn.read::<Progress>(&[prefix, suffix].concat())?;
+        return Ok(Task::SweepRepository(place, from.unwrap_or_default()));
     }
     let (repository, rest) = key::take_repository(rest).ok_or_else(damaged)?;
     let (digest, _) = key::take_digest(rest).ok_or_else(damaged)?;

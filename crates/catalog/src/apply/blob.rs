@@ -9,7 +9,7 @@ use super::guard::{self, Guard};
 use super::place::Place;
 use super::turn::Turn;
 use super::upload::Upload;
-use super::{Result, manifest, object, outbox, refuse};
+use super::{Result, lock, manifest, object, outbox, refuse};
 use crate::key;
 use crate::row::{Blob, Link};
 use crate::{ArrivedBlob, BlobPlace, CatalogError, ObjectKey, Refusal, Reply, Write};
@@ -28,6 +28,9 @@ pub(super) fn put<S: Write>(
     let Some(registry) = turn.registry(registry)? else {
         return refuse::<S>(Refusal::RegistryUnknown);
     };
+    if lock::forbids_upload(turn, &Place::new(registry, repository))? {
+        return refuse::<S>(Refusal::Locked);
+    }
     let (blob, kept) = match record(turn, registry, upload)? {
         Ok(recorded) => recorded,
         Err(refusal) => return refuse::<S>(refusal),
@@ -136,6 +139,9 @@ pub(super) fn mount<S: Write>(
     {
         return Ok(Reply::Nothing);
     }
+    if lock::forbids_upload(turn, &Place::new(registry, repository))? {
+        return refuse::<S>(Refusal::Locked);
+    }
     let leaf = Leaf {
         digest,
         size: blob.size,
@@ -198,6 +204,9 @@ pub(super) fn delete<S: Write>(
     if !turn.exists(&key::links(registry, repository).digest(digest))? {
         return refuse::<S>(Refusal::BlobUnknown);
     }
+    if lock::forbids_any_delete(turn, &Place::new(registry, repository))? {
+        return refuse::<S>(Refusal::Locked);
+    }
     let holders = manifest::holders(turn, registry, repository, digest)?;
     if guard::stands(Guard::NeededStays) && !holders.is_empty() {
         return refuse::<S>(Refusal::InUse(holders));
@@ -232,6 +241,25 @@ pub(super) fn end_lease<S: Write>(
         return Ok(());
     }
     turn.put(&place.link(digest), &Link { lease: 0, ..link })
+}
+
+/// Ends the lease of a blob whose repository was deleted, unless it was renewed since. It stays linked for its
+/// grace, because other regions may still fetch it from there for what needs it elsewhere.
+pub(super) fn end_with_repository<S: Write>(
+    turn: &mut Turn<'_, S>,
+    place: &Place,
+    digest: Digest,
+    version: Version,
+) -> Result<(), S> {
+    let link = turn.read::<Link>(&place.link(digest))?;
+    let Some(link) = link.filter(|link| link.add < version && link.lease > 0) else {
+        return Ok(());
+    };
+    turn.put(&place.link(digest), &Link { lease: 0, ..link })?;
+    match turn.suffixes(&place.holders(digest), 1)?.is_empty() {
+        true => release(turn, place.registry, digest),
+        false => Ok(()),
+    }
 }
 
 /// Joins a put of a blob, or of what stands on it, with its link, if there is one.

@@ -59,11 +59,23 @@ pub(crate) enum Guard {
     OutdatedStayOut,
     /// A registry's name belongs to the oldest of those that were created with it.
     OldestBearsName,
+    /// An older value of an attribute changes nothing.
+    AttributeIsARegister,
+    /// An older deletion of a repository changes nothing.
+    DeletionIsAJoin,
+    /// What is older than the deletion of its repository stays deleted, however late it comes.
+    DeletionCovers,
+    /// What a deleted repository held is hidden before it is swept.
+    CoveredIsHidden,
+    /// Attributes end with their repository.
+    AttributesEnd,
+    /// A lock refuses what it forbids.
+    LocksHold,
 }
 
 /// Whether a rule is in force.
 #[cfg(not(test))]
-pub(super) const fn stands(_: Guard) -> bool {
+pub(crate) const fn stands(_: Guard) -> bool {
     true
 }
 

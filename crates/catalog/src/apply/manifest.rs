@@ -5,7 +5,7 @@
 //! how those become exposed, stands in the modules below; commands take the same joins and the same
 //! steps, with a version that is newer than all.
 
-mod check;
+pub(super) mod check;
 pub(super) mod merge;
 mod needs;
 pub(super) mod standing;
@@ -16,7 +16,7 @@ use meridian_oci::{Digest, RegistryName, RepositoryName};
 use super::guard::{self, Guard};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, heartbeat, meet, outbox, refuse, tag};
+use super::{Result, heartbeat, lock, meet, outbox, refuse, tag};
 use crate::key;
 use crate::row::{Needs, Standing};
 use crate::{CatalogError, Condition, NewManifest, Refusal, Reply, Write};
@@ -118,13 +118,16 @@ pub(super) fn delete<S: Write>(
     };
     let place = Place::new(registry, repository);
     let mut cell = Cell::load(turn, &place, digest)?;
-    let is_present = check::is_present(turn, &place, digest, Some(&cell.row))?;
+    let is_present = check::is_present(turn, &place, digest, &cell.row)?;
     if let Some(refusal) = unmet(condition, is_present.then_some(digest)) {
         return refuse::<S>(refusal);
     }
     if !is_present {
         let unknown = unknown(turn, &place)?;
         return refuse::<S>(unknown);
+    }
+    if lock::forbids_delete(turn, &place, digest)? {
+        return refuse::<S>(Refusal::Locked);
     }
     let holders = holders(turn, registry, repository, digest)?;
     if guard::stands(Guard::NeededStays) && !holders.is_empty() {

@@ -23,7 +23,7 @@ use meridian_event::SHARDS;
 
 use super::guard::{self, Guard};
 use super::turn::Turn;
-use super::{Result, heartbeat, refuse};
+use super::{Result, heartbeat, outbox, refuse};
 use crate::key;
 use crate::row::{Cursor, Met, Own, Removed};
 use crate::{CatalogError, Introduction, Refusal, Reply, Write};
@@ -46,9 +46,13 @@ pub(super) fn prepare<S: Write>(
         let born = met.and_then(|met| met.born);
         turn.remove(&key::met(*region))?;
         for with in regions {
-            turn.put(&key::removal(*region, *with), &Removed { born })?;
+            begin_levelling(turn, *region, born, *with)?;
         }
-        forget_removals(turn, |_, with| with == *region)?;
+        end_levelling(turn, |_, with, _| with == *region)?;
+        let uncopied = key::uncopied(*region);
+        if turn.exists(&uncopied)? {
+            turn.remove(&uncopied)?;
+        }
     }
     for region in regions {
         let key = key::met(*region);
@@ -58,6 +62,7 @@ pub(super) fn prepare<S: Write>(
                 since: turn.version,
                 accepted: None,
                 is_accepted: false,
+                heard: None,
             };
             turn.put(&key, &met)?;
         }
@@ -65,7 +70,7 @@ pub(super) fn prepare<S: Write>(
     settle(turn, regions)
 }
 
-/// Gets to know another region by what it says of itself, and of this one.
+/// Gets to know another region by what it says of itself, and of this one. What it said before counts no more.
 pub(super) fn meet<S: Write>(
     turn: &mut Turn<'_, S>,
     introduction: &Introduction,
@@ -78,56 +83,114 @@ pub(super) fn meet<S: Write>(
     if turn.is_ahead(introduction.last) {
         return refuse::<S>(Refusal::Ahead(introduction.last));
     }
+    let is_same = old.born == Some(introduction.born);
+    let is_late = match is_same {
+        true => old.heard > Some(introduction.last),
+        false => old.born > Some(introduction.born),
+    };
+    if is_late {
+        return Ok(Reply::Nothing);
+    }
     let mut met = old;
-    if met.born != Some(introduction.born) {
+    if !is_same {
         met = Met {
             born: Some(introduction.born),
             since: turn.version,
             accepted: None,
             is_accepted: false,
+            heard: None,
         };
     }
     let counted = introduction.counted.as_ref();
     let counted = counted.filter(|counted| counted.born == Some(own.born));
     let since = counted.map(|counted| counted.since);
-    if since.is_some() && since != met.accepted && !is_past(turn, &introduction.floors)? {
-        return refuse::<S>(Refusal::Outdated(region));
-    }
-    met.accepted = since;
-    met.is_accepted = counted.is_some_and(|counted| counted.accepted == Some(met.since));
+    let is_outdated = since.is_some() && since != met.accepted && !is_past(turn, introduction)?;
+    met.accepted = since.filter(|_| !is_outdated);
+    let is_accepted = counted.is_some_and(|counted| counted.accepted == Some(met.since));
+    met.is_accepted = is_accepted && !is_outdated;
     if met == old {
-        return Ok(Reply::Nothing);
+        return match is_outdated {
+            true => refuse::<S>(Refusal::Outdated(region)),
+            false => Ok(Reply::Nothing),
+        };
     }
-    if met.born != old.born {
-        // What it said was said by another one that bore its name.
+    met.heard = Some(introduction.last);
+    let regions = heartbeat::peers(turn)?;
+    if !is_same {
+        // What it said was said by another one that bore its name, and that others may know more of.
         heartbeat::forget(turn, region)?;
+        let others = regions.iter().filter(|other| **other != region);
+        for with in others.filter(|_| old.born.is_some()) {
+            begin_levelling(turn, region, old.born, *with)?;
+        }
     }
-    if met.accepted != old.accepted {
-        // What is written here is newer than all that it has forgotten.
+    if met.accepted.is_some() && met.accepted != old.accepted {
+        // What is written here is newer than all that it has forgotten,
         turn.absorb(introduction.last);
+        // and what it did before is not to be merged without what it has forgotten since.
+        let has_forgotten = introduction.floors.iter().any(Option::is_some);
+        if has_forgotten && turn.exists(key::JOINING)? {
+            turn.put_bytes(&key::uncopied(region), &[])?;
+        }
     }
     turn.put(&key, &met)?;
-    let regions = heartbeat::peers(turn)?;
+    if met.is_open() {
+        // It is there, after all.
+        end_levelling(turn, |removed, _, row| {
+            removed == region && row.born == met.born
+        })?;
+    }
     settle(turn, &regions)?;
     Ok(Reply::Done {
         version: turn.version,
     })
 }
 
-/// Notes that all that another region knows of a removed one is merged.
+/// Notes that all that another region knows of a removed one is merged; or that both know the same, and need
+/// not wait for each other any more.
 pub(super) fn level<S: Write>(
     turn: &mut Turn<'_, S>,
-    removed: Region,
+    (removed, born): (Region, Option<Version>),
     with: Region,
+    is_done: bool,
 ) -> Result<Reply, S> {
     let key = key::removal(removed, with);
-    if !turn.exists(&key)? {
+    let row = turn.read::<Removed>(&key)?;
+    let Some(row) = row.filter(|row| row.born == born && row.is_copied == is_done) else {
         return Ok(Reply::Nothing);
+    };
+    match is_done {
+        true => turn.remove(&key)?,
+        false => turn.put(
+            &key,
+            &Removed {
+                is_copied: true,
+                ..row
+            },
+        )?,
     }
-    turn.remove(&key)?;
     Ok(Reply::Done {
         version: turn.version,
     })
+}
+
+/// Whether the state of a region is to be copied before its events are merged.
+pub(super) fn is_uncopied<S: Write>(turn: &Turn<'_, S>, region: Region) -> Result<bool, S> {
+    turn.exists(&key::uncopied(region))
+}
+
+/// Notes that a shard of another region was copied.
+pub(super) fn copied<S: Write>(turn: &mut Turn<'_, S>, region: Region) -> Result<(), S> {
+    let key = key::uncopied(region);
+    if !turn.exists(&key)? {
+        return Ok(());
+    }
+    for shard in 0..SHARDS {
+        if !turn.exists(&key::cursor(region, shard))? {
+            return Ok(());
+        }
+    }
+    turn.remove(&key)
 }
 
 /// Why nothing that another region says is merged yet, if so.
@@ -161,7 +224,7 @@ pub(super) fn hindrance<S: Write>(turn: &Turn<'_, S>) -> Result<Option<Refusal>,
     Ok(Some(Refusal::Joining(strangers)))
 }
 
-/// Whether all that is known of removed regions is merged here.
+/// Whether all regions know the same of those that were removed.
 pub(super) fn is_level<S: Write>(turn: &Turn<'_, S>) -> Result<bool, S> {
     Ok(turn.suffixes(key::REMOVALS, 1)?.is_empty())
 }
@@ -180,13 +243,14 @@ fn settle<S: Write>(turn: &mut Turn<'_, S>, regions: &[Region]) -> Result<(), S>
     turn.remove(key::JOINING)
 }
 
-/// Whether this region has merged all that another one may have forgotten, whose floors these are.
-fn is_past<S: Write>(turn: &Turn<'_, S>, floors: &[Option<Version>]) -> Result<bool, S> {
+/// Whether this region has merged all that another one may have forgotten, and that one all that this region
+/// did.
+fn is_past<S: Write>(turn: &Turn<'_, S>, introduction: &Introduction) -> Result<bool, S> {
     if turn.exists(key::JOINING)? || !guard::stands(Guard::OutdatedStayOut) {
         return Ok(true);
     }
     let regions = heartbeat::peers(turn)?;
-    for (shard, floor) in (0..SHARDS).zip(floors) {
+    for (shard, floor) in (0..SHARDS).zip(&introduction.floors) {
         let Some(floor) = floor else {
             continue;
         };
@@ -195,6 +259,16 @@ fn is_past<S: Write>(turn: &Turn<'_, S>, floors: &[Option<Version>]) -> Result<b
             if cursor.and_then(|cursor| cursor.version) < Some(*floor) {
                 return Ok(false);
             }
+        }
+        let stream = outbox::stream(turn, shard)?;
+        let merged = introduction
+            .merged
+            .get(usize::from(shard))
+            .copied()
+            .flatten();
+        let is_merged = merged == Some((stream.epoch, stream.next - 1));
+        if stream.next > 1 && !is_merged {
+            return Ok(false);
         }
     }
     Ok(true)
@@ -210,15 +284,30 @@ fn is_empty<S: Write>(turn: &Turn<'_, S>) -> Result<bool, S> {
     Ok(true)
 }
 
-fn forget_removals<S: Write>(
+fn begin_levelling<S: Write>(
     turn: &mut Turn<'_, S>,
-    which: impl Fn(Region, Region) -> bool,
+    removed: Region,
+    born: Option<Version>,
+    with: Region,
+) -> Result<(), S> {
+    let row = Removed {
+        born,
+        is_copied: false,
+    };
+    turn.put(&key::removal(removed, with), &row)
+}
+
+fn end_levelling<S: Write>(
+    turn: &mut Turn<'_, S>,
+    is_over: impl Fn(Region, Region, Removed) -> bool,
 ) -> Result<(), S> {
     for suffix in turn.suffixes(key::REMOVALS, usize::MAX)? {
-        let (removed, with) =
-            key::parse_removal(&suffix).ok_or(CatalogError::Damaged("removed region"))?;
-        if which(removed, with) {
-            turn.remove(&key::removal(removed, with))?;
+        let damaged = || CatalogError::Damaged("removed region");
+        let (removed, with) = key::parse_removal(&suffix).ok_or_else(damaged)?;
+        let key = key::removal(removed, with);
+        let row = turn.read::<Removed>(&key)?.ok_or_else(damaged)?;
+        if is_over(removed, with, row) {
+            turn.remove(&key)?;
         }
     }
     Ok(())

@@ -91,7 +91,8 @@ fn outlook<S: Write>(turn: &Turn<'_, S>, place: &Place, digest: Digest) -> Resul
         registry,
         repository,
     } = place;
-    let is_present = hold::is_present(turn.store(), *registry, repository, digest, &row)?;
+    let cover = turn.cell(place)?.cover();
+    let is_present = hold::is_present(turn.store(), *registry, repository, digest, &row, cover)?;
     Ok(match is_present {
         true => Outlook::Here,
         false => Outlook::Gone,

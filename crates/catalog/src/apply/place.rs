@@ -1,6 +1,6 @@
 //! A repository of a registry, and the keys in it.
 
-use meridian_event::RegistryId;
+use meridian_event::{RegistryId, Target};
 use meridian_oci::{Digest, RepositoryName, Tag as TagName};
 
 use crate::key::{self, Key};
@@ -78,6 +78,21 @@ impl Place {
     /// Prefix of the pushes elsewhere that wait for a manifest.
     pub(super) fn pushes_waiting_for(&self, digest: Digest) -> Key {
         key::pushes_waiting_for(self.registry, &self.repository).digest(digest)
+    }
+
+    /// The attributes of a tag, or of a manifest; those of the repository are in its cell.
+    pub(super) fn attributes(&self, target: &Target) -> Option<Key> {
+        match target {
+            Target::Repository => None,
+            Target::Tag(tag) => {
+                let tags = key::tag_attributes(self.registry, &self.repository);
+                Some(tags.text(tag.as_str()))
+            }
+            Target::Manifest(digest) => {
+                let manifests = key::manifest_attributes(self.registry, &self.repository);
+                Some(manifests.digest(*digest))
+            }
+        }
     }
 
     /// Prefix of the tags that wait for a manifest.

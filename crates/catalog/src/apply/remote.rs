@@ -14,7 +14,7 @@ use super::manifest::merge::{self, Put};
 use super::manifest::standing::{self, Cell};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, blob, floor, heartbeat, meet, refuse, registry, tag};
+use super::{Result, attributes, blob, floor, heartbeat, meet, refuse, registry, repository, tag};
 use crate::key;
 use crate::row::{Cursor, Push};
 use crate::{ArrivedManifest, Found, Refusal, RemoteEvent, RemoteEvents, Reply, Write};
@@ -35,6 +35,9 @@ pub(super) fn apply<S: Write>(turn: &mut Turn<'_, S>, new: &RemoteEvents) -> Res
     }
     let cursor_key = key::cursor(new.origin, new.shard);
     let merged = match turn.read::<Cursor>(&cursor_key)? {
+        None if meet::is_uncopied(turn, new.origin)? => {
+            return refuse::<S>(Refusal::EpochUnknown { epoch: 0 });
+        }
         None => 0,
         Some(cursor) => match new.epoch.cmp(&cursor.epoch) {
             Ordering::Less => return Ok(Reply::Nothing),
@@ -152,6 +155,17 @@ fn merge_one<S: Write>(turn: &mut Turn<'_, S>, found: &Found) -> Result<(), S> {
             }
             tag::join(turn, &place, &tag.name, tag.version, tag.digest)
         }
+        Found::Repository {
+            registry,
+            repository,
+            del,
+        } => repository::join(turn, &Place::new(*registry, repository), *del),
+        Found::Attributes {
+            registry,
+            repository,
+            target,
+            settings,
+        } => attributes::join(turn, &Place::new(*registry, repository), target, *settings),
     }
 }
 
@@ -183,6 +197,7 @@ pub(super) fn set_cursor<S: Write>(
         version,
     };
     turn.put(&key, &cursor)?;
+    meet::copied(turn, origin)?;
     heartbeat::copied(turn, origin, shard, seq)?;
     Ok(Reply::Done {
         version: turn.version,
@@ -279,5 +294,14 @@ fn merge<S: Write>(turn: &mut Turn<'_, S>, from: EventId, remote: &RemoteEvent) 
             heartbeat::hear(turn, (from.region, from.shard), version, marks)
         }
         Event::Replicated(_) | Event::ReplicatedAll { .. } => Ok(()),
+        Event::AttributesSet {
+            repository,
+            target,
+            attributes,
+        } => {
+            let settings = attributes::stamp(*attributes, version);
+            attributes::join(turn, &at(repository), target, settings)
+        }
+        Event::RepositoryDeleted { repository } => repository::join(turn, &at(repository), version),
     }
 }

@@ -15,9 +15,10 @@ use meridian_oci::{Digest, RegistryName, RepositoryName, Tag as TagName};
 
 use super::agenda::Task;
 use super::guard::{self, Guard};
+use super::manifest::standing::{self, Cell};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, floor, manifest, outbox, refuse};
+use super::{Result, floor, lock, manifest, outbox, refuse};
 use crate::key::{self, Key};
 use crate::row::{Manifest, Sweep, Tag, TagCell};
 use crate::{CatalogError, Condition, Refusal, Reply, Write};
@@ -69,6 +70,9 @@ pub(super) fn delete<S: Write>(
         let unknown = manifest::unknown(turn, &place)?;
         return refuse::<S>(unknown);
     };
+    if lock::forbids_untag(turn, &place, name)? {
+        return refuse::<S>(Refusal::Locked);
+    }
     if shown.as_ref().is_none_or(|shown| shown.is_behind) {
         wait_no_more(turn, &place, name)?;
     }
@@ -141,11 +145,12 @@ pub(super) fn hide<S: Write>(
     digest: Digest,
     after: Option<TagName>,
 ) -> Result<u64, S> {
-    let Some(manifest) = turn.read::<Manifest>(&place.manifest(digest))? else {
+    if !turn.exists(&place.manifest(digest))? {
         // It was dropped in this entry, after all of its tags.
         plan_hiding(turn, place, digest, None)?;
         return Ok(0);
-    };
+    }
+    let manifest = standing::cover(turn, place, digest, &mut 0)?;
     let page = page(turn, &place.tags_of(digest), after)?;
     let mut hidden = 0;
     for name in &page.names {
@@ -177,10 +182,11 @@ pub(super) fn judge<S: Write>(
     digest: Digest,
     after: Option<TagName>,
 ) -> Result<u64, S> {
-    let Some(manifest) = turn.read::<Manifest>(&place.manifest(digest))? else {
+    if !turn.exists(&place.manifest(digest))? {
         plan_judging(turn, place, digest, None)?;
         return Ok(0);
-    };
+    }
+    let manifest = standing::cover(turn, place, digest, &mut 0)?;
     let page = page(turn, &place.tags_waiting_for(digest), after)?;
     let mut judged = 0;
     for name in &page.names {
@@ -378,8 +384,11 @@ fn unshow<S: Write>(
 
 /// The cell of a manifest that a tag points at; whatever points raises it.
 fn manifest_of<S: Write>(turn: &Turn<'_, S>, place: &Place, digest: Digest) -> Result<Manifest, S> {
-    let manifest = turn.read::<Manifest>(&place.manifest(digest))?;
-    manifest.ok_or(CatalogError::Damaged("manifest"))
+    let cell = Cell::load(turn, place, digest)?;
+    let is_there = cell.was.is_some();
+    is_there
+        .then_some(cell.row)
+        .ok_or(CatalogError::Damaged("manifest"))
 }
 
 /// Tags to look at in this entry, and how the next one goes on.

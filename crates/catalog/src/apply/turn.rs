@@ -2,6 +2,8 @@
 //!
 //! Owns typed access to rows, and the counters that several commands move.
 
+use std::cell::RefCell;
+
 use meridian_clock::Version;
 use meridian_event::{RegistryId, TraceContext};
 use meridian_oci::RegistryName;
@@ -11,8 +13,8 @@ use super::agenda::Agenda;
 use super::place::Place;
 use crate::access::{exists, read, suffixes};
 use crate::key;
-use crate::row::{Push, Repository, Row, System, Usage};
-use crate::{CatalogError, Entry, Write};
+use crate::row::{Push, Repository, RepositoryCell, Row, System, Usage};
+use crate::{CatalogError, Entry, Write, hold};
 
 /// The state, the version of the entry, and what the state knows of itself.
 pub(super) struct Turn<'s, S> {
@@ -29,6 +31,8 @@ pub(super) struct Turn<'s, S> {
     newest: Option<Version>,
     /// Pushes elsewhere that it merged.
     pub(super) pushes: Vec<Push>,
+    /// The cell of the repository that was asked for last: most entries are about one.
+    cell: RefCell<Option<(Place, RepositoryCell)>>,
     is_changed: bool,
     /// Room to encode rows in, one after the other.
     bytes: Vec<u8>,
@@ -58,6 +62,7 @@ impl<'s, S: Write> Turn<'s, S> {
             agenda: Agenda::default(),
             newest: None,
             pushes: Vec::new(),
+            cell: RefCell::new(None),
             is_changed: false,
             bytes: Vec::new(),
         }
@@ -135,6 +140,25 @@ impl<'s, S: Write> Turn<'s, S> {
     /// Makes later versions newer than one that is merged.
     pub(super) fn absorb(&mut self, version: Version) {
         self.newest = self.newest.max(Some(version));
+    }
+
+    /// A repository's cell, or one that says nothing.
+    pub(super) fn cell(&self, place: &Place) -> Result<RepositoryCell, S> {
+        if let Some((of, cell)) = &*self.cell.borrow()
+            && of == place
+        {
+            return Ok(*cell);
+        }
+        let cell = hold::cell(self.store, place.registry, &place.repository)?;
+        self.cell.replace(Some((place.clone(), cell)));
+        Ok(cell)
+    }
+
+    /// Writes a repository's cell.
+    pub(super) fn put_cell(&mut self, place: &Place, cell: RepositoryCell) -> Result<(), S> {
+        let key = key::repository_cell(place.registry, &place.repository);
+        self.cell.replace(Some((place.clone(), cell)));
+        self.put(&key, &cell)
     }
 
     /// The counters of a repository.

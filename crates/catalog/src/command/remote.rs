@@ -5,7 +5,7 @@
 //! it happened; nothing that is merged is stamped anew, or told to others.
 
 use meridian_clock::{Region, Version};
-use meridian_event::{Event, Leaf, RegistryId};
+use meridian_event::{Attributes, Event, Leaf, RegistryId, Setting, Target};
 use meridian_oci::{Digest, MediaType, RegistryName, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,8 @@ pub struct Introduction {
     pub last: Version,
     /// Up to where it has dropped tombstones, by shard, as far as it has.
     pub floors: Vec<Option<Version>>,
+    /// What it has merged last of each shard of this region, epoch and `seq`, as far as it has.
+    pub merged: Vec<Option<(u64, u64)>>,
 }
 
 /// How a region counts on another one.
@@ -153,6 +155,27 @@ pub enum Found {
         /// The winner.
         tag: FoundTag,
     },
+    /// When a repository was last deleted.
+    Repository {
+        /// In which registry.
+        registry: RegistryId,
+        /// Which.
+        repository: RepositoryName,
+        /// The version of the deletion.
+        del: Version,
+    },
+    /// What attributes were set to last.
+    Attributes {
+        /// In which registry.
+        registry: RegistryId,
+        /// In which repository.
+        repository: RepositoryName,
+        /// Of what.
+        #[serde(with = "crate::row::TargetForm")]
+        target: Target,
+        /// The values; nothing, where nobody set any.
+        settings: Attributes<Option<Setting>>,
+    },
 }
 
 /// A tag's winner in another region.
@@ -199,12 +222,18 @@ impl Found {
     /// Every version in it.
     pub(crate) fn versions(&self) -> impl Iterator<Item = Version> {
         let versions = match self {
-            Self::Registry { id, .. } => [Some(id.version()), None, None],
+            Self::Registry { id, .. } => [Some(id.version()), None, None, None],
             Self::Manifest { cell, .. } => {
                 let put = cell.put.as_ref().map(|put| put.version);
-                [cell.add, cell.del, put]
+                [cell.add, cell.del, put, None]
             }
-            Self::Tag { tag, .. } => [Some(tag.version), None, None],
+            Self::Tag { tag, .. } => [Some(tag.version), None, None, None],
+            Self::Repository { del, .. } => [Some(*del), None, None, None],
+            Self::Attributes { settings, .. } => {
+                let version = |setting: Setting| setting.version;
+                let of = settings.map(|setting| setting.map(version));
+                [of.delete, of.write, of.read, of.list]
+            }
         };
         versions.into_iter().flatten()
     }

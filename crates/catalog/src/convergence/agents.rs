@@ -1,6 +1,6 @@
 //! What agents do: hand events over, and fetch what is wanted from whoever has it.
 
-use meridian_event::{Envelope, Event, RegistryId, SHARDS};
+use meridian_event::{Envelope, Event, RegistryId, SHARDS, Target};
 use meridian_oci::{Digest, MediaType, RepositoryName};
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
@@ -205,7 +205,12 @@ impl World {
         {
             found.body = Some(self.content.body(digest, &media_type));
         }
-        let mut found = Vec::new();
+        let store = &self.regions[peer].store;
+        let mut found = query::repository_found(store, registry, &repository).unwrap();
+        for target in [Target::Tag(name.clone()), Target::Manifest(digest)] {
+            let attributes = query::attributes_found(store, registry, &repository, &target);
+            found.extend(attributes.unwrap());
+        }
         if let Some(name) = self.created.get(&registry).cloned() {
             found.push(Found::Registry { id: registry, name });
         }

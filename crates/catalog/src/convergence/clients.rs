@@ -1,7 +1,7 @@
 //! What clients and collectors do, in whichever region they are.
 
-use meridian_event::{Leaf, RegistryId};
-use meridian_oci::{MediaType, RegistryName, RepositoryName};
+use meridian_event::{Attributes, Leaf, RegistryId, Target};
+use meridian_oci::{Digest, MediaType, RegistryName, RepositoryName, Tag};
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
 
@@ -52,6 +52,45 @@ impl World {
         };
         self.say(at, Command::PutManifest(Box::new(new)))?;
         Ok(())
+    }
+
+    fn target(&mut self, digest: Digest, tag: Tag) -> Target {
+        match self.random.random_range(0..6) {
+            0 => Target::Repository,
+            1..4 => Target::Tag(tag),
+            _ => Target::Manifest(digest),
+        }
+    }
+
+    /// Locks something, or takes a lock from it.
+    pub(super) fn set(&mut self, at: usize) -> Result<(), String> {
+        let (registry, repository) = (self.registry(), self.repository());
+        let digest = self.content.manifests.choose(&mut self.random).unwrap().0;
+        let tag = self.content.tags.choose(&mut self.random).unwrap().clone();
+        let set = Command::SetAttributes {
+            registry,
+            repository,
+            target: self.target(digest, tag),
+            attributes: self.attributes(),
+        };
+        self.say(at, set).map(drop)
+    }
+
+    pub(super) fn delete_repository(&mut self, at: usize) -> Result<(), String> {
+        let (registry, repository) = (self.registry(), self.repository());
+        let delete = Command::DeleteRepository {
+            registry,
+            repository,
+        };
+        self.say(at, delete).map(drop)
+    }
+
+    /// Mostly enabled, or nobody would get anything done.
+    fn attributes(&mut self) -> Attributes<Option<bool>> {
+        Attributes::<()>::default().map(|()| {
+            let is_given = self.random.random_bool(0.5);
+            is_given.then(|| self.random.random_bool(0.75))
+        })
     }
 
     fn record(

@@ -1,6 +1,7 @@
 //! How the regions get to know each other, lose each other, and come back.
 
 use meridian_clock::Region as RegionName;
+use meridian_event::SHARDS;
 use rand::RngExt as _;
 
 use super::region::Region;
@@ -82,12 +83,17 @@ impl World {
         let to = self.regions[at].name;
         let known = query::acquaintances(store).unwrap();
         let known = known.iter().find(|it| it.region == to);
+        let merged = (0..SHARDS).map(|shard| {
+            let cursor = query::cursor(store, to, shard).unwrap();
+            cursor.map(|cursor| (cursor.epoch, cursor.seq))
+        });
         Some(Introduction {
             region: *name,
             born: query::born(store).unwrap()?,
             counted: known.map(|it| it.counted),
             last: query::system(store).unwrap()?.last,
             floors: query::floors(store).unwrap(),
+            merged: merged.collect(),
         })
     }
 
@@ -115,17 +121,26 @@ impl World {
         let mut others = all.clone();
         others.pop();
         for other in others {
-            for _ in 0..self.random.random_range(0..25) {
-                self.step()?;
-            }
+            self.steps(25)?;
             self.name(other, &all)?;
             self.meet(at)?;
         }
-        for _ in 0..self.random.random_range(0..25) {
-            self.step()?;
-        }
+        self.steps(25)?;
         self.meet_all()?;
+        self.copy_forgetful(at)?;
         self.copy(at, from)
+    }
+
+    /// Copies those whose events are not merged before.
+    fn copy_forgetful(&mut self, at: usize) -> Result<(), String> {
+        for known in query::acquaintances(&self.regions[at].store).unwrap() {
+            let mut others = 0..self.regions.len();
+            let other = others.find(|it| self.regions[*it].name == known.region);
+            if let Some(other) = other.filter(|_| known.is_uncopied && known.is_open) {
+                self.copy(at, other)?;
+            }
+        }
+        Ok(())
     }
 
     /// The others remove a region, of which one of them knows all and others may know less, and become alike in
@@ -141,16 +156,52 @@ impl World {
         }
         for other in &all {
             self.name(*other, &all)?;
+            self.steps(12)?;
         }
-        for other in &all {
-            for removal in query::removals(&self.regions[*other].store).unwrap() {
-                let with = all
-                    .iter()
-                    .find(|it| self.regions[**it].name == removal.with);
-                self.copy(*other, *with.ok_or("a region is level with a stranger")?)?;
-                let (removed, with) = (removal.removed, removal.with);
-                self.say(*other, Command::Level { removed, with })?;
+        self.level(&all)
+    }
+
+    /// Regions become alike in what they know of a removed one, while all goes on.
+    fn level(&mut self, all: &[usize]) -> Result<(), String> {
+        let mut is_left = true;
+        while is_left {
+            is_left = false;
+            for at in all {
+                for removal in query::removals(&self.regions[*at].store).unwrap() {
+                    is_left = true;
+                    self.steps(6)?;
+                    let with = all
+                        .iter()
+                        .find(|it| self.regions[**it].name == removal.with);
+                    let with = *with.ok_or("a region is level with a stranger")?;
+                    let here = self.regions[*at].name;
+                    let theirs = query::removals(&self.regions[with].store).unwrap();
+                    let mut theirs = theirs.iter();
+                    let waits = theirs.any(|it| {
+                        (it.removed, it.with) == (removal.removed, here) && !it.is_copied
+                    });
+                    if !removal.is_copied {
+                        self.copy(*at, with)?;
+                    } else if waits {
+                        continue;
+                    }
+                    let level = Command::Level {
+                        removed: removal.removed,
+                        born: removal.born,
+                        with: removal.with,
+                        is_done: removal.is_copied,
+                    };
+                    self.say(*at, level)?;
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// Lets up to so many things happen.
+    fn steps(&mut self, most: u32) -> Result<(), String> {
+        for _ in 0..self.random.random_range(0..most) {
+            self.step()?;
         }
         Ok(())
     }
@@ -164,6 +215,11 @@ impl World {
             .members()
             .iter()
             .all(|it| *it == back || self.is_open(*it, back));
+        let mut others = self.members().into_iter().filter(|it| *it != back);
+        let hears = others.any(|it| self.is_open(back, it));
+        if is_back != hears {
+            return Err(format!("it is back: {is_back}, and it listens: {hears}"));
+        }
         if is_back != outdated.is_empty() {
             return Err(format!(
                 "{outdated:?} are outdated, and it is back: {is_back}"

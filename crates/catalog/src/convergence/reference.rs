@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meridian_clock::Version;
-use meridian_event::{Envelope, Event, RegistryId, shard_of};
+use meridian_event::{Attributes, Envelope, Event, RegistryId, Setting, Target, shard_of};
 use meridian_oci::{Digest, MediaType, RepositoryName, Tag as TagName};
 
 use super::content::{Content, describe};
-use crate::row::{Manifest, Referrer, Row, Tag, TagCell};
+use crate::row::{Manifest, Referrer, RepositoryCell, Rights, Row, Tag, TagCell};
 use crate::{MemoryStore, key};
 
 type Place = (RegistryId, RepositoryName);
@@ -24,6 +24,10 @@ pub(super) struct Projection {
     tags: BTreeMap<(Place, TagName), (Version, Digest)>,
     referrers: BTreeMap<(Named, Digest), String>,
     registries: BTreeMap<String, RegistryId>,
+    /// When repositories were last deleted.
+    deletions: BTreeMap<Place, Version>,
+    /// What won of attributes, where that is newer.
+    settings: BTreeMap<(Place, Target), Attributes<Option<Setting>>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,9 +44,7 @@ pub(super) fn project(store: &MemoryStore) -> Projection {
     for (key, value) in store.pairs() {
         read(&mut projection, key[0], &key[1..], value).unwrap();
     }
-    // What was only needed once leaves nothing of itself.
-    let nothing = Cell::default();
-    projection.manifests.retain(|_, cell| *cell != nothing);
+    projection.forget();
     projection
 }
 
@@ -79,6 +81,25 @@ fn read(projection: &mut Projection, kind: u8, rest: &[u8], value: &[u8]) -> Opt
             let referrer = Referrer::decode::<()>(value).ok()?;
             let named = ((place, subject), digest);
             projection.referrers.insert(named, referrer.descriptor);
+        }
+        b'K' => {
+            let (registry, name) = key::take_registry(rest)?;
+            let place = (registry, key::parse(name)?);
+            let cell = RepositoryCell::decode::<()>(value).ok()?;
+            if let Some(del) = cell.del {
+                projection.deletions.insert(place.clone(), del);
+            }
+            projection.keep((place, Target::Repository), cell.rights);
+        }
+        b'l' => {
+            let (place, rest) = place(rest)?;
+            let target = Target::Tag(key::parse(rest)?);
+            projection.keep((place, target), Rights::decode::<()>(value).ok()?);
+        }
+        b'b' => {
+            let (place, rest) = place(rest)?;
+            let target = Target::Manifest(key::take_digest(rest)?.0);
+            projection.keep((place, target), Rights::decode::<()>(value).ok()?);
         }
         b'G' => {
             let id = RegistryId::decode::<()>(value).ok()?;
@@ -120,7 +141,9 @@ pub(super) fn fold<'e>(
             projection.registries.insert(alias, *id);
         }
     }
+    projection.end();
     projection.expose(content);
+    projection.forget();
     projection
 }
 
@@ -158,6 +181,29 @@ impl Projection {
                 cell.del = cell.del.max(Some(version));
             }
             Event::TagDeleted { tag, .. } => self.point(&place, tag, version, None),
+            Event::RepositoryDeleted { .. } => {
+                let del = self.deletions.entry(place).or_insert(version);
+                *del = version.max(*del);
+            }
+            Event::AttributesSet {
+                target, attributes, ..
+            } => {
+                let won = self.settings.entry((place, target.clone())).or_default();
+                let new = attributes.map(|wanted| {
+                    wanted.map(|is_enabled| Setting {
+                        version,
+                        is_enabled,
+                    })
+                });
+                *won = won.zip(new).map(|(old, new)| {
+                    let version = |setting: Option<Setting>| setting.map(|it| it.version);
+                    if version(new) > version(old) {
+                        new
+                    } else {
+                        old
+                    }
+                });
+            }
             Event::RegistryCreated { .. }
             | Event::BlobPut { .. }
             | Event::BlobDeleted { .. }
@@ -178,6 +224,38 @@ impl Projection {
         if cell.0 < version {
             *cell = new;
         }
+    }
+
+    fn keep(&mut self, of: (Place, Target), rights: Rights) {
+        if !rights.is_empty() {
+            self.settings.insert(of, rights.settings);
+        }
+    }
+
+    /// Whatever is older than the deletion of its repository is deleted, and what was set before is void.
+    fn end(&mut self) {
+        for (place, del) in &self.deletions {
+            let cells = self.manifests.iter_mut();
+            for (_, cell) in cells.filter(|((of, _), _)| of == place) {
+                cell.del = cell.del.max(Some(*del));
+            }
+            let settings = self.settings.iter_mut();
+            for (_, won) in settings.filter(|((of, _), _)| of == place) {
+                *won = won.map(|won| won.filter(|won| won.version > *del));
+            }
+        }
+        self.settings
+            .retain(|_, won| won.into_values().any(|won| won.is_some()));
+    }
+
+    /// What was only needed once leaves nothing of itself, but for the deletion of its repository.
+    fn forget(&mut self) {
+        let deletions = &self.deletions;
+        self.manifests.retain(|(place, _), cell| {
+            let del = deletions.get(place).copied();
+            let is_nothing = cell.add.is_none() && cell.put.is_none() && !cell.is_exposed;
+            !is_nothing || cell.del > del
+        });
     }
 
     /// Present is what is put, and what that needs; and all of it is here in the end.
@@ -234,9 +312,14 @@ impl Projection {
             let is_alive = manifest.is_some_and(|cell| Some(*version) > cell.del);
             is_alive || !is_below(place, *version)
         });
+        let deletions = &self.deletions;
         self.manifests.retain(|(place, _), cell| {
             let is_alive = cell.is_exposed || cell.add > cell.del;
-            let is_forgotten = cell.del.is_some_and(|del| is_below(place, del));
+            // The deletion of its repository is not forgotten, and stands for its own.
+            let is_covered = |del| deletions.get(place).is_some_and(|cover| del <= *cover);
+            let is_forgotten = cell
+                .del
+                .is_some_and(|del| is_below(place, del) || is_covered(del));
             if is_forgotten {
                 // What was put again since, or is needed, does not say that it was deleted before.
                 cell.add = cell.add.filter(|add| Some(*add) > cell.del);
@@ -256,6 +339,8 @@ impl Projection {
             .or_else(|| differ("tag", &self.tags, &other.tags))
             .or_else(|| differ("referrer", &self.referrers, &other.referrers))
             .or_else(|| differ("registry", &self.registries, &other.registries))
+            .or_else(|| differ("deletion", &self.deletions, &other.deletions))
+            .or_else(|| differ("attributes", &self.settings, &other.settings))
     }
 }
 

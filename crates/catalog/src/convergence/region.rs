@@ -6,6 +6,7 @@ use meridian_clock::Region as RegionName;
 use meridian_event::{Envelope, Event, EventId, Notice, RegistryId, SHARDS};
 use meridian_oci::{Digest, MediaType, RepositoryName};
 
+use super::{hidden, locks};
 use crate::row::{Manifest, Row};
 use crate::{Command, Entry, MemoryStore, ObjectKey, Read, Reply, apply, invariant, key, query};
 
@@ -88,6 +89,8 @@ impl Region {
                 }
             }
         }
+        locks::check(before, &self.store, entry, reply)?;
+        hidden::check(&self.store)?;
         let violations = invariant::check(&self.store).unwrap();
         violations
             .first()

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meridian_clock::{Region as RegionName, Version};
-use meridian_event::{Envelope, Event, EventId, RegistryId, SHARDS};
+use meridian_event::{Envelope, Event, EventId, RegistryId, SHARDS, Target};
 use meridian_oci::{Digest, RegistryName, RepositoryName, Tag as TagName};
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use super::content::Content;
 use super::reference::{Projection, fold, project};
 use super::region::{Region, new_events};
-use crate::row::{Floor, Manifest, Row, Tag};
+use crate::row::{Floor, Manifest, Rights, Row, Tag};
 use crate::{
     Command, Cursor, Found, Introduction, Read as _, RemoteEvents, Reply, Settings, Write as _,
     key, query,
@@ -110,8 +110,10 @@ impl World {
         if Some(at) == self.gone {
             return Ok(());
         }
-        match self.random.random_range(0..100) {
+        match self.random.random_range(0..108) {
             0..22 => self.push(at)?,
+            100..106 => self.set(at)?,
+            106 | 107 => self.delete_repository(at)?,
             22..36 => self.command(at)?,
             36..64 => self.deliver(at)?,
             64..78 => self.fetch_manifest(at)?,
@@ -176,7 +178,7 @@ impl World {
         for region in self.members() {
             let region = &self.regions[region];
             let mut keys = region.store.pairs().map(|(key, _)| key);
-            if let Some(key) = keys.find(|key| matches!(key[0], b'b' | b'K')) {
+            if let Some(key) = keys.find(|key| matches!(key[0], b'1' | b'2')) {
                 return Err(format!("{} still has {key:?}", region.name));
             }
         }
@@ -253,14 +255,18 @@ impl World {
         found.extend(all(|after| {
             query::copied_tags(&store, after.and_then(tag_of), 3).unwrap()
         }));
+        found.extend(all(|after| {
+            query::copied_repositories(&store, after.and_then(repository_of), 3).unwrap()
+        }));
+        found.extend(all(|after| {
+            query::copied_tag_attributes(&store, after.and_then(tag_of), 3).unwrap()
+        }));
+        found.extend(all(|after| {
+            query::copied_manifest_attributes(&store, after.and_then(manifest_of), 3).unwrap()
+        }));
         found.shuffle(&mut self.random);
         for page in found.chunks(4) {
             self.say(at, Command::MergeFound(page.to_vec()))?;
-        }
-        for (origin, shard, cursor) in query::cursors(&store).unwrap() {
-            if origin != self.regions[at].name {
-                self.set_cursor(at, origin, shard, cursor.seq)?;
-            }
         }
         let origin = self.regions[from].name;
         for (shard, stream) in (0..SHARDS).zip(query::streams(&store).unwrap()) {
@@ -377,6 +383,8 @@ impl World {
                     b'M' => of_manifest(&Manifest::decode::<()>(value).unwrap()),
                     b't' if Tag::decode::<()>(value).unwrap().is_behind => Some("a tag is behind"),
                     b'e' => Some("a tag waits"),
+                    b'z' => Some("a repository is still to be swept"),
+                    b'l' => of_tag_attributes(region, &key[1..], value),
                     b'r' => Some("registries are twins"),
                     b'V' => Some("an index waits"),
                     b'W' => Some("an image waits"),
@@ -386,7 +394,7 @@ impl World {
                     b'y' => Some("parents are still to be told"),
                     b'P' => Some("a push elsewhere waits"),
                     b'i' => Some("pushes are still to be told of"),
-                    b'K' => Some("tombstones are still to be dropped"),
+                    b'2' => Some("tombstones are still to be dropped"),
                     b'E' => Some("a floor rises"),
                     b'j' => Some("a heartbeat is still to be looked through"),
                     b'Y' => Some("waiters for a blob are still to be told"),
@@ -395,6 +403,18 @@ impl World {
                 self.seen.extend(what);
             }
         }
+    }
+}
+
+fn of_tag_attributes(region: &Region, rest: &[u8], value: &[u8]) -> Option<&'static str> {
+    let is_locked = !Rights::decode::<()>(value).unwrap().in_force(None).write;
+    let (registry, name) = key::take_registry(rest)?;
+    let (repository, tag) = key::take_repository(name)?;
+    let tag: TagName = key::parse(tag)?;
+    let winner = query::tag_winner(&region.store, registry, &repository, &tag).unwrap();
+    match winner {
+        None => Some("attributes come before their tag"),
+        Some(_) => is_locked.then_some("a tag is locked"),
     }
 }
 
@@ -430,6 +450,12 @@ fn manifest_of(found: &Found) -> Option<(RegistryId, &RepositoryName, Digest)> {
             repository,
             cell,
         } => Some((*registry, repository, cell.manifest.digest)),
+        Found::Attributes {
+            registry,
+            repository,
+            target: Target::Manifest(digest),
+            ..
+        } => Some((*registry, repository, *digest)),
         _ => None,
     }
 }
@@ -441,6 +467,24 @@ fn tag_of(found: &Found) -> Option<(RegistryId, &RepositoryName, &TagName)> {
             repository,
             tag,
         } => Some((*registry, repository, &tag.name)),
+        Found::Attributes {
+            registry,
+            repository,
+            target: Target::Tag(name),
+            ..
+        } => Some((*registry, repository, name)),
+        _ => None,
+    }
+}
+
+fn repository_of(found: &Found) -> Option<(RegistryId, &RepositoryName)> {
+    match found {
+        Found::Attributes {
+            registry,
+            repository,
+            target: Target::Repository,
+            ..
+        } => Some((*registry, repository)),
         _ => None,
     }
 }

@@ -3,6 +3,7 @@
 mod commands;
 mod events;
 mod keys;
+mod repositories;
 mod waiting;
 
 use meridian_clock::Version;
@@ -16,7 +17,7 @@ use crate::row::{
 use crate::{
     BlobPlace, Encoding, ObjectKey, Referrer, Reply, RequestId, Settings, Stream, System, Usage,
 };
-pub(super) use keys::{keys, later_keys, notice_keys, tombstone_keys};
+pub(super) use keys::{keys, later_keys, notice_keys, repository_keys, tombstone_keys};
 
 pub(super) struct Sample {
     pub(super) kind: &'static str,
@@ -74,6 +75,7 @@ pub(super) fn samples() -> Vec<Sample> {
     samples.extend(events::all().map(|(case, event)| row(case, &event)));
     samples.push(row("-traced", &events::traced()));
     samples.extend(waiting::rows());
+    samples.extend(repositories::rows());
     samples.extend(commands::entries());
     samples
 }

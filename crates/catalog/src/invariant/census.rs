@@ -16,7 +16,8 @@ use super::Findings;
 use crate::key::{self, Buried};
 use crate::row::{
     Answer, Blob, Claim, Copied, Floor, Heard, Link, Manifest, Met, Needs, Outgoing, Own, Owner,
-    Peers, Push, Removed, Repository, Row, Spent, Sweep, Tag, TagCell,
+    Peers, Progress, Push, Removed, Repository, RepositoryCell, Rights, Row, Spent, Sweep, Tag,
+    TagCell,
 };
 use crate::{Cursor, ObjectKey, Read, Referrer, RequestId, Stream, System, Usage};
 
@@ -32,6 +33,11 @@ pub(super) struct Census {
     pub(super) claims: BTreeMap<RegistryId, Claim>,
     pub(super) usage: BTreeMap<RegistryId, Usage>,
     pub(super) repositories: BTreeMap<Place, Repository>,
+    pub(super) repository_cells: BTreeMap<Place, RepositoryCell>,
+    pub(super) tag_rights: BTreeMap<(Place, TagName), Rights>,
+    pub(super) manifest_rights: BTreeMap<Named, Rights>,
+    /// Deleted repositories that are still to be swept.
+    pub(super) covered: BTreeSet<Place>,
     pub(super) manifests: BTreeMap<Named, Manifest>,
     /// Lengths of manifests.
     pub(super) bodies: BTreeMap<Named, u64>,
@@ -165,10 +171,13 @@ impl Census {
             b'Z' => self.system = rest.is_empty().then_some(row(value)?),
             b'G' => drop(self.registries.insert(key::parse(rest)?, row(value)?)),
             b'U' => drop(self.usage.insert(registry(rest)?, row(value)?)),
-            b'R' => {
-                let (registry, name) = key::take_registry(rest)?;
-                self.repositories
-                    .insert((registry, key::parse(name)?), row(value)?);
+            b'R' => drop(self.repositories.insert(repository(rest)?, row(value)?)),
+            b'K' => drop(self.repository_cells.insert(repository(rest)?, row(value)?)),
+            b'l' => drop(self.tag_rights.insert(tagged(rest)?, row(value)?)),
+            b'b' => drop(self.manifest_rights.insert(named(rest)?, row(value)?)),
+            b'z' => {
+                row::<Progress>(value)?;
+                self.covered.insert(repository(rest)?);
             }
             b'M' => drop(self.manifests.insert(named(rest)?, row(value)?)),
             b'm' => drop(self.bodies.insert(named(rest)?, value.len() as u64)),
@@ -266,7 +275,11 @@ impl Census {
                 mark(value)?;
                 self.is_joining = rest.is_empty().then_some(true)?;
             }
-            b'l' => drop(self.met.insert(key::parse(rest)?, row(value)?)),
+            b'4' => {
+                mark(value)?;
+                key::parse::<Region>(rest)?;
+            }
+            b'3' => drop(self.met.insert(key::parse(rest)?, row(value)?)),
             b'X' => {
                 row::<Removed>(value)?;
                 self.removals.insert(key::parse_removal(rest)?);
@@ -275,13 +288,13 @@ impl Census {
                 let shard = u16::from_be_bytes(rest.try_into().ok()?);
                 self.floors.insert(shard, row(value)?);
             }
-            b'b' => {
+            b'1' => {
                 let (shard, rest) = rest.split_first_chunk::<2>()?;
                 mark(value)?;
                 let buried = (u16::from_be_bytes(*shard), Buried::parse(rest)?);
                 self.buried.insert(buried);
             }
-            b'K' => {
+            b'2' => {
                 mark(value)?;
                 self.unburied
                     .insert(u16::from_be_bytes(rest.try_into().ok()?));
@@ -347,6 +360,11 @@ fn place(rest: &[u8]) -> Option<(Place, &[u8])> {
     let (registry, rest) = key::take_registry(rest)?;
     let (name, rest) = key::take_repository(rest)?;
     Some(((registry, name), rest))
+}
+
+fn repository(rest: &[u8]) -> Option<Place> {
+    let (registry, name) = key::take_registry(rest)?;
+    Some((registry, key::parse(name)?))
 }
 
 fn registry(rest: &[u8]) -> Option<RegistryId> {

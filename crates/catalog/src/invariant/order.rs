@@ -88,6 +88,13 @@ fn versions(census: &Census) -> impl Iterator<Item = Version> {
         .flat_map(|blob| [Some(blob.touched), blob.condemned])
         .flatten();
     let events = census.outbox.values().map(|envelope| envelope.version);
+    let cells = census.repository_cells.values();
+    let deletions = cells.clone().filter_map(|cell| cell.del);
+    let rights = cells.map(|cell| &cell.rights);
+    let rights = rights.chain(census.tag_rights.values());
+    let rights = rights.chain(census.manifest_rights.values());
+    let settings = rights.flat_map(|rights| rights.settings.into_values().flatten());
+    let settings = settings.map(|setting| setting.version);
     let registries = census.usage.keys().map(|registry| registry.version());
     manifests
         .chain(tags)
@@ -95,5 +102,7 @@ fn versions(census: &Census) -> impl Iterator<Item = Version> {
         .chain(blobs)
         .chain(events)
         .chain(registries)
+        .chain(deletions)
+        .chain(settings)
         .chain(census.requests.keys().copied())
 }

@@ -104,7 +104,7 @@ pub const JOINING: &[u8] = b"f";
 /// How far this region and another one know each other.
 #[must_use]
 pub fn met(region: Region) -> Key {
-    Key::start(b'l').text(region.as_str())
+    Key::start(b'3').text(region.as_str())
 }
 
 /// Prefix of all regions that were removed and of which another one may know more than this one; the
@@ -123,4 +123,10 @@ pub fn removal(removed: Region, with: Region) -> Key {
 pub fn parse_removal(suffix: &[u8]) -> Option<(Region, Region)> {
     let end = suffix.iter().position(|byte| *byte == 0)?;
     Some((parse(&suffix[..end])?, parse(&suffix[end + 1..])?))
+}
+
+/// Stands while the state of a region is to be copied before its events are merged.
+#[must_use]
+pub fn uncopied(region: Region) -> Key {
+    Key::start(b'4').text(region.as_str())
 }

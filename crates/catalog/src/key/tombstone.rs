@@ -7,12 +7,12 @@ use meridian_oci::{Digest, RepositoryName, Tag};
 use super::{Key, parse, take_digest, take_registry, take_repository};
 
 /// Prefix of all shards whose tombstones are still to be dropped.
-pub const UNBURIED: &[u8] = b"K";
+pub const UNBURIED: &[u8] = b"2";
 
 /// A shard whose tombstones are still to be dropped.
 #[must_use]
 pub fn unburied(shard: u16) -> Key {
-    Key::start(b'K').shard(shard)
+    Key::start(b'2').shard(shard)
 }
 
 /// Up to where the tombstones of a shard are dropped.
@@ -24,7 +24,7 @@ pub fn floor(shard: u16) -> Key {
 /// Prefix of the tombstones of a shard, in the order of their versions.
 #[must_use]
 pub fn tombstones(shard: u16) -> Key {
-    Key::start(b'b').shard(shard)
+    Key::start(b'1').shard(shard)
 }
 
 /// What is known of a tombstone by its key.

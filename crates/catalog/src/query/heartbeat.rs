@@ -18,6 +18,8 @@ pub struct Acquaintance {
     pub counted: Counted,
     /// Whether what it says may be merged here, and what this one says there.
     pub is_open: bool,
+    /// Whether its state is to be copied before its events are merged.
+    pub is_uncopied: bool,
 }
 
 /// A region that was removed, and another one that may know more of it than this one.
@@ -29,6 +31,8 @@ pub struct Removal {
     pub born: Option<Version>,
     /// The other one.
     pub with: Region,
+    /// Whether what that knows of it is merged here.
+    pub is_copied: bool,
 }
 
 /// The other regions, as the state knows them.
@@ -61,6 +65,7 @@ pub fn acquaintances<S: Read>(store: &S) -> Result<Vec<Acquaintance>, S> {
                 region,
                 counted,
                 is_open: met.is_open(),
+                is_uncopied: exists(store, &key::uncopied(region))?,
             });
         }
     }
@@ -87,11 +92,12 @@ pub fn removals<S: Read>(store: &S) -> Result<Vec<Removal>, S> {
         let damaged = || CatalogError::Damaged("removed region");
         let (removed, with) = key::parse_removal(&suffix).ok_or_else(damaged)?;
         let row = read::<Removed, S>(store, &key::removal(removed, with))?;
-        let born = row.and_then(|row| row.born);
+        let row = row.ok_or_else(damaged)?;
         all.push(Removal {
             removed,
-            born,
+            born: row.born,
             with,
+            is_copied: row.is_copied,
         });
     }
     Ok(all)

@@ -2,15 +2,16 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use meridian_event::RegistryId;
+use meridian_event::{RegistryId, Target};
 use meridian_oci::{Digest, RepositoryName, Tag as TagName};
 
 use super::Result;
 use super::manifest::is_current;
+use super::repository::{allowed, holds_any};
 use crate::access::{read, suffixes};
 use crate::hold;
 use crate::key::{self, end_of};
-use crate::row::{Manifest, Referrer, Repository, Row, Tag};
+use crate::row::{Referrer, Repository, RepositoryCell, Row, Tag};
 use crate::{CatalogError, Read};
 
 /// A page of a list.
@@ -22,7 +23,7 @@ pub struct Listed<T> {
     pub more: bool,
 }
 
-/// The visible tags of a repository.
+/// The visible tags of a repository, but for those that are not to be in lists.
 pub fn tags<S: Read>(
     store: &S,
     registry: RegistryId,
@@ -31,28 +32,35 @@ pub fn tags<S: Read>(
     limit: usize,
 ) -> Result<Listed<TagName>, S> {
     let row = read::<Repository, S>(store, &key::repository(registry, repository))?;
-    let sweeping = row.is_some_and(|row| row.sweeps > 0);
+    let cell = hold::cell(store, registry, repository)?;
+    let cover = cell.cover();
+    let sweeping = cover.is_some() || row.is_some_and(|row| row.sweeps > 0);
     let prefix = key::tags(registry, repository);
     let after = after.map(TagName::as_str);
     page(store, &prefix, after, limit, |name, value| {
         let name = parse::<TagName, S>(name, "visible tag")?;
         let tag = Tag::decode::<S::Error>(value)?;
-        if !is_current(store, registry, repository, &name, &tag)? {
+        if !is_current(store, registry, repository, &name, &tag, cover)? {
             return Ok(None);
         }
         if sweeping {
             // A deleted manifest's tags are not all hidden yet, so each one is looked at.
-            let cell = key::manifests(registry, repository).digest(tag.digest);
-            let manifest = read::<Manifest, S>(store, &cell)?;
+            let manifest = hold::manifest(store, registry, repository, tag.digest, cover)?;
             if !manifest.is_some_and(|manifest| manifest.shows(tag.version)) {
                 return Ok(None);
             }
         }
-        Ok(Some(name))
+        let target = Target::Tag(name);
+        let is_listed = allowed(store, registry, repository, &cell, &target)?.list;
+        match target {
+            Target::Tag(name) if is_listed => Ok(Some(name)),
+            _ => Ok(None),
+        }
     })
 }
 
-/// The repositories of a registry that hold a manifest which is exposed.
+/// The repositories of a registry that hold a manifest which is exposed, but for those that are not to be in
+/// lists.
 pub fn repositories<S: Read>(
     store: &S,
     registry: RegistryId,
@@ -66,7 +74,10 @@ pub fn repositories<S: Read>(
         if row.manifests == 0 {
             return Ok(None);
         }
-        parse::<RepositoryName, S>(name, "repository").map(Some)
+        let name = parse::<RepositoryName, S>(name, "repository")?;
+        let cell = hold::cell(store, registry, &name)?;
+        let is_listed = cell.in_force().list && holds_any(store, registry, &name, &cell)?;
+        Ok(is_listed.then_some(name))
     })
 }
 
@@ -92,8 +103,9 @@ pub fn referrers<S: Read>(
         more: false,
     };
     let mut damage = None;
+    let cell = hold::cell(store, registry, repository)?;
     let unneeded = key::unneeded(registry, repository);
-    let has_unneeded = !suffixes(store, &unneeded, &[], 1)?.is_empty();
+    let has_unneeded = cell.cover().is_some() || !suffixes(store, &unneeded, &[], 1)?.is_empty();
     let range = (Bound::Excluded(&*begin), Bound::Excluded(end.as_slice()));
     let visit = &mut |key: &[u8], value: &[u8]| {
         let digest = key::take_digest(&key[prefix.len()..]);
@@ -103,13 +115,22 @@ pub fn referrers<S: Read>(
             return ControlFlow::Break(());
         };
         if has_unneeded {
-            match is_present(store, registry, repository, digest) {
+            match is_present(store, registry, repository, digest, &cell) {
                 Ok(true) => {}
                 Ok(false) => return ControlFlow::Continue(()),
                 Err(error) => {
                     damage = Some(error);
                     return ControlFlow::Break(());
                 }
+            }
+        }
+        let target = Target::Manifest(digest);
+        match allowed(store, registry, repository, &cell, &target) {
+            Ok(may) if may.list => {}
+            Ok(_) => return ControlFlow::Continue(()),
+            Err(error) => {
+                damage = Some(error);
+                return ControlFlow::Break(());
             }
         }
         match wanted(digest, row.artifact_type.as_deref(), row.descriptor.len()) {
@@ -132,10 +153,12 @@ fn is_present<S: Read>(
     registry: RegistryId,
     repository: &RepositoryName,
     digest: Digest,
+    cell: &RepositoryCell,
 ) -> Result<bool, S> {
-    let row = read::<Manifest, S>(store, &key::manifests(registry, repository).digest(digest))?;
+    let cover = cell.cover();
+    let row = hold::manifest(store, registry, repository, digest, cover)?;
     let row = row.ok_or(CatalogError::Damaged("referrer"))?;
-    hold::is_present(store, registry, repository, digest, &row)
+    hold::is_present(store, registry, repository, digest, &row, cover)
 }
 
 fn page<S: Read, T>(

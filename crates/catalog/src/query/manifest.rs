@@ -1,14 +1,15 @@
 //! Manifests by tag and by digest, as far as this region may answer them: exposed ones.
 
 use meridian_clock::Version;
-use meridian_event::RegistryId;
+use meridian_event::{RegistryId, Target};
 use meridian_oci::{Digest, MediaType, Reference, RepositoryName, Tag as TagName};
 
 use super::Result;
+use super::repository::allowed;
 use crate::access::read;
 use crate::hold;
 use crate::key;
-use crate::row::{Manifest, Tag, TagCell};
+use crate::row::{Tag, TagCell};
 use crate::{CatalogError, Read};
 
 /// A manifest that is exposed.
@@ -24,6 +25,8 @@ pub struct ManifestView {
     pub version: Version,
     /// Whether the tag has a newer value, of which something is not here yet.
     pub is_overtaken: bool,
+    /// Whether it may be pulled: by its own attributes, those of the tag, and those of the repository.
+    pub is_readable: bool,
 }
 
 /// The manifest that a reference names.
@@ -33,13 +36,15 @@ pub fn manifest_stat<S: Read>(
     repository: &RepositoryName,
     reference: &Reference,
 ) -> Result<Option<ManifestView>, S> {
+    let repository_cell = hold::cell(store, registry, repository)?;
+    let cover = repository_cell.cover();
     let mut is_overtaken = false;
     let (digest, tagged) = match reference {
         Reference::Digest(digest) => (*digest, None),
         Reference::Tag(name) => {
             let tag = read::<Tag, S>(store, &key::tag(registry, repository, name))?;
             match tag {
-                Some(tag) if is_current(store, registry, repository, name, &tag)? => {
+                Some(tag) if is_current(store, registry, repository, name, &tag, cover)? => {
                     is_overtaken = tag.is_behind;
                     (tag.digest, Some(tag.version))
                 }
@@ -47,25 +52,30 @@ pub fn manifest_stat<S: Read>(
             }
         }
     };
-    let cell = key::manifests(registry, repository).digest(digest);
-    let Some(row) = read::<Manifest, S>(store, &cell)? else {
+    let Some(row) = hold::manifest(store, registry, repository, digest, cover)? else {
         return Ok(None);
     };
     let is_visible = row.is_exposed()
         && tagged.is_none_or(|version| row.shows(version))
-        && hold::is_present(store, registry, repository, digest, &row)?;
+        && hold::is_present(store, registry, repository, digest, &row, cover)?;
     if !is_visible {
         return Ok(None);
     }
     let media_type = row.media_type.ok_or(CatalogError::Damaged("manifest"))?;
     // What is only needed may not have been put yet, as far as is known here.
     let version = tagged.or(row.add).unwrap_or_else(|| registry.version());
+    let may = |target| allowed(store, registry, repository, &repository_cell, &target);
+    let mut is_readable = may(Target::Manifest(digest))?.read;
+    if let Reference::Tag(name) = reference {
+        is_readable &= may(Target::Tag(name.clone()))?.read;
+    }
     Ok(Some(ManifestView {
         digest,
         media_type,
         size: row.size,
         version,
         is_overtaken,
+        is_readable,
     }))
 }
 
@@ -77,6 +87,7 @@ pub(super) fn is_current<S: Read>(
     repository: &RepositoryName,
     name: &TagName,
     tag: &Tag,
+    cover: Option<Version>,
 ) -> Result<bool, S> {
     if !tag.is_behind {
         return Ok(true);
@@ -89,8 +100,7 @@ pub(super) fn is_current<S: Read>(
     else {
         return Ok(false);
     };
-    let manifest = key::manifests(registry, repository).digest(winner);
-    let manifest = read::<Manifest, S>(store, &manifest)?;
+    let manifest = hold::manifest(store, registry, repository, winner, cover)?;
     Ok(manifest.is_some_and(|manifest| manifest.shows(version)))
 }
 

@@ -116,7 +116,8 @@ pub fn image<S: Read>(
     let Some(row) = manifest(store, registry, repository, digest)? else {
         return Ok(None);
     };
-    if !hold::is_present(store, registry, repository, digest, &row)? {
+    let cover = hold::cell(store, registry, repository)?.cover();
+    if !hold::is_present(store, registry, repository, digest, &row, cover)? {
         return Ok(None);
     }
     Ok(match row.standing {
@@ -199,11 +200,13 @@ pub fn body<S: Read, T>(
     store.get(&key, look).map_err(CatalogError::Store)
 }
 
+/// A manifest's cell, as the deletion of its repository leaves it.
 pub(super) fn manifest<S: Read>(
     store: &S,
     registry: RegistryId,
     repository: &RepositoryName,
     digest: Digest,
 ) -> Result<Option<Manifest>, S> {
-    read(store, &key::manifests(registry, repository).digest(digest))
+    let cover = hold::cell(store, registry, repository)?.cover();
+    hold::manifest(store, registry, repository, digest, cover)
 }

@@ -5,7 +5,9 @@
 //! peers and consumers see is the event log's form, which is `proto`'s.
 
 use meridian_clock::{Region, Version};
-use meridian_event::{Envelope, Event, EventId, Leaf, Mark, Notice, RegistryId, TraceContext};
+use meridian_event::{
+    Attributes, Envelope, Event, EventId, Leaf, Mark, Notice, RegistryId, Target, TraceContext,
+};
 use meridian_oci::{Digest, MediaType, RepositoryName, Tag};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -106,6 +108,23 @@ pub(crate) enum EventForm {
         #[serde(with = "crate::compact")]
         marks: Vec<Mark>,
     },
+    AttributesSet {
+        repository: RepositoryName,
+        #[serde(with = "TargetForm")]
+        target: Target,
+        attributes: Attributes<Option<bool>>,
+    },
+    RepositoryDeleted {
+        repository: RepositoryName,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Target")]
+pub(crate) enum TargetForm {
+    Repository,
+    Tag(Tag),
+    Manifest(#[serde(with = "crate::compact")] Digest),
 }
 
 impl Serialize for Shown<'_> {

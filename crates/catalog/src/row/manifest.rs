@@ -99,6 +99,11 @@ impl Manifest {
         self.del.filter(|_| self.is_absent() && !self.is_added())
     }
 
+    /// Joins the deletion of its repository.
+    pub(crate) fn cover(&mut self, del: Option<Version>) {
+        self.del = self.del.max(del);
+    }
+
     /// Joins a put of it, or of what stands on it.
     pub(crate) fn raise(&mut self, version: Version) {
         self.add = self.add.max(Some(version));

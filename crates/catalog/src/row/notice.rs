@@ -71,6 +71,8 @@ pub(crate) struct Met {
     pub(crate) accepted: Option<Version>,
     /// Whether the other one has accepted `since`.
     pub(crate) is_accepted: bool,
+    /// The last version that it had stamped when it said so.
+    pub(crate) heard: Option<Version>,
 }
 
 /// A region that was removed.
@@ -78,6 +80,8 @@ pub(crate) struct Met {
 pub(crate) struct Removed {
     /// Which of those that bore its name.
     pub(crate) born: Option<Version>,
+    /// Whether what the other one knows of it is merged here.
+    pub(crate) is_copied: bool,
 }
 
 // === impl Heard ===

@@ -1,5 +1,6 @@
 //! What every [`MetadataApi`] must do.
 
+mod attributes;
 mod blobs;
 mod collection;
 mod lists;
@@ -74,6 +75,9 @@ pub async fn run(fixture: &impl Fixture) {
     lists::referrers_come_by_type_and_in_pages(&Stage(fixture.open().await)).await;
     lists::usage_counts_what_is_there(&Stage(fixture.open().await)).await;
     lists::a_registry_has_one_id(&stage).await;
+
+    attributes::what_is_locked_stays_as_it_is(&stage).await;
+    attributes::a_deleted_repository_is_gone(&stage).await;
 
     collection::a_blob_that_nobody_needs_is_collected(&Stage(fixture.open().await), fixture).await;
     collection::a_touch_revives(&Stage(fixture.open().await), fixture).await;

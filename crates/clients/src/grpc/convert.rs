@@ -5,6 +5,7 @@
 //! [`DecodeError`] that names the field. Leaves what only touches the kernel's types to
 //! `meridian-proto`, and which message belongs to which call to both ends.
 
+mod attributes;
 mod collection;
 mod handover;
 mod image;
@@ -19,6 +20,9 @@ mod replication;
 mod status;
 mod upload;
 
+pub use attributes::{
+    deletion_request, describe_request, take_deletion_request, take_describe_request,
+};
 pub use collection::{doomed, due, storage_keys, take_doomed, take_due};
 pub use image::{
     image_report_request, image_request, take_image, take_image_report, take_image_report_request,
@@ -33,7 +37,7 @@ pub use replica::{
     wanted_after, wanted_request,
 };
 pub use replication::{
-    copy_limit, copy_request, event_bytes, find_request, found, take_copy_request,
+    copy_limit, copy_request, event_bytes, find_request, found, level_request, take_copy_request,
     take_find_request, take_found, take_level_request, take_meet_request,
 };
 pub use upload::transfer_head;

@@ -1,7 +1,7 @@
 //! The metadata service over gRPC.
 
 use async_trait::async_trait;
-use meridian_event::RegistryId;
+use meridian_event::{RegistryId, Target};
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 use meridian_proto::meridian::metadata::v1 as pb;
 use pb::metadata_client::MetadataClient;
@@ -10,10 +10,10 @@ use super::call::{Repeat, Unary};
 use super::convert::{self, DecodeError};
 use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE, Ways};
 use crate::{
-    BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed, Due,
-    Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest,
-    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoreBlob, StoredManifest, Usage,
-    WriteError,
+    AttributesSet, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, DeleteRepository,
+    Deleted, Described, Doomed, Due, Generations, ManifestPut, ManifestStat, MetadataApi, Page,
+    PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted, RepositoryPath,
+    RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage, WriteError,
 };
 
 /// A [`MetadataApi`] in another process. Cheap to clone; clones share their connection.
@@ -157,6 +157,31 @@ impl MetadataApi for GrpcMetadata {
     async fn delete_manifest(&self, request: DeleteManifest) -> Result<Deleted, WriteError> {
         let message = pb::DeleteManifestRequest::from(request);
         let send = |mut to: Client, request| async move { to.delete_manifest(request).await };
+        self.calls.call(message, send, TryInto::try_into).await
+    }
+
+    async fn describe(
+        &self,
+        repository: &RepositoryPath,
+        target: &Target,
+    ) -> Result<Described, ReadError> {
+        let message = convert::describe_request(repository, target);
+        let send = |mut to: Client, request| async move { to.describe(request).await };
+        self.calls.call(message, send, TryInto::try_into).await
+    }
+
+    async fn set_attributes(&self, request: SetAttributes) -> Result<AttributesSet, WriteError> {
+        let message = pb::SetAttributesRequest::from(request);
+        let send = |mut to: Client, request| async move { to.set_attributes(request).await };
+        self.calls.call(message, send, TryInto::try_into).await
+    }
+
+    async fn delete_repository(
+        &self,
+        request: DeleteRepository,
+    ) -> Result<RepositoryDeleted, WriteError> {
+        let message = convert::deletion_request(request);
+        let send = |mut to: Client, request| async move { to.delete_repository(request).await };
         self.calls.call(message, send, TryInto::try_into).await
     }
 

@@ -1,7 +1,6 @@
 //! The metadata of a region over gRPC, for its agents.
 
 use async_trait::async_trait;
-use meridian_clock::Region;
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName};
 use meridian_proto::meridian::replication::v1 as pb;
@@ -14,7 +13,7 @@ use super::{EndpointError, GrpcConfig, MAX_REPLICA_MESSAGE, Ways};
 use crate::image::ImageView;
 use crate::replica::{
     Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, ManifestBytes, Meeting,
-    Merged, Presence, Progress, RemoteBatch, ReplicaApi, Stance, Stored,
+    Merged, Presence, Progress, RemoteBatch, Removal, ReplicaApi, Stored,
 };
 use crate::{ReadError, WriteError};
 
@@ -154,27 +153,24 @@ impl ReplicaApi for GrpcReplica {
             .await
     }
 
-    async fn meet(&self, region: Region, stance: Stance) -> Result<Meeting, WriteError> {
+    async fn meet(&self, said: Progress) -> Result<Meeting, WriteError> {
         let message = pb::MeetRequest {
-            region: region.to_string(),
-            stance: Some(stance.into()),
+            progress: Some(said.into()),
         };
         let send = |mut to: Client, request| async move { to.meet(request).await };
         self.calls
             .call(message, send, |met: pb::MeetResponse| {
-                Ok(match met.outdated {
-                    true => Meeting::Outdated,
-                    false => Meeting::Known,
+                Ok(match (met.outdated, met.changed) {
+                    (true, _) => Meeting::Outdated,
+                    (false, true) => Meeting::Met,
+                    (false, false) => Meeting::Known,
                 })
             })
             .await
     }
 
-    async fn level(&self, removed: Region, with: Region) -> Result<(), WriteError> {
-        let message = pb::LevelRequest {
-            removed: removed.to_string(),
-            with: with.to_string(),
-        };
+    async fn level(&self, removal: Removal) -> Result<(), WriteError> {
+        let message = convert::level_request(removal);
         let send = |mut to: Client, request| async move { to.level(request).await };
         self.calls
             .call(message, send, |pb::LevelResponse {}| Ok(()))

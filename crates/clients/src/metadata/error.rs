@@ -20,6 +20,9 @@ pub enum ReadError {
     /// The blob is not present in the repository.
     #[error("no such blob")]
     BlobUnknown,
+    /// An attribute forbids it: of what is asked for, or of what that is in, or holds.
+    #[error("an attribute forbids it")]
+    Locked,
     /// The metadata group cannot answer now.
     #[error("the metadata service is not available: {reason}")]
     Unavailable {
@@ -87,6 +90,7 @@ impl Classify for ReadError {
             | Self::RepositoryUnknown
             | Self::ManifestUnknown
             | Self::BlobUnknown => Code::NotFound,
+            Self::Locked => Code::Denied,
             Self::Unavailable { .. } => Code::Unavailable,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
             Self::Internal { .. } => Code::Internal,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use meridian_clock::{Region, Version};
-use meridian_event::RegistryId;
-use meridian_oci::{Digest, MediaType};
+use meridian_event::{Attributes, RegistryId};
+use meridian_oci::{Digest, MediaType, Tag};
 
 /// A manifest as it was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,33 @@ pub struct ManifestStat {
     pub is_overtaken: bool,
     /// Set when nobody could say whether it is still there.
     pub stale: Option<Stale>,
+}
+
+/// A repository, a tag or a manifest, and its attributes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// Whether it is there. What is gone is described as well if it has attributes still: they belong to the
+    /// name, and would forbid what comes under it next.
+    pub is_there: bool,
+    /// Those in force for itself. Those of its repository count as well.
+    pub attributes: Attributes<bool>,
+    /// Of a repository, the oldest of its manifests, of those that were looked at; of a tag or a manifest,
+    /// its last put.
+    pub created: Option<Version>,
+    /// Of a repository, the newest of them; of a tag or a manifest, its last put.
+    pub updated: Option<Version>,
+    /// Of a repository, how many manifests it holds.
+    pub manifests: u64,
+    /// Of a repository, how many tags it holds.
+    pub tags: u64,
+    /// What a tag points at.
+    pub digest: Option<Digest>,
+    /// The tags of a manifest, some of them if they are many.
+    pub names: Vec<Tag>,
+    /// The media type of a manifest.
+    pub media_type: Option<MediaType>,
+    /// The bytes of a manifest.
+    pub bytes: Bytes,
 }
 
 /// An answer from a state that may be old.

@@ -3,7 +3,7 @@
 //! Each carries the id of its request, under which it takes effect once, however often it is sent.
 
 use meridian_clock::Version;
-use meridian_event::{Leaf, RegistryId};
+use meridian_event::{Attributes, Leaf, RegistryId, Target};
 use meridian_oci::{Digest, Manifest, Reference, Tag};
 
 use super::found::{BlobLocation, Encoding, StorageKey};
@@ -44,6 +44,28 @@ pub struct DeleteManifest {
     pub reference: Reference,
     /// What must hold.
     pub condition: Option<Condition>,
+    /// Which request this is.
+    pub request: RequestId,
+}
+
+/// Attributes to set.
+#[derive(Debug, Clone)]
+pub struct SetAttributes {
+    /// In which repository.
+    pub repository: RepositoryPath,
+    /// Of what.
+    pub target: Target,
+    /// What they are to be; those that are not given stay.
+    pub attributes: Attributes<Option<bool>>,
+    /// Which request this is.
+    pub request: RequestId,
+}
+
+/// A repository to delete.
+#[derive(Debug, Clone)]
+pub struct DeleteRepository {
+    /// Which.
+    pub repository: RepositoryPath,
     /// Which request this is.
     pub request: RequestId,
 }
@@ -109,6 +131,24 @@ pub struct Deleted {
     pub version: Version,
 }
 
+/// Attributes that were set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributesSet {
+    /// The version of the mutation; there was none, if nothing was to be set.
+    pub version: Option<Version>,
+}
+
+/// A repository that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryDeleted {
+    /// The version of the mutation.
+    pub version: Version,
+    /// The manifests that it held a moment before, at most [`RepositoryDeleted::NAMED`].
+    pub manifests: Vec<Digest>,
+    /// Its tags, at most as many.
+    pub tags: Vec<Tag>,
+}
+
 /// A block of generations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Generations {
@@ -118,4 +158,11 @@ pub struct Generations {
     pub first: u64,
     /// How many.
     pub count: u64,
+}
+
+// === impl RepositoryDeleted ===
+
+impl RepositoryDeleted {
+    /// How many manifests, and how many tags, an answer names.
+    pub const NAMED: usize = 1000;
 }

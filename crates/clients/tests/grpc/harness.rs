@@ -145,7 +145,10 @@ not_scripted! {
     get_blob(GetBlobRequest) -> GetBlobResponse;
     get_registry(GetRegistryRequest) -> GetRegistryResponse;
     get_usage(GetUsageRequest) -> GetUsageResponse;
+    describe(DescribeRequest) -> DescribeResponse;
     put_manifest(PutManifestRequest) -> PutManifestResponse;
+    set_attributes(SetAttributesRequest) -> SetAttributesResponse;
+    delete_repository(DeleteRepositoryRequest) -> DeleteRepositoryResponse;
     delete_manifest(DeleteManifestRequest) -> DeleteManifestResponse;
     put_blob(PutBlobRequest) -> PutBlobResponse;
     store_blob(StoreBlobRequest) -> StoreBlobResponse;

@@ -153,7 +153,7 @@ async fn take_away(state: &State, request: DeleteManifest) -> Result<Deleted, Fa
     }
     let resolved = elsewhere.resolve(&request.repository, &request.reference, Ask::Newer);
     match state.read(resolved).await {
-        Err(error) if !find::is_away(&error) => Ok(deleted?),
+        Err(error) if find::is_nowhere(&error) => Ok(deleted?),
         // What was found is merged, also if its bytes cannot be had.
         resolved => {
             // It is another request: the first one has its answer.

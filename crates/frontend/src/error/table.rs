@@ -7,7 +7,9 @@
 //!   means a conflict, and `UNSUPPORTED` would tell clients that this registry cannot delete at all;
 //! * a full disk, of blobs or of metadata, answers `UNAVAILABLE` with 507, which clients do not
 //!   retry; what is away answers 503, which they do;
-//! * a limit that will lift by itself answers 429, one that will not 403.
+//! * a limit that will lift by itself answers 429, one that will not 403;
+//! * what a lock forbids answers 405, as it does in Azure Container Registry, though the resource has the
+//!   method: tools of that registry look for it.
 
 use http::StatusCode;
 use meridian_clients::content::conditional::ConditionError;
@@ -18,6 +20,7 @@ use meridian_oci::{ErrorCode, MAX_MANIFEST_BYTES, ParseManifestError, Repository
 
 use super::Failure;
 use super::refusal::{Detail, Refusal};
+use crate::api::attributes::AttributesError;
 use crate::extract::{ExtractError, MAX_REPEATS};
 use crate::limits::IntakeError;
 use crate::pages::PageError;
@@ -48,6 +51,19 @@ pub(super) fn refuse(failure: &Failure) -> Refusal {
         Failure::ManifestDigest => Refusal::bad(
             ErrorCode::DigestInvalid,
             "the manifest does not match the digest",
+        ),
+        Failure::Attributes(AttributesError::TooLong) => Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::Unsupported,
+            "attributes take less room than that",
+        ),
+        Failure::Attributes(AttributesError::Body(_)) => {
+            Refusal::bad(ErrorCode::Unsupported, BROKEN_BODY)
+        }
+        Failure::Attributes(AttributesError::Malformed(_)) => Refusal::bad(
+            ErrorCode::Unsupported,
+            "the body is to be a JSON object with some of deleteEnabled, writeEnabled, readEnabled \
+             and listEnabled, each true or false, and nothing else",
         ),
         Failure::Read(error) => of_read(error),
         Failure::Write(error) => of_write(error),
@@ -206,6 +222,12 @@ fn of_read(error: &ReadError) -> Refusal {
             Refusal::absent(ErrorCode::ManifestUnknown, "no such manifest")
         }
         ReadError::BlobUnknown => Refusal::absent(ErrorCode::BlobUnknown, "no such blob"),
+        ReadError::Locked => Refusal::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::RegistryDisallowedOperation,
+            "the operation is disallowed on this repository or image: it, or something that goes \
+             with it, is locked by its attributes",
+        ),
         ReadError::Unavailable { .. }
         | ReadError::DeadlineExceeded
         | ReadError::Internal { .. } => of_class(error),

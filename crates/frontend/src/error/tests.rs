@@ -138,6 +138,17 @@ fn table() -> Vec<(Failure, u16, &'static str)> {
         (ReadError::RepositoryUnknown.into(), 404, "NAME_UNKNOWN"),
         (ReadError::ManifestUnknown.into(), 404, "MANIFEST_UNKNOWN"),
         (ReadError::BlobUnknown.into(), 404, "BLOB_UNKNOWN"),
+        (
+            ReadError::Locked.into(),
+            405,
+            "REGISTRY_DISALLOWED_OPERATION",
+        ),
+        (
+            WriteError::from(ReadError::Locked).into(),
+            405,
+            "REGISTRY_DISALLOWED_OPERATION",
+        ),
+        (AttributesError::TooLong.into(), 413, "UNSUPPORTED"),
         (away().into(), 503, "UNAVAILABLE"),
         (ReadError::DeadlineExceeded.into(), 503, "UNAVAILABLE"),
         (internal().into(), 500, "UNKNOWN"),

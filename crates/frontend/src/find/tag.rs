@@ -71,7 +71,8 @@ pub(crate) async fn level(
         match resolve(state, elsewhere, sought, Ask::Newer).await {
             Ok(found) if found.manifest.stat.stale.is_some() => Err(Failure::Behind),
             Err(error) if is_away(&error) => Err(Failure::Behind),
-            Err(error) if !is_unknown(&error) => Err(error.into()),
+            // What must not be pulled is merged all the same.
+            Err(error) if !is_unknown(&error) && error != ReadError::Locked => Err(error.into()),
             Ok(_) | Err(_) => Ok(()),
         }
     };

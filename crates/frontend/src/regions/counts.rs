@@ -96,7 +96,8 @@ fn forever(region: &Region) -> &'static str {
 impl Outcome {
     pub(super) const fn of(error: Option<&ReadError>) -> Self {
         match error {
-            None => Self::Found,
+            // What must not be pulled was found.
+            None | Some(ReadError::Locked) => Self::Found,
             Some(
                 ReadError::RegistryUnknown
                 | ReadError::RepositoryUnknown

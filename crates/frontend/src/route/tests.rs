@@ -48,6 +48,18 @@ fn each_endpoint_is_found() {
             &format!("/v2/a/referrers/{DIGEST}"),
             Route::Referrers(named("a"), digest),
         ),
+        (
+            "/acr/v1/a%2Fb",
+            Route::Attributes(named("a/b"), Target::Repository),
+        ),
+        (
+            "/acr/v1/a/tags/list/_tags/v1",
+            Route::Attributes(named("a/tags/list"), Target::Tag("v1".parse().unwrap())),
+        ),
+        (
+            &format!("/acr/v1/a%2fb/_manifests/{}", DIGEST.replace(':', "%3A")),
+            Route::Attributes(named("a/b"), Target::Manifest(digest)),
+        ),
     ] {
         assert_eq!(Route::parse(path), Ok(route), "{path}");
     }
@@ -108,6 +120,15 @@ fn hostile_paths_are_told_apart() {
         ("/v2/a/manifests/x/", Unknown),
         ("/v2/_catalog/", ExtensionUnknown),
         ("/v2/_x/y/z", ExtensionUnknown),
+        ("/acr/v1", Unknown),
+        ("/acr/v1/", Name),
+        ("/acr/v1/a/", Name),
+        ("/acr/v1/_catalog", ExtensionUnknown),
+        ("/acr/v1/a/_tags", ExtensionUnknown),
+        ("/acr/v1/a/_x/y", ExtensionUnknown),
+        ("/acr/v1/a/_tags/b/c", Tag),
+        ("/acr/v1/a/_manifests/b", Digest),
+        ("/acr/v1/a%252Fb", Name),
         ("/v2/a/ext/discover", ExtensionUnknown),
         ("/v2/a/uploads/0123456789abcdef", Unknown),
         ("/v2/xblobs/uploads/0123456789abcdef", Unknown),

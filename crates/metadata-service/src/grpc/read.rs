@@ -1,7 +1,7 @@
 //! Calls that read.
 
 use meridian_clients::grpc::convert::{
-    descriptor_bytes, page_limit, reference, registry_name, repository,
+    descriptor_bytes, page_limit, reference, registry_name, repository, take_describe_request,
 };
 use meridian_clients::{MetadataApi, PageRequest};
 use meridian_proto::meridian::metadata::v1 as pb;
@@ -24,6 +24,15 @@ pub(super) async fn get_manifest(
     }
     let manifest = api.manifest(&repository, &reference).await;
     manifest.map(Into::into).map_err(refused)
+}
+
+pub(super) async fn describe(
+    api: &dyn MetadataApi,
+    request: pb::DescribeRequest,
+) -> Result<pb::DescribeResponse> {
+    let (repository, target) = take_describe_request(request).map_err(malformed)?;
+    let described = api.describe(&repository, &target).await;
+    described.map(Into::into).map_err(refused)
 }
 
 pub(super) async fn list_tags(

@@ -163,16 +163,17 @@ async fn set_cursors(
 }
 
 async fn meet(api: &dyn ReplicaApi, request: pb::MeetRequest) -> Result<pb::MeetResponse> {
-    let (region, stance) = take_meet_request(request).map_err(malformed)?;
-    let met = api.meet(region, stance).await;
+    let said = take_meet_request(request).map_err(malformed)?;
+    let met = api.meet(said).await.map_err(refused)?;
     Ok(pb::MeetResponse {
-        outdated: met.map_err(refused)? == Meeting::Outdated,
+        outdated: met == Meeting::Outdated,
+        changed: met == Meeting::Met,
     })
 }
 
 async fn level(api: &dyn ReplicaApi, request: pb::LevelRequest) -> Result<pb::LevelResponse> {
-    let (removed, with) = take_level_request(&request).map_err(malformed)?;
-    let level = api.level(removed, with).await;
+    let removal = take_level_request(request).map_err(malformed)?;
+    let level = api.level(removal).await;
     level.map(|()| pb::LevelResponse {}).map_err(refused)
 }
 

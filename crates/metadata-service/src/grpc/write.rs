@@ -1,7 +1,11 @@
 //! Calls that write.
 
-use meridian_clients::grpc::convert::{mounted, optional_name, repository, request_id};
-use meridian_clients::{DeleteManifest, MetadataApi, PutBlob, PutManifest, StoreBlob};
+use meridian_clients::grpc::convert::{
+    mounted, optional_name, repository, request_id, take_deletion_request,
+};
+use meridian_clients::{
+    DeleteManifest, MetadataApi, PutBlob, PutManifest, SetAttributes, StoreBlob,
+};
 use meridian_proto::digest;
 use meridian_proto::meridian::metadata::v1 as pb;
 use tonic::Status;
@@ -25,6 +29,24 @@ pub(super) async fn delete_manifest(
 ) -> Result<pb::DeleteManifestResponse> {
     let delete = DeleteManifest::try_from(request).map_err(malformed)?;
     let done = api.delete_manifest(delete).await;
+    done.map(Into::into).map_err(refused)
+}
+
+pub(super) async fn set_attributes(
+    api: &dyn MetadataApi,
+    request: pb::SetAttributesRequest,
+) -> Result<pb::SetAttributesResponse> {
+    let set = SetAttributes::try_from(request).map_err(malformed)?;
+    let done = api.set_attributes(set).await;
+    done.map(Into::into).map_err(refused)
+}
+
+pub(super) async fn delete_repository(
+    api: &dyn MetadataApi,
+    request: pb::DeleteRepositoryRequest,
+) -> Result<pb::DeleteRepositoryResponse> {
+    let delete = take_deletion_request(request).map_err(malformed)?;
+    let done = api.delete_repository(delete).await;
     done.map(Into::into).map_err(refused)
 }
 

@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! registries ── manifests, in the order of their keys ── tags, in theirs
+//!     ── repositories' deletions and attributes ── attributes of tags ── attributes of manifests
 //! ```
 
 use meridian_catalog::{CatalogError, query};
 use meridian_clients::ReadError;
 use meridian_clients::replica::{CopyMark, CopyPage, Found};
+use meridian_event::{RegistryId, Target};
+use meridian_oci::{Digest, RepositoryName, Tag};
 
 use super::found::tell;
 use crate::changes::View;
@@ -28,6 +31,16 @@ pub(super) async fn copy(group: &Group, after: Option<CopyMark>, limit: usize) -
             manifests(&view, &mark, limit)
         }
         Some(mark @ (CopyMark::Manifests | CopyMark::Tag(..))) => tags(&view, &mark, limit),
+        Some(CopyMark::Tags) => repositories(&view, None, limit),
+        Some(CopyMark::Repositories) => of_tags(&view, None, limit),
+        Some(CopyMark::TagAttributes) => of_manifests(&view, None, limit),
+        Some(CopyMark::Attributes(registry, repository, target)) => match target {
+            Target::Repository => repositories(&view, Some((registry, &repository)), limit),
+            Target::Tag(name) => of_tags(&view, Some((registry, &repository, &name)), limit),
+            Target::Manifest(digest) => {
+                of_manifests(&view, Some((registry, &repository, digest)), limit)
+            }
+        },
     }
 }
 
@@ -47,6 +60,36 @@ fn tags(view: &View, after: &CopyMark, limit: usize) -> Result<CopyPage> {
         _ => None,
     };
     let found = told(query::copied_tags(view, after, limit))?;
+    let next = mark(&found, limit).or(Some(CopyMark::Tags));
+    Ok(CopyPage { found, next })
+}
+
+fn repositories(
+    view: &View,
+    after: Option<(RegistryId, &RepositoryName)>,
+    limit: usize,
+) -> Result<CopyPage> {
+    let found = told(query::copied_repositories(view, after, limit))?;
+    let next = mark(&found, limit).or(Some(CopyMark::Repositories));
+    Ok(CopyPage { found, next })
+}
+
+fn of_tags(
+    view: &View,
+    after: Option<(RegistryId, &RepositoryName, &Tag)>,
+    limit: usize,
+) -> Result<CopyPage> {
+    let found = told(query::copied_tag_attributes(view, after, limit))?;
+    let next = mark(&found, limit).or(Some(CopyMark::TagAttributes));
+    Ok(CopyPage { found, next })
+}
+
+fn of_manifests(
+    view: &View,
+    after: Option<(RegistryId, &RepositoryName, Digest)>,
+    limit: usize,
+) -> Result<CopyPage> {
+    let found = told(query::copied_manifest_attributes(view, after, limit))?;
     let next = mark(&found, limit);
     Ok(CopyPage { found, next })
 }
@@ -55,7 +98,18 @@ fn tags(view: &View, after: &CopyMark, limit: usize) -> Result<CopyPage> {
 fn mark(found: &[Found], limit: usize) -> Option<CopyMark> {
     let last = found.last().filter(|_| found.len() >= limit)?;
     match last {
-        Found::Registry { .. } => None,
+        // A repository's deletion comes before its attributes.
+        Found::Registry { .. } | Found::Repository { .. } => None,
+        Found::Attributes {
+            registry,
+            repository,
+            target,
+            ..
+        } => Some(CopyMark::Attributes(
+            *registry,
+            repository.clone(),
+            target.clone(),
+        )),
         Found::Manifest {
             registry,
             repository,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use meridian_catalog::{self as catalog, Command, ManifestBody, query};
 use meridian_clients::replica::{Found, FoundManifest, FoundTag};
 use meridian_clients::{ReadError, WriteError};
-use meridian_event::RegistryId;
+use meridian_event::{RegistryId, Target};
 use meridian_oci::{Digest, Reference, RepositoryName};
 
 use super::keep::{self, Arrivals};
@@ -26,7 +26,12 @@ pub(super) async fn find(
     let name = match reference {
         Reference::Digest(digest) => {
             let manifest = manifest(&view, registry, repository, *digest)?;
-            return Ok(manifest.into_iter().collect());
+            let Some(manifest) = manifest else {
+                return Ok(Vec::new());
+            };
+            let targets = [Target::Repository, Target::Manifest(*digest)];
+            let attributes = attributes(&view, registry, repository, &targets)?;
+            return Ok([manifest].into_iter().chain(attributes).collect());
         }
         Reference::Tag(name) => name,
     };
@@ -47,7 +52,26 @@ pub(super) async fn find(
             digest: winner.digest,
         },
     };
-    Ok(manifest.into_iter().chain([tag]).collect())
+    let mut targets = vec![Target::Repository, Target::Tag(name.clone())];
+    targets.extend(winner.digest.map(Target::Manifest));
+    let attributes = attributes(&view, registry, repository, &targets)?;
+    let found = manifest.into_iter().chain([tag]).chain(attributes);
+    Ok(found.collect())
+}
+
+/// The attributes that are in force, where any was set.
+fn attributes(
+    view: &View,
+    registry: RegistryId,
+    repository: &RepositoryName,
+    targets: &[Target],
+) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for target in targets {
+        let set = query::attributes_found(view, registry, repository, target).map_err(failed)?;
+        found.extend(set.map(tell));
+    }
+    Ok(found)
 }
 
 /// What is known of a manifest, and its bytes if they are here.
@@ -110,6 +134,26 @@ pub(super) fn tell(found: catalog::Found) -> Found {
                 digest: tag.digest,
             },
         },
+        catalog::Found::Repository {
+            registry,
+            repository,
+            del,
+        } => Found::Repository {
+            registry,
+            repository,
+            del,
+        },
+        catalog::Found::Attributes {
+            registry,
+            repository,
+            target,
+            settings,
+        } => Found::Attributes {
+            registry,
+            repository,
+            target,
+            settings,
+        },
     }
 }
 
@@ -148,6 +192,26 @@ fn heard(found: Found, arrivals: &mut Arrivals) -> (catalog::Found, usize) {
                 version: tag.version,
                 digest: tag.digest,
             },
+        },
+        Found::Repository {
+            registry,
+            repository,
+            del,
+        } => catalog::Found::Repository {
+            registry,
+            repository,
+            del,
+        },
+        Found::Attributes {
+            registry,
+            repository,
+            target,
+            settings,
+        } => catalog::Found::Attributes {
+            registry,
+            repository,
+            target,
+            settings,
         },
         Found::Manifest {
             registry,

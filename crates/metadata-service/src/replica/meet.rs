@@ -1,7 +1,7 @@
 //! How this region and the others know each other.
 
 use meridian_catalog::{Command, Counted, Introduction, Refusal, Reply, query};
-use meridian_clients::replica::{Acquaintance, Meeting, Removal, Stance};
+use meridian_clients::replica::{Acquaintance, Meeting, Progress, Removal, Stance};
 use meridian_clients::{ReadError, WriteError};
 use meridian_clock::Region;
 use meridian_event::SHARDS;
@@ -21,12 +21,14 @@ pub(super) fn stance(view: &View) -> Result<Stance, ReadError> {
         since: peer.counted.since,
         accepted: peer.counted.accepted,
         is_open: peer.is_open,
+        is_uncopied: peer.is_uncopied,
     });
     let removals = query::removals(view).map_err(failed)?;
     let removals = removals.into_iter().map(|removal| Removal {
         removed: removal.removed,
         born: removal.born,
         with: removal.with,
+        is_copied: removal.is_copied,
     });
     let floors = query::floors(view).map_err(failed)?;
     let floors = (0..SHARDS).zip(floors);
@@ -43,25 +45,16 @@ pub(super) fn stance(view: &View) -> Result<Stance, ReadError> {
 }
 
 /// Gets to know another region.
-pub(super) async fn meet(
-    group: &Group,
-    region: Region,
-    stance: &Stance,
-) -> Result<Meeting, WriteError> {
+pub(super) async fn meet(group: &Group, said: &Progress) -> Result<Meeting, WriteError> {
+    let stance = &said.stance;
     // One that has heard of nobody yet is to be met later.
     let (Some(born), Some(last)) = (stance.born, stance.last) else {
         return Ok(Meeting::Known);
     };
     let here = group.claim().region();
     let known = stance.peers.iter().find(|peer| peer.region == here);
-    let mut floors = vec![None; usize::from(SHARDS)];
-    for (shard, floor) in &stance.floors {
-        if let Some(place) = floors.get_mut(usize::from(*shard)) {
-            *place = Some(*floor);
-        }
-    }
     let introduction = Introduction {
-        region,
+        region: said.region,
         born,
         counted: known.map(|peer| Counted {
             born: peer.born,
@@ -69,17 +62,40 @@ pub(super) async fn meet(
             accepted: peer.accepted,
         }),
         last,
-        floors,
+        floors: by_shard(stance.floors.iter().copied()),
+        merged: by_shard(merged(said, here)),
     };
     let command = Command::Meet(Box::new(introduction));
     match group.propose(None, command).await? {
         Reply::Refused(Refusal::Outdated(_)) => Ok(Meeting::Outdated),
-        reply => write::done_or_nothing(reply).map(|_| Meeting::Known),
+        Reply::Nothing => Ok(Meeting::Known),
+        reply => write::done_or_nothing(reply).map(|_| Meeting::Met),
     }
 }
 
-/// Notes that all that a region knows of a removed one is merged.
-pub(super) async fn level(group: &Group, removed: Region, with: Region) -> Result<(), WriteError> {
-    let command = Command::Level { removed, with };
+/// What a region has merged of another one.
+fn merged(said: &Progress, of: Region) -> impl Iterator<Item = (u16, (u64, u64))> {
+    let cursors = said.cursors.iter().filter(move |at| at.origin == of);
+    cursors.map(|at| (at.shard, (at.place.epoch, at.place.seq)))
+}
+
+fn by_shard<T>(given: impl Iterator<Item = (u16, T)>) -> Vec<Option<T>> {
+    let mut all: Vec<_> = (0..SHARDS).map(|_| None).collect();
+    for (shard, item) in given {
+        if let Some(place) = all.get_mut(usize::from(shard)) {
+            *place = Some(item);
+        }
+    }
+    all
+}
+
+/// Notes how far this region and another one know the same of a removed one.
+pub(super) async fn level(group: &Group, removal: Removal) -> Result<(), WriteError> {
+    let command = Command::Level {
+        removed: removal.removed,
+        born: removal.born,
+        with: removal.with,
+        is_done: removal.is_copied,
+    };
     write::done_or_nothing(group.propose(None, command).await?).map(drop)
 }

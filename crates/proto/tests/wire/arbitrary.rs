@@ -1,7 +1,9 @@
 //! Any value of the kernel's types.
 
 use meridian_clock::{Region, Version};
-use meridian_event::{Envelope, Event, EventId, Leaf, Mark, Notice, RegistryId};
+use meridian_event::{
+    Attributes, Envelope, Event, EventId, Leaf, Mark, Notice, RegistryId, Target,
+};
 use meridian_oci::{Algorithm, Digest, MediaType, RepositoryName, Tag};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
@@ -85,7 +87,32 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
             regions
         }),
         vec(mark(), 0..4).prop_map(|marks| Event::Heartbeat { marks }),
+        (repository(), target(), attributes()).prop_map(|(repository, target, attributes)| {
+            Event::AttributesSet {
+                repository,
+                target,
+                attributes,
+            }
+        }),
+        repository().prop_map(|repository| Event::RepositoryDeleted { repository }),
     ]
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    prop_oneof![
+        Just(Target::Repository),
+        tag().prop_map(Target::Tag),
+        digest().prop_map(Target::Manifest),
+    ]
+}
+
+fn attributes() -> impl Strategy<Value = Attributes<Option<bool>>> {
+    any::<[Option<bool>; 4]>().prop_map(|[delete, write, read, list]| Attributes {
+        delete,
+        write,
+        read,
+        list,
+    })
 }
 
 fn notice() -> impl Strategy<Value = Notice> {

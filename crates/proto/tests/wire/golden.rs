@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use meridian_clock::Version;
-use meridian_event::{Envelope, Event, EventId, Leaf, Mark, Notice, RegistryId};
+use meridian_event::{
+    Attributes, Envelope, Event, EventId, Leaf, Mark, Notice, RegistryId, Target,
+};
 use meridian_oci::{Algorithm, Digest, MediaType};
 use meridian_proto::{decode_envelope, encode_envelope};
 use serde_json::Value;
@@ -31,6 +33,8 @@ fn kind(event: &Event) -> &'static str {
         Event::Replicated(_) => "replicated",
         Event::ReplicatedAll { .. } => "replicated_all",
         Event::Heartbeat { .. } => "heartbeat",
+        Event::AttributesSet { .. } => "attributes_set",
+        Event::RepositoryDeleted { .. } => "repository_deleted",
     }
 }
 
@@ -111,6 +115,19 @@ fn samples() -> Vec<Envelope> {
                 complete: 299,
                 except: vec![7, 130],
             }],
+        },
+        Event::AttributesSet {
+            repository: repository(),
+            target: Target::Manifest(sha256("manifest")),
+            attributes: Attributes {
+                delete: Some(true),
+                write: Some(false),
+                read: Some(true),
+                list: Some(false),
+            },
+        },
+        Event::RepositoryDeleted {
+            repository: repository(),
         },
     ];
     let envelope = |event| Envelope {

@@ -10,7 +10,7 @@ use meridian_clients::{
     ManifestStat, ReadError, RepositoryPath, Stale, StoredManifest, WriteError,
 };
 use meridian_clock::{Region, Version};
-use meridian_event::RegistryId;
+use meridian_event::{Attributes, RegistryId, Setting, Target};
 use meridian_oci::{Digest, Reference, RepositoryName};
 
 use super::answers::{Answers, Said};
@@ -24,6 +24,7 @@ const PATIENCE: u32 = 4;
 struct Outcome {
     tag: Option<FoundTag>,
     manifest: Option<FoundManifest>,
+    attributes: Vec<(Target, Attributes<Option<Setting>>)>,
 }
 
 pub(super) async fn resolve(
@@ -42,6 +43,9 @@ pub(super) async fn resolve(
     let Some((digest, version)) = outcome.visible(reference) else {
         return Err(why(shell, registry, name, reference, &answers).await?);
     };
+    if !outcome.is_readable() {
+        return Err(ReadError::Locked);
+    }
     if let Some(floor) = at_least.filter(|floor| version < *floor) {
         return Err(unavailable(floor.region));
     }
@@ -219,12 +223,16 @@ impl Outcome {
         let mut outcome = Self {
             tag: None,
             manifest: None,
+            attributes: Vec::new(),
         };
         for found in found {
             match found {
                 Found::Tag { tag, .. } => outcome.tag = Some(tag),
                 Found::Manifest { manifest, .. } => outcome.manifest = Some(manifest),
-                Found::Registry { .. } => {}
+                Found::Attributes {
+                    target, settings, ..
+                } => outcome.attributes.push((target, settings)),
+                Found::Registry { .. } | Found::Repository { .. } => {}
             }
         }
         outcome
@@ -233,7 +241,10 @@ impl Outcome {
     /// Whether something is news.
     fn is_raised_by(&self, found: &Found) -> bool {
         match found {
-            Found::Registry { .. } => false,
+            Found::Registry { .. } | Found::Repository { .. } => false,
+            Found::Attributes {
+                target, settings, ..
+            } => self.lacks(target, *settings),
             Found::Tag { tag, .. } => self.tag.as_ref().is_none_or(|it| it.version < tag.version),
             Found::Manifest { manifest, .. } => self.manifest.as_ref().is_none_or(|it| {
                 let put =
@@ -245,6 +256,22 @@ impl Outcome {
                     || (it.bytes.is_none() && manifest.bytes.is_some())
             }),
         }
+    }
+
+    /// Whether any of these attributes was set after what is known of it.
+    fn lacks(&self, target: &Target, settings: Attributes<Option<Setting>>) -> bool {
+        let mut known = self.attributes.iter();
+        let known = known.find(|(of, _)| of == target);
+        let known = known.map_or_else(Attributes::default, |(_, known)| *known);
+        let version = |setting: Option<Setting>| setting.map(|setting| setting.version);
+        let mut pairs = known.zip(settings).into_values();
+        pairs.any(|(known, new)| version(known) < version(new))
+    }
+
+    /// Whether it may be pulled, by all attributes that have a say in that.
+    fn is_readable(&self) -> bool {
+        let mut attributes = self.attributes.iter();
+        attributes.all(|(_, settings)| settings.read.is_none_or(|it| it.is_enabled))
     }
 
     /// What is to be answered, if anything: a tag's manifest was not deleted since, and neither was
@@ -275,7 +302,7 @@ impl Answers<Vec<Found>> {
         let knows = |found: &Found| match found {
             Found::Tag { tag, .. } => tag.version == version,
             Found::Manifest { manifest, .. } => manifest.add == Some(version),
-            Found::Registry { .. } => false,
+            Found::Registry { .. } | Found::Repository { .. } | Found::Attributes { .. } => false,
         };
         let mut said = self.said.iter();
         let who = said.find(|(_, found)| found.iter().any(knows));

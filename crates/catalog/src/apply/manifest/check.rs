@@ -3,11 +3,12 @@
 use meridian_event::Leaf;
 use meridian_oci::Digest;
 
+use super::standing::Cell;
 use super::unmet;
 use crate::apply::guard::{self, Guard};
 use crate::apply::place::Place;
 use crate::apply::turn::Turn;
-use crate::apply::{Result, tag};
+use crate::apply::{Result, lock, tag};
 use crate::hold;
 use crate::key;
 use crate::row::{Blob, Manifest};
@@ -19,9 +20,12 @@ pub(super) fn refusal<S: Write>(
     place: &Place,
     new: &NewManifest,
 ) -> Result<Option<Refusal>, S> {
+    if lock::forbids_put(turn, place, new)? {
+        return Ok(Some(Refusal::Locked));
+    }
     if new.tags.is_empty() {
-        let manifest = turn.read::<Manifest>(&place.manifest(new.digest))?;
-        let is_present = is_present(turn, place, new.digest, manifest.as_ref())?;
+        let manifest = Cell::load(turn, place, new.digest)?.row;
+        let is_present = is_present(turn, place, new.digest, &manifest)?;
         let current = is_present.then_some(new.digest);
         if let Some(refusal) = unmet(new.condition, current) {
             return Ok(Some(refusal));
@@ -38,22 +42,18 @@ pub(super) fn refusal<S: Write>(
 }
 
 /// Whether a manifest is present, exposed or not.
-pub(super) fn is_present<S: Write>(
+pub(in crate::apply) fn is_present<S: Write>(
     turn: &Turn<'_, S>,
     place: &Place,
     digest: Digest,
-    manifest: Option<&Manifest>,
+    manifest: &Manifest,
 ) -> Result<bool, S> {
-    match manifest {
-        None => Ok(false),
-        Some(manifest) => {
-            let Place {
-                registry,
-                repository,
-            } = place;
-            hold::is_present(turn.store(), *registry, repository, digest, manifest)
-        }
-    }
+    let Place {
+        registry,
+        repository,
+    } = place;
+    let cover = turn.cell(place)?.cover();
+    hold::is_present(turn.store(), *registry, repository, digest, manifest, cover)
 }
 
 fn leaves_refusal<S: Write>(
@@ -89,12 +89,9 @@ fn manifest_size<S: Write>(
     place: &Place,
     digest: Digest,
 ) -> Result<Option<u64>, S> {
-    let manifest = turn.read::<Manifest>(&place.manifest(digest))?;
-    let manifest = manifest.filter(Manifest::is_exposed);
-    let is_present = is_present(turn, place, digest, manifest.as_ref())?;
-    Ok(manifest
-        .filter(|_| is_present)
-        .map(|manifest| manifest.size))
+    let manifest = Cell::load(turn, place, digest)?.row;
+    let is_there = manifest.is_exposed() && is_present(turn, place, digest, &manifest)?;
+    Ok(is_there.then_some(manifest.size))
 }
 
 /// The size of a blob that is present in the manifest's repository. A blob that only another

@@ -17,6 +17,7 @@
 
 use std::collections::BTreeSet;
 
+use meridian_clock::Version;
 use meridian_oci::Digest;
 
 use super::needs;
@@ -24,7 +25,7 @@ use crate::apply::agenda::Task;
 use crate::apply::guard::{self, Guard};
 use crate::apply::place::Place;
 use crate::apply::turn::Turn;
-use crate::apply::{Result, blob, floor};
+use crate::apply::{Result, blob, floor, tag};
 use crate::hold;
 use crate::row::{Manifest, Needs, Referrer, Standing};
 use crate::{CatalogError, ManifestBody, Write};
@@ -37,6 +38,8 @@ pub(in crate::apply) struct Cell<'p> {
     pub(in crate::apply) was: Option<Manifest>,
     /// What it becomes.
     pub(in crate::apply) row: Manifest,
+    /// The last deletion of its repository.
+    cover: Option<Version>,
 }
 
 // === impl Cell ===
@@ -49,34 +52,75 @@ impl<'p> Cell<'p> {
         digest: Digest,
     ) -> Result<Self, S> {
         let was = turn.read::<Manifest>(&place.manifest(digest))?;
-        let row = was.clone().unwrap_or_default();
+        let cover = turn.cell(place)?.del;
+        let cover = cover.filter(|_| guard::stands(Guard::DeletionCovers));
+        let mut row = was.clone().unwrap_or_default();
+        row.cover(cover);
         Ok(Self {
             place,
             digest,
             was,
             row,
+            cover,
         })
+    }
+
+    /// Whether the deletion of its repository did not stand in its row yet.
+    pub(in crate::apply) fn is_news(&self) -> bool {
+        self.was.as_ref().is_some_and(|was| was.del < self.cover)
     }
 
     /// Writes it, if it changed.
     pub(in crate::apply) fn save<S: Write>(self, turn: &mut Turn<'_, S>) -> Result<(), S> {
-        if self.row == self.was.clone().unwrap_or_default() {
+        let is_news = self.is_news();
+        let (place, digest, row) = (self.place, self.digest, self.row);
+        let buried = self.was.as_ref().and_then(Manifest::tombstone);
+        let was = self.was.unwrap_or_else(|| {
+            let mut nothing = Manifest::default();
+            nothing.cover(self.cover);
+            nothing
+        });
+        if row == was {
             return Ok(());
         }
-        turn.put(&self.place.manifest(self.digest), &self.row)?;
-        let was = self.was.as_ref().and_then(Manifest::tombstone);
-        let is = self.row.tombstone();
-        if was == is {
-            return Ok(());
+        turn.put(&place.manifest(digest), &row)?;
+        let tombstone = row.tombstone();
+        if let Some(buried) = buried.filter(|_| buried != tombstone) {
+            floor::exhume_manifest(turn, place, digest, buried)?;
         }
-        if let Some(was) = was {
-            floor::exhume_manifest(turn, self.place, self.digest, was)?;
+        if let Some(tombstone) = tombstone.filter(|_| buried != tombstone) {
+            floor::bury_manifest(turn, place, digest, tombstone)?;
         }
-        match is {
-            Some(is) => floor::bury_manifest(turn, self.place, self.digest, is),
-            None => Ok(()),
+        if is_news {
+            tag::hide_all(turn, place, digest);
+            tag::judge_all(turn, place, digest)?;
+            if !row.is_absent() && !row.is_added() {
+                turn.agenda.push(Task::Reconsider(place.clone(), digest));
+            }
         }
+        Ok(())
     }
+}
+
+/// Has the deletion of its repository stand in a manifest's row, if it did not yet. Adds at how many rows of
+/// others it looked.
+pub(in crate::apply) fn cover<S: Write>(
+    turn: &mut Turn<'_, S>,
+    place: &Place,
+    digest: Digest,
+    looks: &mut usize,
+) -> Result<Manifest, S> {
+    let mut cell = Cell::load(turn, place, digest)?;
+    if cell.was.is_none() {
+        return Err(CatalogError::Damaged("manifest"));
+    }
+    if !cell.is_news() {
+        return Ok(cell.row);
+    }
+    *looks += reconsider(turn, &mut cell)?;
+    let row = cell.row.clone();
+    cell.save(turn)?;
+    Ok(row)
 }
 
 /// Makes a manifest's standing follow its presence. Returns at how many rows of others it looked.

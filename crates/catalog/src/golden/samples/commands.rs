@@ -1,11 +1,11 @@
 //! Every kind of entry.
 
-use meridian_event::RegistryId;
+use meridian_event::{Attributes, Event, RegistryId, Target};
 use meridian_oci::{MediaType, RepositoryName, Tag};
 
 use super::{
-    Sample, digest, events, leaf, long_leaf, name, object, registry, request, settings, trace,
-    version,
+    Sample, digest, events, leaf, long_leaf, name, object, registry, repositories, request,
+    settings, trace, version,
 };
 use crate::golden::ENTRY;
 use crate::{
@@ -167,6 +167,14 @@ fn remote() -> Vec<Command> {
             event: outgoing.envelope.event,
             body: (seq == 2).then(body),
         });
+    let is_of_repository = |event: &RemoteEvent| {
+        matches!(
+            event.event,
+            Event::AttributesSet { .. } | Event::RepositoryDeleted { .. }
+        )
+    };
+    let (of_repositories, events): (Vec<_>, Vec<_>) = events.partition(is_of_repository);
+    let events = events.into_iter();
     let (notices, events) = events.partition(|event| event.event.is_notice());
     let apply = |events| {
         Command::ApplyRemote(Box::new(RemoteEvents {
@@ -189,6 +197,7 @@ fn remote() -> Vec<Command> {
     vec![
         apply(events),
         apply(notices),
+        apply(of_repositories),
         Command::StoreManifest(Box::new(ArrivedManifest {
             registry: registry(),
             repository: name("team/app"),
@@ -250,11 +259,41 @@ fn remote() -> Vec<Command> {
             }),
             last: version(5),
             floors: vec![None, Some(version(6))],
+            merged: vec![Some((1, 7)), None],
         })),
         Command::Level {
             removed: name("ap"),
+            born: Some(version(1)),
             with: name("us-east"),
+            is_done: true,
         },
+        Command::SetAttributes {
+            registry: name("default"),
+            repository: name("team/app"),
+            target: Target::Tag(name("v1")),
+            attributes: Attributes {
+                write: Some(false),
+                list: Some(true),
+                ..Attributes::default()
+            },
+        },
+        Command::DeleteRepository {
+            registry: name("default"),
+            repository: name("team/app"),
+        },
+        Command::MergeFound(vec![
+            Found::Repository {
+                registry: registry(),
+                repository: name("team/app"),
+                del: version(4),
+            },
+            Found::Attributes {
+                registry: registry(),
+                repository: name("team/app"),
+                target: Target::Manifest(digest(9)),
+                settings: repositories::settings(),
+            },
+        ]),
     ]
 }
 
@@ -280,9 +319,15 @@ fn command_case(command: &Command) -> &'static str {
         Command::RecordBlob(_) => "-record-blob",
         Command::Collect(Collect::Doom(_)) => "-doom",
         Command::ApplyRemote(new) if new.events[0].event.is_notice() => "-apply-remote-notices",
+        Command::ApplyRemote(new) if matches!(new.events[0].event, Event::AttributesSet { .. }) => {
+            "-apply-remote-repositories"
+        }
         Command::ApplyRemote(_) => "-apply-remote",
         Command::StoreManifest(_) => "-store-manifest",
         Command::StoreBlob(_) => "-store-blob",
+        Command::MergeFound(all) if matches!(all[0], Found::Repository { .. }) => {
+            "-merge-found-repository"
+        }
         Command::MergeFound(_) => "-merge-found",
         Command::FoundRegistry { .. } => "-found-registry",
         Command::SetCursor { .. } => "-set-cursor",
@@ -291,5 +336,7 @@ fn command_case(command: &Command) -> &'static str {
         Command::Heartbeat { .. } => "-heartbeat",
         Command::Meet(_) => "-meet",
         Command::Level { .. } => "-level",
+        Command::SetAttributes { .. } => "-set-attributes",
+        Command::DeleteRepository { .. } => "-delete-repository",
     }
 }

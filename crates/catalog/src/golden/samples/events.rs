@@ -1,6 +1,6 @@
 //! Every kind of event.
 
-use meridian_event::{Envelope, Event, EventId, Mark, Notice};
+use meridian_event::{Attributes, Envelope, Event, EventId, Mark, Notice, Target};
 use meridian_oci::{MediaType, RepositoryName};
 
 use super::{digest, leaf, long_leaf, name, registry, trace, version};
@@ -66,6 +66,7 @@ pub(super) fn traced() -> Outgoing {
 
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Outgoing)> {
     let repository: RepositoryName = name("team/app");
+    let locked = repository.clone();
     [
         Event::RegistryCreated {
             name: "default".into(),
@@ -105,6 +106,16 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, Outgoing)> {
         Event::Heartbeat {
             marks: vec![mark()],
         },
+        Event::AttributesSet {
+            repository: locked.clone(),
+            target: Target::Manifest(digest(9)),
+            attributes: Attributes {
+                delete: Some(true),
+                write: Some(false),
+                ..Attributes::default()
+            },
+        },
+        Event::RepositoryDeleted { repository: locked },
     ]
     .into_iter()
     .map(|event| (event_case(&event), outgoing(event)))
@@ -122,5 +133,7 @@ const fn event_case(event: &Event) -> &'static str {
         Event::Replicated(_) => "-replicated",
         Event::ReplicatedAll { .. } => "-replicated-all",
         Event::Heartbeat { .. } => "-heartbeat",
+        Event::AttributesSet { .. } => "-attributes-set",
+        Event::RepositoryDeleted { .. } => "-repository-deleted",
     }
 }

@@ -62,8 +62,20 @@ pub(in crate::golden) fn tombstone_keys() -> Value {
         "shard with tombstones to drop": hex(&key::unburied(15)),
         "own birth": hex(key::OWN),
         "joining": hex(key::JOINING),
+        "region to be copied": hex(&key::uncopied(name("us-east"))),
         "met region": hex(&key::met(name("us-east"))),
         "removed region": hex(&key::removal(name("ap"), name("us-east"))),
+    })
+}
+
+/// The kinds of key that came with attributes and the deletion of repositories, in hexadecimal digits.
+pub(in crate::golden) fn repository_keys() -> Value {
+    let (id, place) = (registry(), name::<RepositoryName>("team/app"));
+    json!({
+        "repository cell": hex(&key::repository_cell(id, &place)),
+        "attributes of a tag": hex(&key::tag_attributes(id, &place).text("v1")),
+        "attributes of a manifest": hex(&key::manifest_attributes(id, &place).digest(digest(1))),
+        "repository to sweep": hex(&key::covered(id, &place)),
     })
 }
 

@@ -80,12 +80,14 @@ pub(super) fn rows() -> Vec<Sample> {
                 since: version(2),
                 accepted: None,
                 is_accepted: true,
+                heard: Some(version(3)),
             },
         ),
         row(
             "",
             &Removed {
                 born: Some(version(1)),
+                is_copied: true,
             },
         ),
         row(

@@ -10,7 +10,7 @@ mod stance;
 
 pub use copy::{copy_limit, copy_request, take_copy_request};
 pub use found::{find_request, found, take_find_request, take_found};
-pub use stance::{take_level_request, take_meet_request};
+pub use stance::{level_request, take_level_request, take_meet_request};
 
 use meridian_clock::Region;
 use meridian_event::SHARDS;

@@ -4,11 +4,12 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use meridian_clients::{
-    BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, Deleted, Doomed, Due,
-    Generations, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest,
-    ReadError, Referrers, RepositoryPath, RequestId, StorageKey, StoreBlob, StoredManifest, Usage,
-    WriteError,
+    AttributesSet, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, DeleteRepository,
+    Deleted, Described, Doomed, Due, Generations, ManifestPut, ManifestStat, MetadataApi, Page,
+    PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted, RepositoryPath,
+    RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage, WriteError,
 };
+use meridian_event::Target;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 
 use super::Memory;
@@ -218,6 +219,25 @@ impl MetadataApi for Memory {
         _name: &RegistryName,
     ) -> Result<meridian_event::RegistryId, ReadError> {
         unreachable!("not the frontend's")
+    }
+
+    async fn describe(
+        &self,
+        _repository: &RepositoryPath,
+        _target: &Target,
+    ) -> Result<Described, ReadError> {
+        unreachable!("the tests of attributes are over the real metadata")
+    }
+
+    async fn set_attributes(&self, _request: SetAttributes) -> Result<AttributesSet, WriteError> {
+        unreachable!("the tests of attributes are over the real metadata")
+    }
+
+    async fn delete_repository(
+        &self,
+        _request: DeleteRepository,
+    ) -> Result<RepositoryDeleted, WriteError> {
+        unreachable!("the tests of attributes are over the real metadata")
     }
 
     async fn due(&self, _limit: usize) -> Result<Vec<Due>, ReadError> {

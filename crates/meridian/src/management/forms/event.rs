@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use meridian_event::{Envelope, Event, Leaf, Mark, Notice, SHARDS};
+use meridian_event::{Envelope, Event, Leaf, Mark, Notice, SHARDS, Target};
 use meridian_metadata_service::{EventPage, ReadFrom};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -111,6 +111,15 @@ impl LoggedEvent {
         self.of(kind, &notice.repository).about(&notice.manifest)
     }
 
+    fn targeting(mut self, target: &Target) -> Self {
+        match target {
+            Target::Repository => {}
+            Target::Tag(tag) => self.tags = vec![tag.to_string()],
+            Target::Manifest(digest) => self.digest = Some(digest.to_string()),
+        }
+        self
+    }
+
     /// Whether it only says how far regions are with each other.
     pub(crate) fn is_heartbeat(&self) -> bool {
         self.kind == "heartbeat"
@@ -178,6 +187,10 @@ impl From<&Envelope> for LoggedEvent {
                     ..it
                 }
             }
+            Event::AttributesSet {
+                repository, target, ..
+            } => it.of("attributes_set", repository).targeting(target),
+            Event::RepositoryDeleted { repository } => it.of("repository_deleted", repository),
         }
     }
 }

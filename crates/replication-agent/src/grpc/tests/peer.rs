@@ -206,7 +206,7 @@ fn served(fails: Option<PeerError>) -> (Served, GrpcPeer) {
     let served = Served::new(Routes::new(peer_server(Arc::new(Region { fails }))));
     let config = GrpcConfig {
         // No answer is asked for again.
-        deadline: Duration::from_millis(800),
+        deadline: Duration::from_secs(8),
         ..GrpcConfig::default().between_regions()
     };
     let client = GrpcPeer::at(&served.endpoint, &config).unwrap();

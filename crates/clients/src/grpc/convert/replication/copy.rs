@@ -1,12 +1,13 @@
 //! Copies of all that a region knows, part by part.
 
-use meridian_event::RegistryId;
+use meridian_event::{Attributes, RegistryId};
 use meridian_oci::RepositoryName;
 use meridian_proto::meridian::content::v1 as content;
 use meridian_proto::meridian::replication::v1 as pb;
 use meridian_proto::{DecodeError, digest, registry, required, text};
 use pb::copy_mark::Mark as Wire;
 
+use super::found::{take_target, wire_attributes};
 use super::{found, take_found};
 use crate::grpc::convert::Result;
 use crate::replica::{CopyMark, CopyPage};
@@ -65,6 +66,13 @@ impl From<CopyMark> for pb::CopyMark {
                 tag: tag.into(),
                 ..pb::FoundTag::default()
             }),
+            CopyMark::Tags => Wire::Tags(true),
+            CopyMark::Attributes(registry, repository, target) => {
+                let nothing = Attributes::default();
+                Wire::Attributes(wire_attributes(registry, repository, target, nothing))
+            }
+            CopyMark::Repositories => Wire::Repositories(true),
+            CopyMark::TagAttributes => Wire::TagAttributes(true),
         };
         Self { mark: Some(mark) }
     }
@@ -77,7 +85,18 @@ impl TryFrom<pb::CopyMark> for CopyMark {
         Ok(match required(value.mark, "mark")? {
             Wire::Registries(true) => Self::Registries,
             Wire::Manifests(true) => Self::Manifests,
-            Wire::Registries(false) | Wire::Manifests(false) => {
+            Wire::Tags(true) => Self::Tags,
+            Wire::Repositories(true) => Self::Repositories,
+            Wire::TagAttributes(true) => Self::TagAttributes,
+            Wire::Attributes(it) => {
+                let (registry, repository) = place(it.registry, &it.repository)?;
+                Self::Attributes(registry, repository, take_target(it.target)?)
+            }
+            Wire::Registries(false)
+            | Wire::Manifests(false)
+            | Wire::Tags(false)
+            | Wire::Repositories(false)
+            | Wire::TagAttributes(false) => {
                 return Err(DecodeError::Invalid("mark"));
             }
             Wire::Manifest(it) => {

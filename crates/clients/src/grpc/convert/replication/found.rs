@@ -1,11 +1,12 @@
 //! What a region knows of something.
 
 use bytes::Bytes;
-use meridian_event::{Leaf, RegistryId};
+use meridian_event::{Attributes, Leaf, RegistryId, Setting, Target};
 use meridian_oci::{Digest, MediaType, Reference, RepositoryName};
 use meridian_proto::meridian::replication::v1 as pb;
 use meridian_proto::{DecodeError, digest, leaf, registry, required, text, version};
 use pb::found::Found as Wire;
+use pb::found_attributes::Target as Of;
 
 use crate::grpc::convert::{Result, reference};
 use crate::replica::{Found, FoundManifest, FoundTag};
@@ -77,6 +78,21 @@ impl From<Found> for pb::Found {
                 version: Some(tag.version.into()),
                 digest: tag.digest.map(Into::into),
             }),
+            Found::Repository {
+                registry,
+                repository,
+                del,
+            } => Wire::Repository(pb::FoundRepository {
+                registry: Some(registry.into()),
+                repository: repository.into(),
+                del: Some(del.into()),
+            }),
+            Found::Attributes {
+                registry,
+                repository,
+                target,
+                settings,
+            } => Wire::Attributes(wire_attributes(registry, repository, target, settings)),
         };
         Self { found: Some(found) }
     }
@@ -101,7 +117,73 @@ impl TryFrom<pb::Found> for Found {
                 repository: text(&it.repository, "found.repository")?,
                 tag: take_tag(it)?,
             },
+            Wire::Repository(it) => Self::Repository {
+                registry: registry(it.registry, "found.registry")?,
+                repository: text(&it.repository, "found.repository")?,
+                del: version(it.del, "found.del")?,
+            },
+            Wire::Attributes(it) => {
+                let settings = Attributes {
+                    delete: setting(it.delete_enabled)?,
+                    write: setting(it.write_enabled)?,
+                    read: setting(it.read_enabled)?,
+                    list: setting(it.list_enabled)?,
+                };
+                Self::Attributes {
+                    registry: registry(it.registry, "found.registry")?,
+                    repository: text(&it.repository, "found.repository")?,
+                    target: take_target(it.target)?,
+                    settings,
+                }
+            }
         })
+    }
+}
+
+/// What attributes are of.
+pub(super) fn take_target(value: Option<Of>) -> Result<Target> {
+    Ok(match value {
+        None => Target::Repository,
+        Some(Of::Tag(tag)) => Target::Tag(text(&tag, "found.tag")?),
+        Some(Of::Manifest(it)) => Target::Manifest(digest(Some(it), "found.manifest")?),
+    })
+}
+
+fn setting(value: Option<pb::Setting>) -> Result<Option<Setting>> {
+    let setting = |it: pb::Setting| {
+        Ok(Setting {
+            version: version(it.version, "found.setting")?,
+            is_enabled: it.enabled,
+        })
+    };
+    value.map(setting).transpose()
+}
+
+/// Attributes of something.
+pub(super) fn wire_attributes(
+    registry: RegistryId,
+    repository: RepositoryName,
+    target: Target,
+    settings: Attributes<Option<Setting>>,
+) -> pb::FoundAttributes {
+    let set = settings.map(|setting| {
+        setting.map(|it| pb::Setting {
+            version: Some(it.version.into()),
+            enabled: it.is_enabled,
+        })
+    });
+    pb::FoundAttributes {
+        registry: Some(registry.into()),
+        repository: repository.into(),
+        target: match target {
+            Target::Repository => None,
+            Target::Tag(tag) => Some(Of::Tag(tag.into())),
+            Target::Manifest(digest) => Some(Of::Manifest(digest.into())),
+        },
+        delete_enabled: set.delete,
+        write_enabled: set.write,
+        read_enabled: set.read,
+        list_enabled: set.list,
     }
 }
 

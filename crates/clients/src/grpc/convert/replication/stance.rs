@@ -1,14 +1,14 @@
 //! How regions know each other.
 
-use meridian_clock::{Region, Version};
+use meridian_clock::Version;
 use meridian_event::SHARDS;
 use meridian_proto::meridian::content::v1 as content;
 use meridian_proto::meridian::replication::v1 as pb;
-use meridian_proto::{DecodeError, text, version};
+use meridian_proto::{DecodeError, required, text, version};
 
 use super::super::Result;
 use super::shard;
-use crate::replica::{Acquaintance, Removal, Stance};
+use crate::replica::{Acquaintance, Progress, Removal, Stance};
 
 impl From<Stance> for pb::Stance {
     fn from(stance: Stance) -> Self {
@@ -22,11 +22,13 @@ impl From<Stance> for pb::Stance {
             since: Some(peer.since.into()),
             accepted: peer.accepted.map(Into::into),
             open: peer.is_open,
+            uncopied: peer.is_uncopied,
         });
         let removals = stance.removals.into_iter().map(|removal| pb::Removal {
             removed: removal.removed.to_string(),
             born: removal.born.map(Into::into),
             with: removal.with.to_string(),
+            copied: removal.is_copied,
         });
         Self {
             born: stance.born.map(Into::into),
@@ -57,6 +59,7 @@ impl TryFrom<pb::Stance> for Stance {
                 since: version(peer.since, "stance.peer.since")?,
                 accepted: maybe(peer.accepted, "stance.peer.accepted")?,
                 is_open: peer.open,
+                is_uncopied: peer.uncopied,
             })
         });
         let removals = value.removals.into_iter().map(|removal| {
@@ -64,6 +67,7 @@ impl TryFrom<pb::Stance> for Stance {
                 removed: text(&removal.removed, "stance.removal.removed")?,
                 born: maybe(removal.born, "stance.removal.born")?,
                 with: text(&removal.with, "stance.removal.with")?,
+                is_copied: removal.copied,
             })
         });
         Ok(Self {
@@ -77,14 +81,24 @@ impl TryFrom<pb::Stance> for Stance {
     }
 }
 
-/// Reads what a region says of itself, and which it is.
+/// Reads what a region says.
 ///
 /// # Errors
 ///
 /// When a field means nothing.
-pub fn take_meet_request(request: pb::MeetRequest) -> Result<(Region, Stance)> {
-    let stance = request.stance.ok_or(DecodeError::Missing("stance"))?;
-    Ok((text(&request.region, "region")?, stance.try_into()?))
+pub fn take_meet_request(request: pb::MeetRequest) -> Result<Progress> {
+    required(request.progress, "progress")?.try_into()
+}
+
+/// Of what is to be noted that it is merged, or that both know the same.
+#[must_use]
+pub fn level_request(removal: Removal) -> pb::LevelRequest {
+    pb::LevelRequest {
+        removed: removal.removed.to_string(),
+        born: removal.born.map(Into::into),
+        with: removal.with.to_string(),
+        done: removal.is_copied,
+    }
 }
 
 /// Reads which region was removed, and who is no more to be asked about it.
@@ -92,11 +106,13 @@ pub fn take_meet_request(request: pb::MeetRequest) -> Result<(Region, Stance)> {
 /// # Errors
 ///
 /// When one of them is no region.
-pub fn take_level_request(request: &pb::LevelRequest) -> Result<(Region, Region)> {
-    Ok((
-        text(&request.removed, "removed")?,
-        text(&request.with, "with")?,
-    ))
+pub fn take_level_request(request: pb::LevelRequest) -> Result<Removal> {
+    Ok(Removal {
+        removed: text(&request.removed, "removed")?,
+        born: maybe(request.born, "born")?,
+        with: text(&request.with, "with")?,
+        is_copied: request.done,
+    })
 }
 
 fn maybe(value: Option<content::Version>, field: &'static str) -> Result<Option<Version>> {

@@ -78,20 +78,25 @@ fn stance() -> impl Strategy<Value = Stance> {
         of(version()),
         version(),
         of(version()),
-        any::<bool>(),
+        any::<(bool, bool)>(),
     );
-    let peer = peer.prop_map(|(region, born, since, accepted, is_open)| Acquaintance {
-        region,
-        born,
-        since,
-        accepted,
-        is_open,
-    });
-    let removal = (region(), of(version()), region());
-    let removal = removal.prop_map(|(removed, born, with)| Removal {
+    let peer =
+        peer.prop_map(
+            |(region, born, since, accepted, (is_open, is_uncopied))| Acquaintance {
+                region,
+                born,
+                since,
+                accepted,
+                is_open,
+                is_uncopied,
+            },
+        );
+    let removal = (region(), of(version()), region(), any::<bool>());
+    let removal = removal.prop_map(|(removed, born, with, is_copied)| Removal {
         removed,
         born,
         with,
+        is_copied,
     });
     let parts = (
         of(version()),

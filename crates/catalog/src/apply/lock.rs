@@ -1,0 +1,142 @@
+//! What attributes forbid.
+//!
+//! Decided where a mutation is committed, at its place in the log; never where it is merged (design §6.9).
+//! The right to change something is what its own attributes and those of its repository allow together.
+//! A tag's are not those of its manifest: a locked manifest may be tagged, and lose a tag. But it stays while
+//! one of its tags must not go, and a repository while anything in it must not.
+//!
+//! A push without locks anywhere near costs one read here, of the repository's cell.
+
+use meridian_event::{Attributes, Target};
+use meridian_oci::{Digest, Tag as TagName};
+
+use super::guard::{self, Guard};
+use super::manifest::check;
+use super::manifest::standing::Cell;
+use super::place::Place;
+use super::turn::Turn;
+use super::{Result, attributes, tag};
+use crate::key::{self, Key};
+use crate::row::Rights;
+use crate::{CatalogError, NewManifest, Write};
+
+/// Whether a manifest may not be put, or its tags not be pointed at it. What changes nothing is no
+/// overwriting: a tag that points at it already, or a manifest of the same media type.
+pub(super) fn forbids_put<S: Write>(
+    turn: &Turn<'_, S>,
+    place: &Place,
+    new: &NewManifest,
+) -> Result<bool, S> {
+    if forbids_upload(turn, place)? {
+        return Ok(true);
+    }
+    if turn.cell(place)?.own == 0 || !guard::stands(Guard::LocksHold) {
+        return Ok(false);
+    }
+    if !own(turn, place, Target::Manifest(new.digest))?.write {
+        let row = Cell::load(turn, place, new.digest)?.row;
+        let is_other = row.media_type.as_ref() != Some(&new.media_type);
+        if is_other && check::is_present(turn, place, new.digest, &row)? {
+            return Ok(true);
+        }
+    }
+    for name in &new.tags {
+        let may_move = own(turn, place, Target::Tag(name.clone()))?.write;
+        if !may_move && tag::points_at(turn, place, name)? != Some(new.digest) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether nothing may be put into a repository.
+pub(super) fn forbids_upload<S: Write>(turn: &Turn<'_, S>, place: &Place) -> Result<bool, S> {
+    let is_locked = !own(turn, place, Target::Repository)?.write;
+    Ok(is_locked && guard::stands(Guard::LocksHold))
+}
+
+/// Whether nothing may be deleted from a repository.
+pub(super) fn forbids_any_delete<S: Write>(turn: &Turn<'_, S>, place: &Place) -> Result<bool, S> {
+    let is_locked = !own(turn, place, Target::Repository)?.may_be_deleted();
+    Ok(is_locked && guard::stands(Guard::LocksHold))
+}
+
+/// Whether a tag may not be deleted.
+pub(super) fn forbids_untag<S: Write>(
+    turn: &Turn<'_, S>,
+    place: &Place,
+    name: &TagName,
+) -> Result<bool, S> {
+    Ok(forbids_any_delete(turn, place)? || is_kept(turn, place, Target::Tag(name.clone()))?)
+}
+
+/// Whether a manifest may not be deleted, with all of its tags.
+pub(super) fn forbids_delete<S: Write>(
+    turn: &Turn<'_, S>,
+    place: &Place,
+    digest: Digest,
+) -> Result<bool, S> {
+    if forbids_any_delete(turn, place)? || is_kept(turn, place, Target::Manifest(digest))? {
+        return Ok(true);
+    }
+    if turn.cell(place)?.own == 0 {
+        return Ok(false);
+    }
+    for prefix in [place.tags_of(digest), place.tags_waiting_for(digest)] {
+        for name in tags(turn, &prefix)? {
+            if is_kept(turn, place, Target::Tag(name))? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a repository may not be deleted, with all that it holds. A lock of something that is gone keeps
+/// nothing. This looks at all that has attributes, in one entry: there is no deciding it in parts.
+pub(super) fn forbids_end<S: Write>(turn: &Turn<'_, S>, place: &Place) -> Result<bool, S> {
+    if forbids_any_delete(turn, place)? {
+        return Ok(true);
+    }
+    if turn.cell(place)?.own == 0 {
+        return Ok(false);
+    }
+    for name in tags(
+        turn,
+        &key::tag_attributes(place.registry, &place.repository),
+    )? {
+        let is_there = tag::points_at(turn, place, &name)?.is_some();
+        if is_there && is_kept(turn, place, Target::Tag(name))? {
+            return Ok(true);
+        }
+    }
+    let manifests = key::manifest_attributes(place.registry, &place.repository);
+    for suffix in turn.suffixes(&manifests, usize::MAX)? {
+        let digest = key::take_digest(&suffix);
+        let (digest, _) = digest.ok_or(CatalogError::Damaged("attributes of a manifest"))?;
+        let row = Cell::load(turn, place, digest)?.row;
+        let is_there = check::is_present(turn, place, digest, &row)?;
+        if is_there && is_kept(turn, place, Target::Manifest(digest))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_kept<S: Write>(turn: &Turn<'_, S>, place: &Place, target: Target) -> Result<bool, S> {
+    let is_locked = !own(turn, place, target)?.may_be_deleted();
+    Ok(is_locked && guard::stands(Guard::LocksHold))
+}
+
+/// What something's own attributes allow.
+fn own<S: Write>(turn: &Turn<'_, S>, place: &Place, target: Target) -> Result<Attributes<bool>, S> {
+    let rights: Rights = attributes::rights(turn, place, &target)?;
+    Ok(rights.in_force(None))
+}
+
+fn tags<S: Write>(turn: &Turn<'_, S>, prefix: &Key) -> Result<Vec<TagName>, S> {
+    let suffixes = turn.suffixes(prefix, usize::MAX)?;
+    let names = suffixes.iter().map(|suffix| key::parse(suffix));
+    let names = names.collect::<Option<_>>();
+    names.ok_or(CatalogError::Damaged("tag"))
+}

@@ -1,0 +1,81 @@
+//! Repositories, tags and manifests with their attributes; and repositories that are deleted.
+
+use bytes::Bytes;
+use meridian_catalog::{Command, query};
+use meridian_clients::{
+    DeleteRepository, Described, ReadError, RepositoryDeleted, RepositoryPath, WriteError,
+};
+use meridian_event::Target;
+use meridian_oci::Reference;
+
+use crate::group::Group;
+use crate::read::{absent, failed, registry_in};
+use crate::write;
+
+pub(crate) async fn describe(
+    group: &Group,
+    repository: &RepositoryPath,
+    target: &Target,
+) -> Result<Described, ReadError> {
+    let view = group.read().await?;
+    let (registry, name) = (registry_in(&view, &repository.registry)?, &repository.name);
+    let found = query::describe(&view, registry, name, target).map_err(failed)?;
+    let Some(found) = found else {
+        let unknown = match target {
+            Target::Repository => return Err(ReadError::RepositoryUnknown),
+            Target::Tag(_) | Target::Manifest(_) => ReadError::ManifestUnknown,
+        };
+        return Err(absent(&view, registry, repository, unknown));
+    };
+    let mut described = Described {
+        is_there: found.is_there,
+        attributes: found.attributes,
+        created: found.created,
+        updated: found.updated,
+        manifests: found.manifests,
+        tags: found.tags,
+        digest: None,
+        names: found.names,
+        media_type: None,
+        bytes: Bytes::new(),
+    };
+    let reference: Reference = match target {
+        Target::Repository => return Ok(described),
+        Target::Tag(tag) => tag.clone().into(),
+        Target::Manifest(digest) => (*digest).into(),
+    };
+    let manifest = query::manifest(&view, registry, name, &reference, Bytes::copy_from_slice);
+    if let Some((stat, bytes)) = manifest.map_err(failed)? {
+        described.digest = Some(stat.digest);
+        if let Target::Manifest(_) = target {
+            described.media_type = Some(stat.media_type);
+            described.bytes = bytes;
+        }
+    }
+    Ok(described)
+}
+
+/// Deletes a repository. What it held is read before, so that the entry need not carry it: what comes
+/// in between is deleted as well, and not named.
+pub(crate) async fn delete(
+    group: &Group,
+    request: DeleteRepository,
+) -> Result<RepositoryDeleted, WriteError> {
+    let RepositoryPath { registry, name } = request.repository;
+    let (manifests, tags) = {
+        let view = group.read().await?;
+        let id = registry_in(&view, &registry)?;
+        query::contents(&view, id, &name, RepositoryDeleted::NAMED).map_err(failed)?
+    };
+    let command = Command::DeleteRepository {
+        registry,
+        repository: name,
+    };
+    let id = write::request(request.request);
+    let version = write::done(group.propose(Some(id), command).await?)?;
+    Ok(RepositoryDeleted {
+        version,
+        manifests,
+        tags,
+    })
+}
