@@ -73,7 +73,7 @@ fn seeds(usual: Range<u64>) -> Range<u64> {
 fn regions_that_heard_of_everything_are_alike() {
     let steps = given("STEPS").unwrap_or(250);
     let mut seen = BTreeSet::new();
-    for seed in seeds(1010..1030) {
+    for seed in seeds(1000..1032) {
         match play(seed, steps) {
             Ok(what) => seen.extend(what),
             Err(why) => panic!("SEED={seed} STEPS={steps}: {why}"),
@@ -206,11 +206,17 @@ fn without_any_of_the_rules_they_are_not() {
         Guard::LocksHold,
     ] {
         let is_unnoticed = |seed| {
-            // Some show only where somebody copies.
-            let played = AssertUnwindSafe(|| {
-                play(seed, 150)?;
-                play_with_another(seed)?;
-                play_without_one(seed)
+            let played = AssertUnwindSafe(|| match guard {
+                // These show where somebody comes,
+                Guard::FloorIsMerged
+                | Guard::SettledIsDiscarded
+                | Guard::StrangersAreIgnored
+                | Guard::NewcomersMeetFirst => {
+                    play(seed, 150).and_then(|_| play_with_another(seed))
+                }
+                // or comes back.
+                Guard::OutdatedStayOut => play_without_one(seed).map(drop),
+                _ => play(seed, 150).map(drop),
             });
             // Counters that run below zero are a way to notice, too.
             lower(guard, || catch_unwind(played)).is_ok_and(|played| played.is_ok())

@@ -32,6 +32,8 @@
 //! K registry repository              Repository's cell: its last deletion, its attributes
 //! l registry repository 0 tag        attributes of a tag
 //! b registry repository 0 digest     attributes of a manifest
+//! f registry repository 0 l tag, or b digest     what must not be deleted by its own attributes
+//! E registry digest repository       Link as it ended with its repository, until when it has grace
 //! z registry repository              Progress: a deleted repository that is still to be swept
 //! u registry repository 0 digest     a manifest that perhaps nothing needs any more
 //! Q request                          what a request was answered
@@ -48,12 +50,12 @@
 //! i registry repository 0 digest     a manifest whose pushes are still to be told of
 //! F region 0 shard                   a shard that was copied, while what it put is not all here
 //! O                                  Own: what other regions know this one by
-//! f                                  this region has not met others yet, and takes no writes
+//! 6                                  this region has not met others yet, and takes no writes
 //! 3 region                           Met: how far this region and another one know each other
 //! 4 region                           a region whose state is to be copied before its events are merged
 //! X region 0 region                  Removed: a region of which another one may know more than this one
 //! 1 shard version 0 registry kind repository 0 …   a tombstone: of a tag, or of a manifest
-//! E shard                            Floor: up to where tombstones are dropped
+//! 5 shard                            Floor: up to where tombstones are dropped
 //! 2 shard                            a shard whose tombstones are still to be dropped
 //! J                                  pushes here that perhaps wait for regions that were removed
 //! j region 0 shard                   a heartbeat that is still to be looked through
@@ -83,8 +85,8 @@ pub use abroad::{
 pub use tombstone::{Buried, Of, UNBURIED, floor, tombstones, unburied};
 
 pub use rights::{
-    COVERED, MANIFEST_ATTRIBUTES, REPOSITORY_CELLS, TAG_ATTRIBUTES, covered, manifest_attributes,
-    repository_cell, tag_attributes,
+    COVERED, MANIFEST_ATTRIBUTES, REPOSITORY_CELLS, TAG_ATTRIBUTES, covered, ended, locked,
+    manifest_attributes, parse_locked, repository_cell, tag_attributes,
 };
 
 /// The one row of its kind.

@@ -80,7 +80,6 @@ fn growth(command: &Command) -> Option<u64> {
         Command::StoreManifest(arrived) => Some(arrived.body.bytes.len() as u64),
         Command::MountBlob { .. }
         | Command::LeaseBlob { .. }
-        | Command::SetAttributes { .. }
         | Command::ReserveGenerations { .. } => Some(0),
         Command::Initialize { .. }
         | Command::CreateRegistry { .. }
@@ -89,6 +88,8 @@ fn growth(command: &Command) -> Option<u64> {
         | Command::Configure(_)
         // A lease that is renewed is no longer than before.
         | Command::TouchBlob { .. }
+        // What is locked must be unlocked to be deleted.
+        | Command::SetAttributes { .. }
         | Command::DeleteManifest { .. }
         | Command::DeleteTag { .. }
         | Command::DeleteRepository { .. }
@@ -167,6 +168,17 @@ mod tests {
     use meridian_oci::{Algorithm, Digest};
 
     use super::*;
+
+    #[test]
+    fn nothing_stays_locked_for_want_of_room() {
+        let unlock = Command::SetAttributes {
+            registry: "default".parse().unwrap(),
+            repository: "team/app".parse().unwrap(),
+            target: meridian_event::Target::Repository,
+            attributes: meridian_event::Attributes::default(),
+        };
+        assert_eq!(growth(&unlock), None);
+    }
 
     #[test]
     fn deletions_of_another_region_need_no_room() {

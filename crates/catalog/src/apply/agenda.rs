@@ -16,7 +16,7 @@ use super::place::Place;
 use super::turn::Turn;
 use super::{Result, blob, floor, heartbeat, notice, repository, tag};
 use crate::key::{self, Key};
-use crate::row::{Progress, Sweep};
+use crate::row::{Manifest, Progress, Sweep};
 use crate::{CatalogError, Reply, Write};
 
 /// At how many rows of others one entry looks. So few in the crate's own tests that there, too, work
@@ -232,7 +232,8 @@ fn tell_of_blob<S: Write>(
             repository,
         };
         turn.remove(&place.waiter(leaf, manifest))?;
-        blob::claim(turn, &place, leaf)?;
+        let row = turn.read::<Manifest>(&place.manifest(manifest))?;
+        blob::claim(turn, &place, leaf, row.and_then(|row| row.add))?;
         standing::hear(turn, &place, manifest)?;
     }
     let told = page.len() as u64;

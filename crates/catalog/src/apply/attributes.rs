@@ -75,7 +75,7 @@ pub(super) fn join<S: Write>(
         cell.rights.join(new, must_be_newer);
         return match cell.rights == old {
             true => Ok(()),
-            false => turn.put_cell(place, cell),
+            false => turn.put_cell(place, &cell),
         };
     };
     let old = turn.read::<Rights>(&key)?;
@@ -86,9 +86,37 @@ pub(super) fn join<S: Write>(
     }
     if old.is_none() {
         cell.own += 1;
-        turn.put_cell(place, cell)?;
+        turn.put_cell(place, &cell)?;
     }
-    turn.put(&key, &rights)
+    turn.put(&key, &rights)?;
+    index(turn, place, &key, &rights)
+}
+
+/// Keeps what must not be deleted by its own attributes apart from all that has some: whoever asks for those
+/// need not look at what was unlocked again.
+pub(super) fn index<S: Write>(
+    turn: &mut Turn<'_, S>,
+    place: &Place,
+    key: &[u8],
+    rights: &Rights,
+) -> Result<(), S> {
+    let mut cell = turn.cell(place)?;
+    let locked = place.locked(key);
+    match (
+        turn.exists(&locked)?,
+        rights.in_force(None).may_be_deleted(),
+    ) {
+        (false, false) => {
+            turn.put_bytes(&locked, &[])?;
+            cell.locks += 1;
+        }
+        (true, true) => {
+            turn.remove(&locked)?;
+            cell.locks -= 1;
+        }
+        _ => return Ok(()),
+    }
+    turn.put_cell(place, &cell)
 }
 
 /// What was set of something, since its repository was last deleted. Costs nothing beyond the
@@ -113,7 +141,11 @@ pub(super) fn ended(del: &Option<Version>) -> Option<Version> {
 }
 
 /// Whether something is present, as far as is merged here.
-fn is_there<S: Write>(turn: &Turn<'_, S>, place: &Place, target: &Target) -> Result<bool, S> {
+pub(super) fn is_there<S: Write>(
+    turn: &Turn<'_, S>,
+    place: &Place,
+    target: &Target,
+) -> Result<bool, S> {
     match target {
         Target::Repository => repository::is_there(turn, place),
         Target::Tag(name) => Ok(tag::points_at(turn, place, name)?.is_some()),

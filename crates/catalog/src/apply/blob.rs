@@ -28,14 +28,15 @@ pub(super) fn put<S: Write>(
     let Some(registry) = turn.registry(registry)? else {
         return refuse::<S>(Refusal::RegistryUnknown);
     };
-    if lock::forbids_upload(turn, &Place::new(registry, repository))? {
+    let place = Place::new(registry, repository);
+    if lock::forbids_upload(turn, &place)? {
         return refuse::<S>(Refusal::Locked);
     }
     let (blob, kept) = match record(turn, registry, upload)? {
         Ok(recorded) => recorded,
         Err(refusal) => return refuse::<S>(refusal),
     };
-    lease(turn, registry, repository, leaf.digest, blob)?;
+    lease(turn, &place, leaf.digest, blob)?;
     let event = Event::BlobPut {
         repository: repository.clone(),
         blob: leaf,
@@ -125,7 +126,12 @@ pub(super) fn mount<S: Write>(
         return refuse::<S>(Refusal::RegistryUnknown);
     };
     let is_there = match from {
-        Some(from) => turn.exists(&key::links(registry, from).digest(digest))?,
+        Some(from) => {
+            let from = Place::new(registry, from);
+            turn.exists(&from.link(digest))?
+                && !has_ended(turn, &from, digest)?
+                && turn.cell(&from)?.in_force().read
+        }
         None => true,
     };
     let blob = turn.read::<Blob>(&key::blob(registry, digest))?;
@@ -139,14 +145,15 @@ pub(super) fn mount<S: Write>(
     {
         return Ok(Reply::Nothing);
     }
-    if lock::forbids_upload(turn, &Place::new(registry, repository))? {
+    let place = Place::new(registry, repository);
+    if lock::forbids_upload(turn, &place)? {
         return refuse::<S>(Refusal::Locked);
     }
     let leaf = Leaf {
         digest,
         size: blob.size,
     };
-    lease(turn, registry, repository, digest, blob)?;
+    lease(turn, &place, digest, blob)?;
     let event = Event::BlobPut {
         repository: repository.clone(),
         blob: leaf,
@@ -155,7 +162,8 @@ pub(super) fn mount<S: Write>(
     outbox::emit(turn, registry, event)
 }
 
-/// Leases a blob to a repository in which another region has it. Regional, so there is no event.
+/// Leases a blob to a repository in which another region has it. Regional, so there is no event; and no put, so
+/// the lease makes no repository of one that was deleted.
 pub(super) fn lend<S: Write>(
     turn: &mut Turn<'_, S>,
     registry: RegistryId,
@@ -165,7 +173,11 @@ pub(super) fn lend<S: Write>(
     let Some(blob) = turn.read::<Blob>(&key::blob(registry, digest))? else {
         return Ok(Reply::Nothing);
     };
-    lease(turn, registry, repository, digest, blob)?;
+    let place = Place::new(registry, repository);
+    let old = turn.read::<Link>(&place.link(digest))?;
+    let add = old.map_or_else(|| never(turn), |old| old.add);
+    lease_since(turn, &place, digest, blob, add)?;
+    end_link(turn, &place, digest)?;
     Ok(Reply::Done {
         version: turn.version,
     })
@@ -185,7 +197,7 @@ pub(super) fn touch<S: Write>(
         return refuse::<S>(Refusal::BlobUnknown);
     }
     let blob = known(turn, registry, digest)?;
-    lease(turn, registry, repository, digest, blob)?;
+    lease(turn, &Place::new(registry, repository), digest, blob)?;
     Ok(Reply::Done {
         version: turn.version,
     })
@@ -252,13 +264,72 @@ pub(super) fn end_with_repository<S: Write>(
     version: Version,
 ) -> Result<(), S> {
     let link = turn.read::<Link>(&place.link(digest))?;
-    let Some(link) = link.filter(|link| link.add < version && link.lease > 0) else {
+    let Some(link) = link.filter(|link| link.add < version) else {
         return Ok(());
     };
-    turn.put(&place.link(digest), &Link { lease: 0, ..link })?;
-    match turn.suffixes(&place.holders(digest), 1)?.is_empty() {
-        true => release(turn, place.registry, digest),
-        false => Ok(()),
+    if link.lease > 0 {
+        turn.put(&place.link(digest), &Link { lease: 0, ..link })?;
+        if turn.suffixes(&place.holders(digest), 1)?.is_empty() {
+            release(turn, place.registry, digest)?;
+        }
+    }
+    end_link(turn, place, digest)
+}
+
+/// Writes down that the link of a blob goes once its grace is over, if its repository was deleted since and
+/// nothing in there needs it. Collection takes it away, though the blob be held elsewhere.
+pub(super) fn end_link<S: Write>(
+    turn: &mut Turn<'_, S>,
+    place: &Place,
+    digest: Digest,
+) -> Result<(), S> {
+    let mut cell = turn.cell(place)?;
+    if cell.del.is_none() {
+        return Ok(());
+    }
+    let link = turn.read::<Link>(&place.link(digest))?;
+    let Some(link) = link.filter(|link| Some(link.add) <= cell.del) else {
+        return Ok(());
+    };
+    let ended = place.ended(digest);
+    if turn.exists(&ended)? || !turn.suffixes(&place.holders(digest), 1)?.is_empty() {
+        return Ok(());
+    }
+    let lease = turn.now().saturating_add(turn.system.settings.grace_millis);
+    turn.put(&ended, &Link { lease, ..link })?;
+    cell.ended += 1;
+    turn.put_cell(place, &cell)?;
+    let mut blob = known(turn, place.registry, digest)?;
+    let due = blob.due.map_or(lease, |due| due.min(lease));
+    look_at(turn, place.registry, digest, &mut blob, Some(due))
+}
+
+/// Whether a link ended with its repository.
+fn has_ended<S: Write>(turn: &Turn<'_, S>, place: &Place, digest: Digest) -> Result<bool, S> {
+    Ok(turn.cell(place)?.ended > 0 && turn.exists(&place.ended(digest))?)
+}
+
+/// Has a link live on that ended with its repository.
+pub(super) fn resume<S: Write>(
+    turn: &mut Turn<'_, S>,
+    place: &Place,
+    digest: Digest,
+) -> Result<(), S> {
+    if !has_ended(turn, place, digest)? {
+        return Ok(());
+    }
+    turn.remove(&place.ended(digest))?;
+    let mut cell = turn.cell(place)?;
+    cell.ended -= 1;
+    turn.put_cell(place, &cell)
+}
+
+/// Older than whatever was put.
+const fn never<S: Write>(turn: &Turn<'_, S>) -> Version {
+    Version {
+        millis: 0,
+        counter: 0,
+        region: turn.system.region,
     }
 }
 
@@ -272,18 +343,23 @@ pub(super) fn raise<S: Write>(
     match turn.read::<Link>(&place.link(digest))? {
         Some(link) if link.add < version => {
             let add = version;
-            turn.put(&place.link(digest), &Link { add, ..link })
+            turn.put(&place.link(digest), &Link { add, ..link })?;
+            match Some(version) > turn.cell(place)?.del {
+                true => resume(turn, place, digest),
+                false => Ok(()),
+            }
         }
         _ => Ok(()),
     }
 }
 
-/// Makes a blob present in a repository for a manifest that needs it there, if it is recorded
-/// anywhere in the registry. Returns whether it is.
+/// Makes a blob present in a repository for a manifest that needs it there, and was put then, if it is
+/// recorded anywhere in the registry. Returns whether it is.
 pub(super) fn claim<S: Write>(
     turn: &mut Turn<'_, S>,
     place: &Place,
     digest: Digest,
+    add: Option<Version>,
 ) -> Result<bool, S> {
     let Place {
         registry,
@@ -293,14 +369,14 @@ pub(super) fn claim<S: Write>(
         if !turn.exists(&key::blob(*registry, digest))? {
             return Ok(false);
         }
-        let link = Link {
-            add: turn.version,
-            lease: 0,
-        };
-        turn.put(&place.link(digest), &link)?;
+        // Not when it arrived here: in all regions alike, it goes with what was deleted since.
+        let add = add.unwrap_or_else(|| never(turn));
+        turn.put(&place.link(digest), &Link { add, lease: 0 })?;
         let of = key::repositories_of(*registry, digest);
         turn.put_bytes(&of.text(repository.as_str()), &[])?;
         turn.count(place, |repository, _| repository.links += 1)?;
+    } else {
+        resume(turn, place, digest)?;
     }
     revive(turn, *registry, digest)?;
     Ok(true)
@@ -348,10 +424,11 @@ pub(super) fn unlink<S: Write>(
     repository: &RepositoryName,
     digest: Digest,
 ) -> Result<(), S> {
-    turn.remove(&key::links(registry, repository).digest(digest))?;
+    let place = Place::new(registry, repository);
+    resume(turn, &place, digest)?;
+    turn.remove(&place.link(digest))?;
     let of = key::repositories_of(registry, digest);
     turn.remove(&of.text(repository.as_str()))?;
-    let place = Place::new(registry, repository);
     turn.count(&place, |repository, _| repository.links -= 1)
 }
 
@@ -424,27 +501,41 @@ fn replace<S: Write>(
     })
 }
 
-/// Gives a repository a full lease on a blob, and takes it back from garbage collection.
+/// Gives a repository a full lease on a blob that is put there now.
 fn lease<S: Write>(
     turn: &mut Turn<'_, S>,
-    registry: RegistryId,
-    repository: &RepositoryName,
+    place: &Place,
+    digest: Digest,
+    blob: Blob,
+) -> Result<(), S> {
+    lease_since(turn, place, digest, blob, turn.version)?;
+    turn.note_newer(place, turn.version)?;
+    resume(turn, place, digest)
+}
+
+/// Gives a repository a full lease on a blob, and takes it back from garbage collection.
+fn lease_since<S: Write>(
+    turn: &mut Turn<'_, S>,
+    place: &Place,
     digest: Digest,
     mut blob: Blob,
+    add: Version,
 ) -> Result<(), S> {
+    let Place {
+        registry,
+        repository,
+    } = place;
     let lease = turn.now().saturating_add(turn.system.settings.lease_millis);
-    let link_key = key::links(registry, repository).digest(digest);
-    let old = turn.read::<Link>(&link_key)?;
+    let old = turn.read::<Link>(&place.link(digest))?;
     let link = Link {
-        add: turn.version,
+        add,
         lease: old.as_ref().map_or(lease, |old| old.lease.max(lease)),
     };
-    turn.put(&link_key, &link)?;
+    turn.put(&place.link(digest), &link)?;
     if old.is_none() {
-        let of = key::repositories_of(registry, digest);
+        let of = key::repositories_of(*registry, digest);
         turn.put_bytes(&of.text(repository.as_str()), &[])?;
-        let place = Place::new(registry, repository);
-        turn.count(&place, |repository, _| repository.links += 1)?;
+        turn.count(place, |repository, _| repository.links += 1)?;
     }
     blob.touched = turn.version;
     if guard::stands(Guard::LeaseRevives) {
@@ -452,7 +543,7 @@ fn lease<S: Write>(
     }
     // A turn that comes too early is put off when it comes; so renewals need not move it.
     let due = blob.due.map_or(lease, |due| due.min(lease));
-    look_at(turn, registry, digest, &mut blob, Some(due))
+    look_at(turn, *registry, digest, &mut blob, Some(due))
 }
 
 fn known<S: Write>(turn: &Turn<'_, S>, registry: RegistryId, digest: Digest) -> Result<Blob, S> {

@@ -4,19 +4,22 @@
 //! collector believed: a stale candidate, a second collector and a deposed leader are harmless.
 
 use meridian_event::RegistryId;
-use meridian_oci::Digest;
+use meridian_oci::{Digest, RepositoryName};
 
 use super::guard::{self, Guard};
 use super::turn::Turn;
 use super::{Result, blob, object};
 use crate::hold::{Hold, hold, repositories};
 use crate::key;
-use crate::row::Blob;
-use crate::{BlobPlace, Collect, Reply, Write};
+use crate::row::{Blob, Link};
+use crate::{BlobPlace, CatalogError, Collect, Reply, Write};
 
 /// How many links one entry removes at most. A blob that is in more repositories takes further
 /// entries; it stays condemned until then.
 const UNLINKED_PER_ENTRY: usize = 1000;
+
+/// How many deleted repositories a blob leaves at most when its turn comes.
+const ENDED_PER_BLOB: usize = 100;
 
 /// Takes a step for each candidate.
 pub(super) fn step<S: Write>(turn: &mut Turn<'_, S>, step: &Collect) -> Result<Reply, S> {
@@ -62,9 +65,10 @@ fn condemn<S: Write>(
     let Some(mut row) = turn.read::<Blob>(&key::blob(registry, digest))? else {
         return Ok(None);
     };
+    let next = unlink_ended(turn, registry, digest)?;
     let hold = judge(turn, registry, digest, &row)?;
-    if guard::stands(Guard::JudgedAtCondemn) && hold.keeps(turn.now()) {
-        put_off(turn, registry, digest, row, hold)?;
+    if guard::stands(Guard::JudgedAtCondemn) && (hold.keeps(turn.now()) || next.is_some()) {
+        put_off(turn, registry, digest, row, (hold, next))?;
         return Ok(None);
     }
     if row.condemned.is_some() {
@@ -93,7 +97,7 @@ fn remove<S: Write>(
         // What gives a blob a holder or a lease also revives it, but settings may change.
         let hold = judge(turn, registry, digest, &row)?;
         if hold.keeps(turn.now()) {
-            put_off(turn, registry, digest, row, hold)?;
+            put_off(turn, registry, digest, row, (hold, None))?;
             return Ok(None);
         }
     }
@@ -117,18 +121,44 @@ fn remove<S: Write>(
     Ok(Some(row.size))
 }
 
+/// Removes a blob from repositories that were deleted, where its grace is over, whatever holds it elsewhere.
+/// Returns when to look again, if it is to go from more of them.
+fn unlink_ended<S: Write>(
+    turn: &mut Turn<'_, S>,
+    registry: RegistryId,
+    digest: Digest,
+) -> Result<Option<u64>, S> {
+    let damaged = || CatalogError::Damaged("link that ended");
+    let ended = key::ended(registry, digest);
+    let page = turn.suffixes(&ended, ENDED_PER_BLOB)?;
+    let mut next = (page.len() == ENDED_PER_BLOB).then_some(turn.now());
+    for name in &page {
+        let repository: RepositoryName = key::parse(name).ok_or_else(damaged)?;
+        let link = key::links(registry, &repository).digest(digest);
+        let link = turn.read::<Link>(&link)?.ok_or_else(damaged)?;
+        let row = turn.read::<Link>(&[&*ended, name].concat())?;
+        let until = row.ok_or_else(damaged)?.lease.max(link.lease);
+        if until > turn.now() {
+            next = Some(next.map_or(until, |next| next.min(until)));
+        } else {
+            blob::unlink(turn, registry, &repository, digest)?;
+        }
+    }
+    Ok(next)
+}
+
 /// Takes a blob that something keeps out of the way until that may have ended.
 fn put_off<S: Write>(
     turn: &mut Turn<'_, S>,
     registry: RegistryId,
     digest: Digest,
     mut row: Blob,
-    hold: Hold,
+    (hold, next): (Hold, Option<u64>),
 ) -> Result<(), S> {
     row.condemned = None;
     let millis = match hold {
-        Hold::Manifest => None,
-        Hold::Until(end) => Some(end),
+        Hold::Manifest => next,
+        Hold::Until(end) => Some(next.map_or(end, |next| next.min(end))),
     };
     blob::look_at(turn, registry, digest, &mut row, millis)
 }

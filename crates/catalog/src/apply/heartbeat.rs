@@ -10,6 +10,7 @@ use meridian_event::{Event, EventId, Mark, Notice, RegistryId, SHARDS};
 
 use super::agenda::Task;
 use super::guard::{self, Guard};
+use super::manifest::check;
 use super::manifest::standing::Cell;
 use super::place::Place;
 use super::turn::Turn;
@@ -348,7 +349,8 @@ fn is_superseded<S: Write>(
 ) -> Result<bool, S> {
     let place = Place::new(registry, &notice.repository);
     let digest = notice.manifest.digest;
-    if !Cell::load(turn, &place, digest)?.row.is_exposed() {
+    let row = Cell::load(turn, &place, digest)?.row;
+    if !row.is_exposed() || !check::is_present(turn, &place, digest, &row)? {
         return Ok(true);
     }
     for name in &notice.tags {

@@ -7,6 +7,8 @@
 //!
 //! A push without locks anywhere near costs one read here, of the repository's cell.
 
+use std::collections::BTreeSet;
+
 use meridian_event::{Attributes, Target};
 use meridian_oci::{Digest, Tag as TagName};
 
@@ -17,7 +19,7 @@ use super::place::Place;
 use super::turn::Turn;
 use super::{Result, attributes, tag};
 use crate::key::{self, Key};
-use crate::row::Rights;
+use crate::row::{Needs, Rights};
 use crate::{CatalogError, NewManifest, Write};
 
 /// Whether a manifest may not be put, or its tags not be pointed at it. What changes nothing is no
@@ -79,7 +81,7 @@ pub(super) fn forbids_delete<S: Write>(
     if forbids_any_delete(turn, place)? || is_kept(turn, place, Target::Manifest(digest))? {
         return Ok(true);
     }
-    if turn.cell(place)?.own == 0 {
+    if turn.cell(place)?.locks == 0 {
         return Ok(false);
     }
     for prefix in [place.tags_of(digest), place.tags_waiting_for(digest)] {
@@ -89,34 +91,46 @@ pub(super) fn forbids_delete<S: Write>(
             }
         }
     }
+    keeps_child(turn, place, digest)
+}
+
+/// Whether something that only this manifest keeps, and that would go with it, must not be deleted.
+fn keeps_child<S: Write>(turn: &Turn<'_, S>, place: &Place, digest: Digest) -> Result<bool, S> {
+    let (mut seen, mut left) = (BTreeSet::new(), vec![digest]);
+    while let Some(parent) = left.pop() {
+        let Some(needs) = turn.read::<Needs>(&place.needs(parent))? else {
+            continue;
+        };
+        for child in needs.distinct_children() {
+            let row = Cell::load(turn, place, child)?.row;
+            let goes = !row.is_absent()
+                && !row.is_added()
+                && turn.suffixes(&place.holders(child), 2)?.len() < 2;
+            if !goes || !seen.insert(child) {
+                continue;
+            }
+            if is_kept(turn, place, Target::Manifest(child))? {
+                return Ok(true);
+            }
+            left.push(child);
+        }
+    }
     Ok(false)
 }
 
 /// Whether a repository may not be deleted, with all that it holds. A lock of something that is gone keeps
-/// nothing. This looks at all that has attributes, in one entry: there is no deciding it in parts.
+/// nothing. This looks at all that is locked by itself, in one entry: there is no deciding it in parts.
 pub(super) fn forbids_end<S: Write>(turn: &Turn<'_, S>, place: &Place) -> Result<bool, S> {
     if forbids_any_delete(turn, place)? {
         return Ok(true);
     }
-    if turn.cell(place)?.own == 0 {
+    if turn.cell(place)?.locks == 0 {
         return Ok(false);
     }
-    for name in tags(
-        turn,
-        &key::tag_attributes(place.registry, &place.repository),
-    )? {
-        let is_there = tag::points_at(turn, place, &name)?.is_some();
-        if is_there && is_kept(turn, place, Target::Tag(name))? {
-            return Ok(true);
-        }
-    }
-    let manifests = key::manifest_attributes(place.registry, &place.repository);
-    for suffix in turn.suffixes(&manifests, usize::MAX)? {
-        let digest = key::take_digest(&suffix);
-        let (digest, _) = digest.ok_or(CatalogError::Damaged("attributes of a manifest"))?;
-        let row = Cell::load(turn, place, digest)?.row;
-        let is_there = check::is_present(turn, place, digest, &row)?;
-        if is_there && is_kept(turn, place, Target::Manifest(digest))? {
+    let locked = key::locked(place.registry, &place.repository);
+    for suffix in turn.suffixes(&locked, usize::MAX)? {
+        let target = key::parse_locked(&suffix).ok_or(CatalogError::Damaged("what is locked"))?;
+        if attributes::is_there(turn, place, &target)? && is_kept(turn, place, target)? {
             return Ok(true);
         }
     }

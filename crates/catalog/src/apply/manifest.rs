@@ -43,6 +43,7 @@ pub(super) fn put<S: Write>(turn: &mut Turn<'_, S>, new: &NewManifest) -> Result
     let foreign = needs::linked_foreign(turn, &place, &new.foreign)?;
     complete(turn, &mut cell, new, &foreign)?;
     cell.save(turn)?;
+    turn.note_newer(&place, turn.version)?;
     needs::raise_leaves(turn, &place, new, &foreign)?;
     for name in &new.tags {
         tag::point(turn, &place, name, new.digest)?;
@@ -130,11 +131,16 @@ pub(super) fn delete<S: Write>(
         return refuse::<S>(Refusal::Locked);
     }
     let holders = holders(turn, registry, repository, digest)?;
-    if guard::stands(Guard::NeededStays) && !holders.is_empty() {
-        return refuse::<S>(Refusal::InUse(holders));
+    let present = present(turn, &place, &holders)?;
+    if guard::stands(Guard::NeededStays) && !present.is_empty() {
+        return refuse::<S>(Refusal::InUse(present));
     }
     cell.row.del = Some(turn.version);
-    standing::vanish(turn, &mut cell)?;
+    match guard::stands(Guard::NeededStays) && !holders.is_empty() {
+        // Those went with the repository. It goes when they are swept.
+        true => standing::reconsider(turn, &mut cell)?,
+        false => standing::vanish(turn, &mut cell)?,
+    };
     cell.save(turn)?;
     tag::hide_all(turn, &place, digest);
     let event = Event::ManifestDeleted {
@@ -159,6 +165,31 @@ pub(super) fn holders<S: Write>(
     digests
         .collect::<Option<_>>()
         .ok_or(CatalogError::Damaged("holder"))
+}
+
+/// Those of some manifests that did not go with their repository.
+fn present<S: Write>(
+    turn: &Turn<'_, S>,
+    place: &Place,
+    manifests: &[Digest],
+) -> Result<Vec<Digest>, S> {
+    if turn.cell(place)?.cover().is_none() {
+        return Ok(manifests.to_vec());
+    }
+    let mut present = Vec::new();
+    for digest in manifests {
+        let row = Cell::load(turn, place, *digest)?.row;
+        if check::is_present(turn, place, *digest, &row)? {
+            present.push(*digest);
+        }
+    }
+    // Of so many, there may be more; it is safe to say that they are.
+    Ok(
+        match present.is_empty() && manifests.len() == HOLDERS_NAMED {
+            true => manifests.to_vec(),
+            false => present,
+        },
+    )
 }
 
 /// What is wrong with a condition, given what there is.

@@ -62,6 +62,11 @@ impl Place {
         key::links(self.registry, &self.repository).digest(digest)
     }
 
+    /// The link of a blob, if it ended with the repository.
+    pub(super) fn ended(&self, digest: Digest) -> Key {
+        key::ended(self.registry, digest).text(self.repository.as_str())
+    }
+
     pub(super) fn tag_cell(&self, name: &TagName) -> Key {
         key::tag_cell(self.registry, &self.repository, name)
     }
@@ -93,6 +98,13 @@ impl Place {
                 Some(manifests.digest(*digest))
             }
         }
+    }
+
+    /// Where it is written down that what has its attributes under a key must not be deleted.
+    pub(super) fn locked(&self, attributes: &[u8]) -> Vec<u8> {
+        let all = key::tag_attributes(self.registry, &self.repository);
+        let own = [&attributes[..1], &attributes[all.len()..]].concat();
+        [&*key::locked(self.registry, &self.repository), &own].concat()
     }
 
     /// Prefix of the tags that wait for a manifest.

@@ -25,6 +25,9 @@ use crate::key::{self, Key};
 use crate::row::{Progress, Rights, Stage};
 use crate::{CatalogError, Refusal, Reply, Write, query};
 
+/// How many rows of a repository are listed in one go while it is swept.
+const PAGE: usize = 64;
+
 /// Deletes a repository and everything in it.
 pub(super) fn delete<S: Write>(
     turn: &mut Turn<'_, S>,
@@ -60,16 +63,22 @@ pub(super) fn join<S: Write>(
     }
     cell.del = Some(version);
     cell.is_swept = false;
+    cell.has_newer = false;
     cell.rights = cell.rights.since(attributes::ended(&cell.del));
-    turn.put_cell(place, cell)?;
+    turn.put_cell(place, &cell)?;
     // What an older one left to do is done with this one, from the beginning on.
     let task = Task::SweepRepository(place.clone(), Progress::default());
     turn.agenda.push(task);
     Ok(())
 }
 
-/// Whether a repository holds anything.
+/// Whether a repository holds anything, be it that a push is merged and not complete.
 pub(super) fn is_there<S: Write>(turn: &Turn<'_, S>, place: &Place) -> Result<bool, S> {
+    let (row, cell) = (turn.repository(place)?, turn.cell(place)?);
+    let is_newer = cell.cover().is_none() || cell.has_newer;
+    if is_newer && (row.unexposed > 0 || row.waiting > 0) {
+        return Ok(true);
+    }
     query::is_repository(turn.store(), place.registry, &place.repository)
 }
 
@@ -82,33 +91,40 @@ pub(super) fn sweep<S: Write>(
     let mark = key::covered(place.registry, &place.repository);
     let (mut progress, mut looked) = (from, 0);
     loop {
-        let limit = turn.agenda.left();
-        if limit == 0 {
+        if turn.agenda.left() == 0 {
             turn.put(&mark, &progress)?;
             return Ok(looked);
         }
+        let limit = turn.agenda.left().min(PAGE);
         let prefix = progress.stage.prefix(place);
         let page = turn.suffixes_after(&prefix, &progress.after, limit)?;
-        turn.agenda.spend(page.len());
-        for suffix in &page {
-            progress.stage.step(turn, place, suffix)?;
+        let is_last = page.len() < limit;
+        let mut rest = page.into_iter();
+        // A row costs what hangs on it, too: a page is not gone through at any price.
+        while turn.agenda.left() > 0
+            && let Some(suffix) = rest.next()
+        {
+            turn.agenda.spend(1);
+            progress.stage.step(turn, place, &suffix)?;
+            progress.after = suffix;
+            looked += 1;
         }
-        looked += page.len() as u64;
-        if page.len() == limit {
-            progress.after = page.last().cloned().unwrap_or_default();
-        } else if let Some(stage) = progress.stage.next() {
-            let after = Vec::new();
-            progress = Progress { stage, after };
-        } else {
+        if !is_last || rest.len() > 0 {
+            continue;
+        }
+        let Some(stage) = progress.stage.next() else {
             break;
-        }
+        };
+        let after = Vec::new();
+        progress = Progress { stage, after };
     }
     if turn.exists(&mark)? {
         turn.remove(&mark)?;
     }
     let mut cell = turn.cell(place)?;
     cell.is_swept = true;
-    turn.put_cell(place, cell)?;
+    cell.has_newer = false;
+    turn.put_cell(place, &cell)?;
     Ok(looked)
 }
 
@@ -167,10 +183,9 @@ fn end_attributes<S: Write>(turn: &mut Turn<'_, S>, place: &Place, key: &[u8]) -
     if rights.is_empty() {
         turn.remove(key)?;
         cell.own -= 1;
-        return turn.put_cell(place, cell);
-    }
-    if rights != old {
+        turn.put_cell(place, &cell)?;
+    } else if rights != old {
         turn.put(key, &rights)?;
     }
-    Ok(())
+    attributes::index(turn, place, key, &rights)
 }

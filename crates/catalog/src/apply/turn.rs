@@ -155,10 +155,21 @@ impl<'s, S: Write> Turn<'s, S> {
     }
 
     /// Writes a repository's cell.
-    pub(super) fn put_cell(&mut self, place: &Place, cell: RepositoryCell) -> Result<(), S> {
+    pub(super) fn put_cell(&mut self, place: &Place, cell: &RepositoryCell) -> Result<(), S> {
         let key = key::repository_cell(place.registry, &place.repository);
-        self.cell.replace(Some((place.clone(), cell)));
-        self.put(&key, &cell)
+        self.cell.replace(Some((place.clone(), *cell)));
+        self.put(&key, cell)
+    }
+
+    /// Notes that something was put in a deleted repository, if it is newer, while that is swept: who asks
+    /// whether there is such a repository need not look for it.
+    pub(super) fn note_newer(&mut self, place: &Place, put: Version) -> Result<(), S> {
+        let mut cell = self.cell(place)?;
+        if cell.has_newer || cell.cover().is_none_or(|cover| put <= cover) {
+            return Ok(());
+        }
+        cell.has_newer = true;
+        self.put_cell(place, &cell)
     }
 
     /// The counters of a repository.

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use meridian_clock::Version;
-use meridian_event::RegistryId;
+use meridian_event::{Envelope, Event, RegistryId};
 use meridian_oci::{Digest, Reference, RepositoryName};
 
 use crate::row::{Manifest, RepositoryCell, Row, TagCell};
@@ -15,6 +15,37 @@ pub(super) fn check(store: &MemoryStore) -> Result<(), String> {
         let (registry, name) = key::take_registry(&key[1..]).unwrap();
         if let Some(del) = cell.del {
             check_one(store, registry, &key::parse(name).unwrap(), del)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether, in the end, a region has those deleted repositories that hold something, and none in which nothing
+/// was put since: what only arrived later makes none.
+pub(super) fn check_after(store: &MemoryStore, events: &[Envelope]) -> Result<(), String> {
+    for (key, value) in store.pairs().filter(|(key, _)| key[0] == b'K') {
+        let cell = RepositoryCell::decode::<()>(value).unwrap();
+        let (registry, name) = key::take_registry(&key[1..]).unwrap();
+        let name: RepositoryName = key::parse(name).unwrap();
+        let Some(del) = cell.del else {
+            continue;
+        };
+        let was_put = events.iter().any(|envelope| {
+            let of = match &envelope.event {
+                Event::ManifestPut { repository, .. } | Event::BlobPut { repository, .. } => {
+                    repository
+                }
+                _ => return false,
+            };
+            envelope.registry == registry && *of == name && envelope.version > del
+        });
+        let prefix = key::manifests(registry, &name);
+        let of_manifests = store.pairs().filter(|(key, _)| key.starts_with(&prefix));
+        let mut rows = of_manifests.map(|(_, value)| Manifest::decode::<()>(value).unwrap());
+        let holds = rows.any(|row| row.is_exposed());
+        let is = query::is_repository(store, registry, &name).unwrap();
+        if (holds && !is) || (is && !was_put && !holds) {
+            return Err(format!("whether {name} is a repository: {is}"));
         }
     }
     Ok(())

@@ -14,6 +14,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::content::Content;
+use super::hidden;
 use super::reference::{Projection, fold, project};
 use super::region::{Region, new_events};
 use crate::row::{Floor, Manifest, Rights, Row, Tag};
@@ -42,6 +43,8 @@ pub(super) struct World {
     pub(super) answers: Vec<(usize, Vec<Found>)>,
     /// What regions said of each other, to whom, and is not heard yet.
     pub(super) introductions: Vec<(usize, Introduction)>,
+    /// How many regions there were from the beginning.
+    founders: usize,
     /// A region that was removed, and says and hears nothing.
     pub(super) gone: Option<usize>,
     /// What came about.
@@ -64,6 +67,7 @@ impl World {
             copied: BTreeSet::new(),
             answers: Vec::new(),
             introductions: Vec::new(),
+            founders: names.len(),
             gone: None,
             seen: BTreeSet::new(),
         };
@@ -189,16 +193,22 @@ impl World {
     pub(super) fn check(&self) -> Result<(), String> {
         let events = self.events();
         let expected = fold(events.iter(), (RegistryId::first(), DEFAULT), &self.content);
-        let floors: Vec<_> = (0..SHARDS).map(|shard| self.floor(shard)).collect();
         for at in self.members() {
+            let floors: Vec<_> = (0..SHARDS).map(|shard| self.floor(at, shard)).collect();
             agree(&self.regions[at], &expected, &floors)?;
+            hidden::check_after(&self.regions[at].store, &events)?;
         }
         Ok(())
     }
 
-    /// Up to where somebody has dropped tombstones, so that a region that came later may never have had them.
-    fn floor(&self, shard: u16) -> Option<Version> {
-        let floors = self.regions.iter().filter_map(|region| {
+    /// Up to where a region has dropped tombstones; or, if it came later, may never have had them, because another
+    /// one had dropped them.
+    fn floor(&self, at: usize, shard: u16) -> Option<Version> {
+        let others = match at < self.founders {
+            true => &self.regions[at..=at],
+            false => &self.regions[..],
+        };
+        let floors = others.iter().filter_map(|region| {
             let row = region.store.get(&key::floor(shard), Floor::decode::<()>);
             row.unwrap().map(|floor| floor.unwrap().version)
         });
@@ -395,7 +405,7 @@ impl World {
                     b'P' => Some("a push elsewhere waits"),
                     b'i' => Some("pushes are still to be told of"),
                     b'2' => Some("tombstones are still to be dropped"),
-                    b'E' => Some("a floor rises"),
+                    b'5' => Some("a floor rises"),
                     b'j' => Some("a heartbeat is still to be looked through"),
                     b'Y' => Some("waiters for a blob are still to be told"),
                     _ => None,

@@ -38,6 +38,10 @@ pub(super) struct Census {
     pub(super) manifest_rights: BTreeMap<Named, Rights>,
     /// Deleted repositories that are still to be swept.
     pub(super) covered: BTreeSet<Place>,
+    /// Links that ended with their repositories.
+    pub(super) ended: BTreeSet<Named>,
+    /// What must not be deleted by its own attributes, by the key of those.
+    pub(super) locked: BTreeMap<Place, BTreeSet<Vec<u8>>>,
     pub(super) manifests: BTreeMap<Named, Manifest>,
     /// Lengths of manifests.
     pub(super) bodies: BTreeMap<Named, u64>,
@@ -179,6 +183,17 @@ impl Census {
                 row::<Progress>(value)?;
                 self.covered.insert(repository(rest)?);
             }
+            b'E' => {
+                row::<Link>(value)?;
+                let (registry, rest) = key::take_registry(rest)?;
+                let (digest, name) = key::take_digest(rest)?;
+                self.ended.insert(((registry, key::parse(name)?), digest));
+            }
+            b'f' => {
+                mark(value)?;
+                let (place, rest) = place(rest)?;
+                self.locked.entry(place).or_default().insert(rest.to_vec());
+            }
             b'M' => drop(self.manifests.insert(named(rest)?, row(value)?)),
             b'm' => drop(self.bodies.insert(named(rest)?, value.len() as u64)),
             b'n' => drop(self.needs.insert(named(rest)?, row(value)?)),
@@ -271,7 +286,7 @@ impl Census {
                 row::<Own>(value)?;
                 rest.is_empty().then_some(())?;
             }
-            b'f' => {
+            b'6' => {
                 mark(value)?;
                 self.is_joining = rest.is_empty().then_some(true)?;
             }
@@ -284,7 +299,7 @@ impl Census {
                 row::<Removed>(value)?;
                 self.removals.insert(key::parse_removal(rest)?);
             }
-            b'E' => {
+            b'5' => {
                 let shard = u16::from_be_bytes(rest.try_into().ok()?);
                 self.floors.insert(shard, row(value)?);
             }

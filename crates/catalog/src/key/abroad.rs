@@ -99,7 +99,7 @@ pub fn parse_event(key: &[u8]) -> Option<EventId> {
 pub const OWN: &[u8] = b"O";
 
 /// Stands while this region has not met the others. The one row of its kind.
-pub const JOINING: &[u8] = b"f";
+pub const JOINING: &[u8] = b"6";
 
 /// How far this region and another one know each other.
 #[must_use]

@@ -1,7 +1,7 @@
 //! Keys of repositories' cells, and of attributes. They stand apart from the rows of what they are of.
 
-use meridian_event::RegistryId;
-use meridian_oci::RepositoryName;
+use meridian_event::{RegistryId, Target};
+use meridian_oci::{Digest, RepositoryName};
 
 use super::Key;
 
@@ -27,6 +27,32 @@ pub fn repository_cell(registry: RegistryId, name: &RepositoryName) -> Key {
 #[must_use]
 pub fn covered(registry: RegistryId, name: &RepositoryName) -> Key {
     Key::start(b'z').registry(registry).text(name.as_str())
+}
+
+/// Prefix of the repositories in which the link of a blob ended; a name follows.
+#[must_use]
+pub fn ended(registry: RegistryId, digest: Digest) -> Key {
+    Key::start(b'E').registry(registry).digest(digest)
+}
+
+/// Prefix of what must not be deleted by its own attributes; the rest of the key of those follows, and before
+/// that the byte for their kind.
+#[must_use]
+pub fn locked(registry: RegistryId, name: &RepositoryName) -> Key {
+    Key::start(b'f').registry(registry).repository(name)
+}
+
+/// Reads what comes behind [`locked`].
+#[must_use]
+pub fn parse_locked(suffix: &[u8]) -> Option<Target> {
+    match suffix.split_first()? {
+        (b'l', tag) => Some(Target::Tag(super::parse(tag)?)),
+        (b'b', digest) => match super::take_digest(digest)? {
+            (digest, []) => Some(Target::Manifest(digest)),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// Prefix of the attributes of a repository's tags; a tag follows.

@@ -18,7 +18,7 @@ pub fn unburied(shard: u16) -> Key {
 /// Up to where the tombstones of a shard are dropped.
 #[must_use]
 pub fn floor(shard: u16) -> Key {
-    Key::start(b'E').shard(shard)
+    Key::start(b'5').shard(shard)
 }
 
 /// Prefix of the tombstones of a shard, in the order of their versions.

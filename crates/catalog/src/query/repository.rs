@@ -18,6 +18,9 @@ use crate::{CatalogError, Read};
 /// At how many manifests a view of a repository looks for the oldest and the newest.
 const LOOKS: usize = 1000;
 
+/// How many manifests that went it passes over for each that it shows at most.
+const TOMBSTONES: usize = 10;
+
 /// A repository, a tag or a manifest, beside what it points at or says itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {
@@ -51,22 +54,27 @@ pub fn is_repository<S: Read>(
     let Some(del) = cell.del else {
         return Ok(true);
     };
-    let counts = row.is_some_and(|row| row.manifests > 0 || row.tags > 0);
-    if counts && holds_any(store, registry, repository, &cell)? {
+    let row = row.unwrap_or_default();
+    if cell.is_swept {
+        // Blobs of what was deleted have their grace, and make no repository.
+        return Ok(row.manifests > 0 || row.tags > 0 || row.links > cell.ended);
+    }
+    if cell.has_newer || holds_any(store, registry, repository, &cell)? {
         return Ok(true);
     }
-    // Blobs of what was deleted have their grace, and make no repository.
-    let mut is_any = false;
+    let (mut is_any, mut left) = (false, LOOKS);
     let links = key::links(registry, repository);
     each::<Link, S>(store, &links, |_, link| {
         is_any = link.add > del;
-        Ok(!is_any)
+        left -= 1;
+        Ok(!is_any && left > 0)
     })?;
     Ok(is_any)
 }
 
 /// Whether a repository whose counters say that it holds manifests does: what was deleted with it and is
-/// not swept is counted still.
+/// not swept is counted still. It looks at so many; until it is swept that far, what comes behind those is
+/// known by what is noted of newer puts.
 pub(super) fn holds_any<S: Read>(
     store: &S,
     registry: RegistryId,
@@ -77,7 +85,7 @@ pub(super) fn holds_any<S: Read>(
         return Ok(true);
     }
     let mut is_any = false;
-    each_manifest(store, registry, repository, cell, |_| {
+    each_manifest(store, registry, repository, cell, LOOKS, |_, _| {
         is_any = true;
         false
     })?;
@@ -172,14 +180,13 @@ fn look_at<S: Read>(
         return Ok(());
     }
     described.is_there = true;
-    let (mut seen, mut left) = (0, LOOKS);
+    let mut seen = 0;
     let (mut oldest, mut newest) = (None, None);
-    each_manifest(store, registry, repository, cell, |row| {
+    each_manifest(store, registry, repository, cell, LOOKS, |_, row| {
         oldest = row.add.min(oldest.or(row.add));
         newest = row.add.max(newest);
         seen += 1;
-        left -= 1;
-        left > 0
+        true
     })?;
     (described.created, described.updated) = (oldest, newest);
     let row = read::<Repository, S>(store, &key::repository(registry, repository))?;
@@ -227,16 +234,11 @@ pub fn contents<S: Read>(
 ) -> Result<(Vec<Digest>, Vec<TagName>), S> {
     let cell = hold::cell(store, registry, repository)?;
     let mut manifests = Vec::new();
-    let prefix = key::manifests(registry, repository);
-    for suffix in suffixes(store, &prefix, &[], limit)? {
-        let digest = key::take_digest(&suffix);
-        let (digest, _) = digest.ok_or(CatalogError::Damaged("manifest"))?;
-        let row = hold::manifest(store, registry, repository, digest, cell.cover())?;
-        let row = row.ok_or(CatalogError::Damaged("manifest"))?;
-        if is_visible(store, registry, repository, digest, &row, &cell)? {
-            manifests.push(digest);
-        }
-    }
+    let looks = limit.saturating_mul(TOMBSTONES);
+    each_manifest(store, registry, repository, &cell, looks, |digest, _| {
+        manifests.push(digest);
+        manifests.len() < limit
+    })?;
     let mut tags = Vec::new();
     for suffix in suffixes(store, &key::tags(registry, repository), &[], limit)? {
         let name: TagName = key::parse(&suffix).ok_or(CatalogError::Damaged("tag"))?;
@@ -260,24 +262,29 @@ fn is_visible<S: Read>(
     Ok(row.is_exposed() && hold::is_present(store, registry, repository, digest, row, cover)?)
 }
 
-/// Shows the manifests that this region may answer, until `look` has seen enough.
+/// Shows the manifests that this region may answer, until `look` has seen enough, or `looks` were looked at,
+/// tombstones too.
 fn each_manifest<S: Read>(
     store: &S,
     registry: RegistryId,
     repository: &RepositoryName,
     cell: &RepositoryCell,
-    mut look: impl FnMut(&Manifest) -> bool,
+    looks: usize,
+    mut look: impl FnMut(Digest, &Manifest) -> bool,
 ) -> Result<(), S> {
     let prefix = key::manifests(registry, repository);
+    let mut left = looks;
     each::<Manifest, S>(store, &prefix, |suffix, _| {
         let digest = key::take_digest(suffix);
         let (digest, _) = digest.ok_or(CatalogError::Damaged("manifest"))?;
         let row = hold::manifest(store, registry, repository, digest, cell.cover())?;
         let row = row.ok_or(CatalogError::Damaged("manifest"))?;
-        match is_visible(store, registry, repository, digest, &row, cell)? {
-            true => Ok(look(&row)),
-            false => Ok(true),
-        }
+        left = left.saturating_sub(1);
+        let goes_on = match is_visible(store, registry, repository, digest, &row, cell)? {
+            true => look(digest, &row),
+            false => true,
+        };
+        Ok(goes_on && left > 0)
     })
 }
 

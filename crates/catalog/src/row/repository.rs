@@ -25,6 +25,12 @@ pub(crate) struct RepositoryCell {
     pub(crate) rights: Rights,
     /// How many tags and manifests have attributes of their own.
     pub(crate) own: u64,
+    /// How many of those must not be deleted by their own attributes.
+    pub(crate) locks: u64,
+    /// How many links ended with the repository, and have their grace still.
+    pub(crate) ended: u64,
+    /// Whether anything was put since the deletion, while that is swept.
+    pub(crate) has_newer: bool,
 }
 
 /// How far a deleted repository is swept.

@@ -6,7 +6,7 @@ use meridian_oci::{MediaType, Reference};
 
 use crate::peer::{Peer, batch, merge};
 use crate::stage::{
-    Manifested, SETTINGS, Stage, blob, image, object, put_blob, repository, tag, writable,
+    Manifested, SETTINGS, Stage, blob, image, index, object, put_blob, repository, tag, writable,
 };
 
 const LOCKED: Reply = Reply::Refused(Refusal::Locked);
@@ -220,4 +220,41 @@ fn a_lock_is_set_on_what_is_there_or_has_one() {
     assert_eq!(stage.put(image(&[]).tagged(&["v"])), LOCKED);
     assert!(is_done(&stage.set("a", &of_tag("v"), writable(true))));
     assert!(is_done(&stage.put(image(&[]).tagged(&["v"]))));
+}
+
+#[test]
+fn an_index_stays_while_what_only_it_keeps_must_not_go() {
+    let mut stage = Stage::new(SETTINGS);
+    let mut us = Peer::of(&stage, "us");
+    let child = image(&[]);
+    let top = index(&[child.leaf()]);
+    stage.say(merge(us.puts(&top)));
+    stage.say(us.bytes(&top));
+    stage.say(us.bytes(&child));
+    us.now += 1_000;
+    stage.say(merge(us.deletes("a", child.digest)));
+    stage.now += 2_000;
+    assert!(stage.has_manifest("a", child.digest));
+    stage.lock("a", &Target::Manifest(child.digest));
+    assert_eq!(
+        stage.delete("a", top.digest),
+        Reply::Refused(Refusal::Locked)
+    );
+    stage.set("a", &Target::Manifest(child.digest), writable(true));
+    assert!(matches!(stage.delete("a", top.digest), Reply::Done { .. }));
+}
+
+#[test]
+fn nothing_is_mounted_from_where_nothing_must_be_read() {
+    let mut stage = Stage::new(SETTINGS);
+    stage.push(image(&[blob(1)]));
+    let read = |read| Attributes {
+        read: Some(read),
+        ..Attributes::default()
+    };
+    stage.set("a", &Target::Repository, read(false));
+    assert_eq!(stage.mount("b", Some("a"), blob(1).digest), Reply::Nothing);
+    stage.set("a", &Target::Repository, read(true));
+    let reply = stage.mount("b", Some("a"), blob(1).digest);
+    assert!(matches!(reply, Reply::Done { .. }));
 }

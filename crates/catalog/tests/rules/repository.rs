@@ -168,3 +168,121 @@ fn attributes_end_with_their_repository() {
     stage.now += 6_000;
     stage.push(image(&[blob(1)]).tagged(&["v"]));
 }
+
+#[test]
+fn a_blob_that_is_held_elsewhere_leaves_a_deleted_repository_once_its_grace_is_over() {
+    let mut stage = Stage::new(SETTINGS);
+    stage.push(image(&[blob(1)]));
+    stage.push(image(&[blob(1)]).within("b"));
+    stage.delete_repository("a");
+    sweep(&mut stage);
+    // Nobody mounts it from there any more; who fetches for another region still may.
+    assert_eq!(stage.mount("c", Some("a"), blob(1).digest), Reply::Nothing);
+    stage.condemn(&[blob(1)]);
+    assert!(stage.has_blob("a", blob(1).digest));
+    stage.now += SETTINGS.grace_millis + 1;
+    stage.condemn(&[blob(1)]);
+    assert!(!stage.has_blob("a", blob(1).digest) && stage.has_blob("b", blob(1).digest));
+    assert_eq!(stage.usage().repositories, 1);
+}
+
+#[test]
+fn what_is_put_again_in_a_deleted_repository_stays_linked_there() {
+    let mut stage = Stage::new(SETTINGS);
+    stage.push(image(&[blob(1)]));
+    stage.push(image(&[blob(1)]).within("b"));
+    stage.delete_repository("a");
+    sweep(&mut stage);
+    stage.mount("a", Some("b"), blob(1).digest);
+    assert!(is_repository(&stage, "a"));
+    stage.now += SETTINGS.grace_millis + 1;
+    stage.condemn(&[blob(1)]);
+    assert!(stage.has_blob("a", blob(1).digest));
+}
+
+#[test]
+fn what_arrives_after_a_deletion_makes_no_repository_of_what_was_put_before() {
+    let mut stage = Stage::new(SETTINGS);
+    let (mut us, mut ap) = (Peer::of(&stage, "us"), Peer::of(&stage, "ap"));
+    let one = image(&[blob(1)]);
+    stage.say(merge(us.puts(&one)));
+    stage.say(us.bytes(&one));
+    // It was deleted elsewhere before the blob came here.
+    ap.now += 1_000;
+    let deletion = ap.deletes_repository("a");
+    stage.now += 2_000;
+    stage.done(us.blob(blob(1)));
+    assert!(stage.has_manifest("a", one.digest));
+    stage.done(Command::LeaseBlob {
+        registry: stage.id(),
+        repository: repository("a"),
+        digest: blob(1).digest,
+    });
+    stage.say(merge(deletion));
+    sweep(&mut stage);
+    assert!(!is_repository(&stage, "a"));
+    assert_eq!(
+        stage.delete_repository("a"),
+        Reply::Refused(Refusal::RepositoryUnknown)
+    );
+}
+
+#[test]
+fn what_is_merged_and_not_complete_can_be_deleted() {
+    let mut stage = Stage::new(SETTINGS);
+    let mut us = Peer::of(&stage, "us");
+    stage.say(merge(us.puts(&image(&[blob(1)]).tagged(&["v"]))));
+    stage.lock("a", &Target::Repository);
+    assert_eq!(
+        stage.delete_repository("a"),
+        Reply::Refused(Refusal::Locked)
+    );
+    stage.set("a", &Target::Repository, writable(true));
+    assert!(matches!(stage.delete_repository("a"), Reply::Done { .. }));
+    sweep(&mut stage);
+    assert_eq!(
+        stage.delete_repository("a"),
+        Reply::Refused(Refusal::RepositoryUnknown)
+    );
+}
+
+#[test]
+fn what_went_is_not_counted_among_what_a_repository_holds() {
+    let mut stage = Stage::new(SETTINGS);
+    let images: Vec<_> = (1..=6).map(|number| image(&[blob(number)])).collect();
+    for image in &images {
+        stage.push(image.clone());
+    }
+    let mut digests: Vec<_> = images.iter().map(|image| image.digest).collect();
+    digests.sort_unstable();
+    for digest in &digests[..4] {
+        stage.delete("a", *digest);
+    }
+    let (manifests, _) = query::contents(&stage.store, stage.id(), &repository("a"), 2).unwrap();
+    assert_eq!(manifests, digests[4..]);
+}
+
+#[test]
+fn who_went_with_the_repository_needs_nothing_that_was_put_since() {
+    let mut stage = Stage::new(SETTINGS);
+    let child = image(&[]);
+    stage.push(child.clone());
+    stage.push(index(&[child.leaf()]));
+    for number in 1..=1_200 {
+        let image = image(&[blob(number)]);
+        for leaf in &image.blobs {
+            let place = meridian_catalog::BlobPlace::Inline(Vec::new());
+            stage.quietly(crate::stage::put_blob("a", *leaf, place));
+        }
+        stage.quietly(Command::PutManifest(Box::new(image)));
+    }
+    assert!(matches!(stage.delete_repository("a"), Reply::Done { .. }));
+    stage.push(child.clone());
+    assert!(matches!(
+        stage.delete("a", child.digest),
+        Reply::Done { .. }
+    ));
+    assert!(!stage.has_manifest("a", child.digest));
+    sweep(&mut stage);
+    assert!(!stage.has_manifest("a", child.digest) && !is_repository(&stage, "a"));
+}

@@ -17,6 +17,7 @@ use meridian_clients::{
 use meridian_event::{Attributes, Target};
 use meridian_oci::{Reference, RepositoryName};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::error::Failure;
 use crate::find;
@@ -50,6 +51,13 @@ struct Patch {
     write_enabled: Option<bool>,
     read_enabled: Option<bool>,
     list_enabled: Option<bool>,
+    /// What ACR has besides. Clients send what they were shown, and nothing here comes of it.
+    #[serde(rename = "quarantineState")]
+    _quarantine_state: Option<IgnoredAny>,
+    #[serde(rename = "quarantineDetails")]
+    _quarantine_details: Option<IgnoredAny>,
+    #[serde(rename = "teleportEnabled")]
+    _teleport_enabled: Option<IgnoredAny>,
 }
 
 /// `GET /acr/v1/<name>`, `…/_tags/<tag>`, `…/_manifests/<digest>`
@@ -191,4 +199,20 @@ async fn received(call: &Call<'_>) -> Result<Attributes<Option<bool>>, Attribute
         read: patch.read_enabled,
         list: patch.list_enabled,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_acr_has_is_ignored_and_what_nobody_has_is_refused() {
+        let known = r#"{"writeEnabled":false,"teleportEnabled":true,"quarantineState":"Passed"}"#;
+        let patch: Patch = serde_json::from_str(known).unwrap();
+        assert_eq!(
+            (patch.write_enabled, patch.read_enabled),
+            (Some(false), None)
+        );
+        assert!(serde_json::from_str::<Patch>(r#"{"writeEnabld":false}"#).is_err());
+    }
 }

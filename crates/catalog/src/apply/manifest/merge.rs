@@ -47,6 +47,7 @@ pub(in crate::apply) fn put<S: Write>(
         standing::receive(turn, &mut cell, body)?;
     }
     cell.save(turn)?;
+    turn.note_newer(place, put.version)?;
     for leaf in put.blobs.iter().chain(put.children) {
         blob::raise(turn, place, leaf.digest, put.version)?;
     }

@@ -99,6 +99,7 @@ pub(super) fn raise_leaves<S: Write>(
         if let Some(mut link) = turn.read::<Link>(&link_key)? {
             link.add = turn.version;
             turn.put(&link_key, &link)?;
+            blob::resume(turn, place, leaf.digest)?;
             blob::revive(turn, place.registry, leaf.digest)?;
         }
     }
@@ -128,6 +129,7 @@ pub(super) fn remove<S: Write>(
         let is_blob = turn.exists(&place.link(leaf))?;
         if is_blob && turn.suffixes(&of_leaf, 1)?.is_empty() {
             blob::release(turn, place.registry, leaf)?;
+            blob::end_link(turn, place, leaf)?;
         }
     }
     if let Some(subject) = needs.subject {

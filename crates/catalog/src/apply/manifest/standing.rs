@@ -308,7 +308,7 @@ fn arrive<S: Write>(
         .get_or_insert_with(|| body.media_type.clone());
     let is_other = *media_type != body.media_type;
     needs::write(turn, place, digest, &needs, &body.bytes)?;
-    let missing = await_leaves(turn, place, digest, &needs)?;
+    let missing = await_leaves(turn, cell, &needs)?;
     let referrer = needs::referrer(body.referrer.as_ref()).filter(|_| needs.subject.is_some());
     if missing == 0 {
         expose(turn, cell, needs.subject.zip(referrer))?;
@@ -327,15 +327,11 @@ fn arrive<S: Write>(
 
 /// Looks for what a manifest needs, and has it told of the rest. Returns how much is missing; a
 /// digest that is needed as a blob and as a child counts twice.
-fn await_leaves<S: Write>(
-    turn: &mut Turn<'_, S>,
-    place: &Place,
-    digest: Digest,
-    needs: &Needs,
-) -> Result<u64, S> {
+fn await_leaves<S: Write>(turn: &mut Turn<'_, S>, of: &Cell<'_>, needs: &Needs) -> Result<u64, S> {
+    let (place, digest) = (of.place, of.digest);
     let (mut awaited, mut missing) = (0, 0);
     for leaf in needs.distinct_blobs() {
-        if !blob::claim(turn, place, leaf)? {
+        if !blob::claim(turn, place, leaf, of.row.add)? {
             turn.put_bytes(&place.waiter(leaf, digest), &[])?;
             awaited += 1;
         }

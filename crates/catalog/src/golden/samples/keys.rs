@@ -75,6 +75,8 @@ pub(in crate::golden) fn repository_keys() -> Value {
         "repository cell": hex(&key::repository_cell(id, &place)),
         "attributes of a tag": hex(&key::tag_attributes(id, &place).text("v1")),
         "attributes of a manifest": hex(&key::manifest_attributes(id, &place).digest(digest(1))),
+        "link that ended": hex(&key::ended(id, digest(1)).text(place.as_str())),
+        "locked tag": hex(&key::locked(id, &place).text("lv1")),
         "repository to sweep": hex(&key::covered(id, &place)),
     })
 }

@@ -14,6 +14,9 @@ pub(super) fn rows() -> Vec<Sample> {
         is_swept: true,
         rights,
         own: 300,
+        locks: 200,
+        ended: 400,
+        has_newer: true,
     };
     let progress = Progress {
         stage: Stage::Leases,
