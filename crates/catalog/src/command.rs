@@ -10,8 +10,8 @@ use meridian_oci::{Digest, MediaType, RegistryName, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
 pub use remote::{
-    ArrivedBlob, ArrivedManifest, Counted, Found, FoundManifest, FoundPut, FoundTag, Introduction,
-    ManifestBody, RemoteEvent, RemoteEvents,
+    ArrivedBlob, ArrivedManifest, Found, FoundManifest, FoundPut, FoundTag, ManifestBody,
+    RemoteEvent, RemoteEvents,
 };
 
 /// One entry of the log. How it looks there stands in `entry.rs`.
@@ -209,19 +209,6 @@ pub enum Command {
         registry: RegistryName,
         /// Which.
         repository: RepositoryName,
-    },
-    /// Gets to know another region by what it says of itself, and of this one.
-    Meet(Box<Introduction>),
-    /// All that another region knows of a removed one is merged; or, if it is done, the same is so there.
-    Level {
-        /// The removed one.
-        removed: Region,
-        /// Which of those that bore its name.
-        born: Option<Version>,
-        /// The other one.
-        with: Region,
-        /// Whether both know the same.
-        is_done: bool,
     },
 }
 
@@ -440,13 +427,6 @@ pub enum Refusal {
     Malformed,
     /// An attribute forbids it: of what it is to change, or of what that is in, or holds.
     Locked,
-    /// This region and that one have not met: one of them may have forgotten what the other one deleted.
-    Stranger(Region),
-    /// This region is new and has not met the other ones yet; it takes no writes before.
-    Joining(Vec<Region>),
-    /// That region, and others, have forgotten deletions that this one has not merged: while it was gone, they
-    /// did not count on it. It must begin anew, with an empty state.
-    Outdated(Region),
 }
 
 // === impl Entry ===
@@ -479,8 +459,6 @@ impl fmt::Display for Entry {
             Command::LeaseBlob { .. } => "lease blob",
             Command::SetPeers(_) => "set peers",
             Command::Heartbeat { .. } => "heartbeat",
-            Command::Meet(_) => "meet",
-            Command::Level { .. } => "level",
             Command::SetAttributes { .. } => "set attributes",
             Command::DeleteRepository { .. } => "delete repository",
         };

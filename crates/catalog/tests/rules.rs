@@ -5,7 +5,6 @@ mod collect;
 mod exposure;
 mod lock;
 mod manifest;
-mod meet;
 mod notice;
 mod outbox;
 mod region;

@@ -64,9 +64,7 @@ pub(crate) const fn tells(command: &Command) -> bool {
         | Command::FoundRegistry { .. }
         | Command::SetCursor { .. }
         | Command::LeaseBlob { .. }
-        | Command::SetPeers(_)
-        | Command::Meet(_)
-        | Command::Level { .. } => false,
+        | Command::SetPeers(_) => false,
     }
 }
 

@@ -97,8 +97,6 @@ fn growth(command: &Command) -> Option<u64> {
         | Command::Collect(_)
         | Command::Sweep
         | Command::SetPeers(_)
-        | Command::Meet(_)
-        | Command::Level { .. }
         | Command::Heartbeat { .. }
         | Command::Acknowledge { .. } => None,
     }

@@ -7,7 +7,6 @@ mod engine;
 mod grpc;
 mod heads;
 mod image;
-mod introductions;
 mod metrics;
 mod serve;
 mod sessions;
