@@ -1,10 +1,15 @@
-//! What the log says, and what is answered to it.
+//! What the log says: the entries, and what commands of this region's clients and keepers carry.
+//!
+//! What comes from other regions stands in `remote.rs`, what is answered in `reply.rs`. All of it goes into the
+//! log: it only grows, and golden files keep its bytes.
 
+mod raw;
 mod remote;
+mod reply;
 
 use std::fmt;
 
-use meridian_clock::{Region, Version};
+use meridian_clock::Region;
 use meridian_event::{Attributes, Leaf, RegistryId, Target, TraceContext};
 use meridian_oci::{Digest, MediaType, RegistryName, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
@@ -13,6 +18,7 @@ pub use remote::{
     ArrivedBlob, ArrivedManifest, Found, FoundManifest, FoundPut, FoundTag, ManifestBody,
     RemoteEvent, RemoteEvents,
 };
+pub use reply::{Refusal, Reply};
 
 /// One entry of the log. How it looks there stands in `entry.rs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -333,102 +339,6 @@ pub enum Collect {
     Doom(Vec<(RegistryId, ObjectKey)>),
 }
 
-/// What is answered to an entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Reply {
-    /// It took effect.
-    Done {
-        /// The version that it stamped.
-        version: Version,
-    },
-    /// Nothing was to be done.
-    Nothing,
-    /// Generations were reserved.
-    Reserved {
-        /// The epoch in which they are unique.
-        epoch: u64,
-        /// The first.
-        first: u64,
-        /// How many.
-        count: u64,
-    },
-    /// A step of garbage collection, or of a sweep, was taken.
-    Collected {
-        /// How many objects it changed.
-        objects: u64,
-        /// Their bytes.
-        bytes: u64,
-    },
-    /// It may not take effect; nothing was changed.
-    Refused(Refusal),
-    /// A blob was recorded that is recorded already, and keeps the object that it has.
-    Kept {
-        /// The version that it stamped.
-        version: Version,
-        /// The registry of the object.
-        registry: RegistryId,
-        /// The object.
-        object: ObjectKey,
-    },
-    /// Events of another region were merged.
-    Merged {
-        /// The last one that is merged by now.
-        seq: u64,
-        /// Whether the next one is too far ahead of the clock to be merged.
-        is_stopped: bool,
-    },
-}
-
-/// Why a command may not take effect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Refusal {
-    /// The state is not initialized.
-    NotInitialized,
-    /// The state is initialized, for another region.
-    OtherRegion(Region),
-    /// No such registry.
-    RegistryUnknown,
-    /// A registry of that name exists.
-    RegistryExists,
-    /// No such repository.
-    RepositoryUnknown,
-    /// No such manifest, or tag.
-    ManifestUnknown,
-    /// No such blob; or a put names an object that was named before, or doomed, and whose bytes may
-    /// be gone: they must be placed anew, under another generation.
-    BlobUnknown,
-    /// The condition does not hold; this is what there is.
-    ConditionFailed(#[serde(with = "crate::compact")] Option<Digest>),
-    /// These are needed, and absent.
-    LeavesUnknown(#[serde(with = "crate::compact")] Vec<Digest>),
-    /// These have other sizes.
-    SizesDiffer(#[serde(with = "crate::compact")] Vec<Digest>),
-    /// These manifests still need it.
-    InUse(#[serde(with = "crate::compact")] Vec<Digest>),
-    /// The generations ran out.
-    GenerationsExhausted,
-    /// A put names an object of another registry, or one whose generation nobody was given.
-    ObjectForeign,
-    /// Events of this region came back to it.
-    Echo,
-    /// Events are missing after this one, which is the last that is merged.
-    Gap {
-        /// Its `seq`.
-        seq: u64,
-    },
-    /// The events are of an epoch to which there is no way from this one but a snapshot.
-    EpochUnknown {
-        /// The epoch of the cursor.
-        epoch: u64,
-    },
-    /// This version is too far ahead of the clock to be absorbed.
-    Ahead(Version),
-    /// Events are not what they say: of another region or shard, or not consecutive.
-    Malformed,
-    /// An attribute forbids it: of what it is to change, or of what that is in, or holds.
-    Locked,
-}
-
 // === impl Entry ===
 
 /// For logs: never the content.
@@ -463,55 +373,5 @@ impl fmt::Display for Entry {
             Command::DeleteRepository { .. } => "delete repository",
         };
         f.write_str(name)
-    }
-}
-
-// === impl Reply ===
-
-impl fmt::Display for Reply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
-            Self::Done { .. } => "done",
-            Self::Nothing => "nothing",
-            Self::Reserved { .. } => "reserved",
-            Self::Collected { .. } => "collected",
-            Self::Refused(_) => "refused",
-            Self::Kept { .. } => "kept",
-            Self::Merged { .. } => "merged",
-        };
-        f.write_str(name)
-    }
-}
-
-/// Bytes as one run; without it, serde writes a sequence of numbers, one call each.
-mod raw {
-    use std::fmt;
-
-    use serde::{Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(bytes)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
-        from.deserialize_byte_buf(Visitor)
-    }
-
-    struct Visitor;
-
-    impl serde::de::Visitor<'_> for Visitor {
-        type Value = Vec<u8>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("bytes")
-        }
-
-        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-            Ok(bytes.to_vec())
-        }
-
-        fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Self::Value, E> {
-            Ok(bytes)
-        }
     }
 }

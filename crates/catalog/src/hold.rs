@@ -101,12 +101,15 @@ pub(crate) fn manifest<S: Read>(
     cover: Option<Version>,
 ) -> Result<Option<Manifest>, S> {
     let row = read::<Manifest, S>(store, &key::manifests(registry, repository).digest(digest))?;
-    Ok(row.map(|mut row| {
-        if guard::stands(Guard::CoveredIsHidden) {
-            row.cover(cover);
-        }
-        row
-    }))
+    Ok(row.map(|row| covered(row, cover)))
+}
+
+/// A manifest's row, as the deletion of its repository leaves it.
+pub(crate) fn covered(mut row: Manifest, cover: Option<Version>) -> Manifest {
+    if guard::stands(Guard::CoveredIsHidden) {
+        row.cover(cover);
+    }
+    row
 }
 
 /// Whether a manifest, whose cell knows of the deletion of its repository, is present: put since it was

@@ -54,8 +54,8 @@ impl Write for Counting {
     }
 }
 
-/// Reads and writes of a command that takes effect, under a request id.
-fn cost(stage: &mut Stage, command: Command) -> (usize, usize) {
+/// What a command is answered under a request id, and the reads and writes that it takes. Nothing comes of it.
+fn weigh(stage: &Stage, command: Command) -> (Reply, usize, usize) {
     let mut counting = Counting {
         store: stage.store.clone(),
         reads: Cell::new(0),
@@ -65,12 +65,18 @@ fn cost(stage: &mut Stage, command: Command) -> (usize, usize) {
         millis: stage.now,
         request: Some(RequestId([255; 16])),
         trace: None,
-        command: command.clone(),
+        command,
     };
     let reply = apply(&mut counting, &entry).unwrap();
+    (reply, counting.reads.get(), counting.writes)
+}
+
+/// Reads and writes of a command that takes effect.
+fn cost(stage: &mut Stage, command: Command) -> (usize, usize) {
+    let (reply, reads, writes) = weigh(stage, command.clone());
     assert!(!matches!(reply, Reply::Refused(_) | Reply::Nothing));
     stage.say(command);
-    (counting.reads.get(), counting.writes)
+    (reads, writes)
 }
 
 #[test]
@@ -230,21 +236,11 @@ fn what_was_unlocked_again_costs_nothing_when_its_repository_is_to_go() {
             stage.set("a", &target, writable(true));
         }
     }
-    let mut counting = Counting {
-        store: stage.store.clone(),
-        reads: Cell::new(0),
-        writes: 0,
+    let delete = Command::DeleteRepository {
+        registry: registry(),
+        repository: repository("a"),
     };
-    let entry = Entry {
-        millis: stage.now,
-        request: None,
-        trace: None,
-        command: Command::DeleteRepository {
-            registry: registry(),
-            repository: repository("a"),
-        },
-    };
-    let reply = apply(&mut counting, &entry).unwrap();
+    let (reply, reads, _) = weigh(&stage, delete);
     assert_eq!(reply, Reply::Refused(Refusal::Locked));
-    assert!(counting.reads.get() < 20, "{} reads", counting.reads.get());
+    assert!(reads < 20, "{reads} reads");
 }

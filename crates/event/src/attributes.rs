@@ -1,7 +1,7 @@
 //! What may be done with a repository, a tag or a manifest.
 
 use meridian_clock::Version;
-use meridian_oci::{Digest, Tag};
+use meridian_oci::{Digest, Reference, Tag};
 use serde::{Deserialize, Serialize};
 
 /// Something for each attribute: whether it is enabled, what a client wants of it, which value won.
@@ -35,6 +35,20 @@ pub enum Target {
     Tag(Tag),
     /// A manifest of it.
     Manifest(Digest),
+}
+
+// === impl Target ===
+
+impl Target {
+    /// What it is called within its repository; a repository is called nothing.
+    #[must_use]
+    pub fn reference(&self) -> Option<Reference> {
+        match self {
+            Self::Repository => None,
+            Self::Tag(tag) => Some(tag.clone().into()),
+            Self::Manifest(digest) => Some((*digest).into()),
+        }
+    }
 }
 
 // === impl Attributes ===

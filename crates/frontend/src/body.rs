@@ -14,8 +14,8 @@ use std::time::Duration;
 use std::{future, io};
 
 use axum::body::Body;
-use bytes::Bytes;
-use futures::Stream;
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt};
 use http::header::EXPECT;
 use http::{HeaderMap, Method};
 use meridian_clients::ByteStream;
@@ -31,6 +31,13 @@ const STALL: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Inbound {
     slot: Option<Arc<Mutex<Slot>>>,
+}
+
+/// Why a body is not collected.
+#[derive(Debug)]
+pub(crate) enum CollectError {
+    TooLong,
+    BrokeOff(io::Error),
 }
 
 #[derive(Debug)]
@@ -78,6 +85,26 @@ impl Inbound {
             held_back: held.held_back,
             slot: Arc::clone(slot),
         })
+    }
+
+    /// Collects the body, if it is no longer than `most` bytes, and `admit` lets in each piece of so many.
+    pub(crate) async fn collect<E: From<CollectError>>(
+        &self,
+        most: usize,
+        mut admit: impl FnMut(usize) -> Result<(), E>,
+    ) -> Result<Bytes, E> {
+        let mut pieces = self.lend();
+        // Copied, because a piece may be a small part of a large buffer of its connection.
+        let mut received = BytesMut::new();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(CollectError::BrokeOff)?;
+            if received.len() + piece.len() > most {
+                return Err(CollectError::TooLong.into());
+            }
+            admit(piece.len())?;
+            received.extend_from_slice(&piece);
+        }
+        Ok(received.freeze())
     }
 
     /// Reads away what is left, up to a bound, so that the client can read the answer. Beyond the

@@ -9,12 +9,11 @@
 
 use std::io;
 
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
+use bytes::Bytes;
 use meridian_oci::{Algorithm, Digest, MAX_MANIFEST_BYTES, Manifest, ParseManifestError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::body::Inbound;
+use crate::body::{CollectError, Inbound};
 
 /// Below this, parsing takes less time than handing it over.
 const INLINE_BYTES: usize = 64 * 1024;
@@ -38,6 +37,15 @@ pub(crate) enum IntakeError {
     /// The body broke off.
     #[error("the request body broke off")]
     Body(#[source] io::Error),
+}
+
+impl From<CollectError> for IntakeError {
+    fn from(error: CollectError) -> Self {
+        match error {
+            CollectError::TooLong => Self::TooLarge,
+            CollectError::BrokeOff(error) => Self::Body(error),
+        }
+    }
 }
 
 /// The bytes of a manifest, and their share of the budget.
@@ -87,29 +95,18 @@ impl Intake {
         if length.is_some_and(|length| length > MAX_MANIFEST_BYTES as u64) {
             return Err(IntakeError::TooLarge);
         }
-        let mut pieces = body.lend();
-        // Copied, because a piece may be a small part of a large buffer of its connection.
-        let mut received = BytesMut::new();
         let mut share: Option<SemaphorePermit<'_>> = None;
-        while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(IntakeError::Body)?;
-            if received.len() + piece.len() > MAX_MANIFEST_BYTES {
-                return Err(IntakeError::TooLarge);
-            }
-            let more = self
-                .buffered
-                .try_acquire_many(weight(piece.len()))
-                .map_err(|_used_up| IntakeError::Overloaded)?;
+        let admit = |length| {
+            let more = self.buffered.try_acquire_many(weight(length));
+            let more = more.map_err(|_used_up| IntakeError::Overloaded)?;
             match &mut share {
                 Some(share) => share.merge(more),
                 None => share = Some(more),
             }
-            received.extend_from_slice(&piece);
-        }
-        Ok(Received {
-            bytes: received.freeze(),
-            share,
-        })
+            Ok::<_, IntakeError>(())
+        };
+        let bytes = body.collect(MAX_MANIFEST_BYTES, admit).await?;
+        Ok(Received { bytes, share })
     }
 
     /// Hashes and parses what was received.

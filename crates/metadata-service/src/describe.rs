@@ -6,7 +6,6 @@ use meridian_clients::{
     DeleteRepository, Described, ReadError, RepositoryDeleted, RepositoryPath, WriteError,
 };
 use meridian_event::Target;
-use meridian_oci::Reference;
 
 use crate::group::Group;
 use crate::read::{absent, failed, registry_in};
@@ -21,10 +20,7 @@ pub(crate) async fn describe(
     let (registry, name) = (registry_in(&view, &repository.registry)?, &repository.name);
     let found = query::describe(&view, registry, name, target).map_err(failed)?;
     let Some(found) = found else {
-        let unknown = match target {
-            Target::Repository => return Err(ReadError::RepositoryUnknown),
-            Target::Tag(_) | Target::Manifest(_) => ReadError::ManifestUnknown,
-        };
+        let unknown = ReadError::unknown(target);
         return Err(absent(&view, registry, repository, unknown));
     };
     let mut described = Described {
@@ -39,10 +35,8 @@ pub(crate) async fn describe(
         media_type: None,
         bytes: Bytes::new(),
     };
-    let reference: Reference = match target {
-        Target::Repository => return Ok(described),
-        Target::Tag(tag) => tag.clone().into(),
-        Target::Manifest(digest) => (*digest).into(),
+    let Some(reference) = target.reference() else {
+        return Ok(described);
     };
     let manifest = query::manifest(&view, registry, name, &reference, Bytes::copy_from_slice);
     if let Some((stat, bytes)) = manifest.map_err(failed)? {

@@ -10,11 +10,12 @@ use meridian_clock::Region;
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Tag as TagName};
 
+use super::blob::link;
 use super::guard::{self, Guard};
 use super::manifest::standing::{self, Cell};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, blob, heartbeat, notice, repository, tag};
+use super::{Result, heartbeat, notice, repository, tag};
 use crate::key::{self, Key};
 use crate::row::{Manifest, Progress, Sweep};
 use crate::{CatalogError, Reply, Write};
@@ -226,7 +227,7 @@ fn tell_of_blob<S: Write>(
         };
         turn.remove(&place.waiter(leaf, manifest))?;
         let row = turn.read::<Manifest>(&place.manifest(manifest))?;
-        blob::claim(turn, &place, leaf, row.and_then(|row| row.add))?;
+        link::claim(turn, &place, leaf, row.and_then(|row| row.add))?;
         standing::hear(turn, &place, manifest)?;
     }
     let told = page.len() as u64;

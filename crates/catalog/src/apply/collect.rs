@@ -6,6 +6,7 @@
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, RepositoryName};
 
+use super::blob::link;
 use super::guard::{self, Guard};
 use super::turn::Turn;
 use super::{Result, blob, object};
@@ -103,7 +104,7 @@ fn remove<S: Write>(
     }
     let linked = repositories(turn.store(), registry, digest, "", *links)?;
     for repository in &linked {
-        blob::unlink(turn, registry, repository, digest)?;
+        link::unlink(turn, registry, repository, digest)?;
     }
     *links -= linked.len();
     if *links == 0 {
@@ -141,7 +142,7 @@ fn unlink_ended<S: Write>(
         if until > turn.now() {
             next = Some(next.map_or(until, |next| next.min(until)));
         } else {
-            blob::unlink(turn, registry, &repository, digest)?;
+            link::unlink(turn, registry, &repository, digest)?;
         }
     }
     Ok(next)

@@ -9,12 +9,13 @@ use std::cmp::Ordering;
 use meridian_clock::Region;
 use meridian_event::{Event, EventId, Leaf, Notice, SHARDS, shard_of};
 
+use super::blob::link;
 use super::guard::{self, Guard};
 use super::manifest::merge::{self, Put};
 use super::manifest::standing::{self, Cell};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, attributes, blob, heartbeat, refuse, registry, repository, tag};
+use super::{Result, attributes, heartbeat, refuse, registry, repository, tag};
 use crate::key;
 use crate::row::{Cursor, Push};
 use crate::{ArrivedManifest, Found, Refusal, RemoteEvent, RemoteEvents, Reply, Write};
@@ -259,9 +260,9 @@ fn merge<S: Write>(turn: &mut Turn<'_, S>, from: EventId, remote: &RemoteEvent) 
         } => tag::join(turn, &at(repository), tag, version, None),
         Event::BlobPut {
             repository, blob, ..
-        } => blob::raise(turn, &at(repository), blob.digest, version),
+        } => link::raise(turn, &at(repository), blob.digest, version),
         Event::BlobDeleted { repository, digest } => {
-            blob::end_lease(turn, &at(repository), *digest, version)
+            link::end_lease(turn, &at(repository), *digest, version)
         }
         Event::Heartbeat { marks } => {
             heartbeat::hear(turn, (from.region, from.shard), version, marks)

@@ -16,11 +16,12 @@ use meridian_event::Event;
 use meridian_oci::{RegistryName, RepositoryName};
 
 use super::agenda::Task;
+use super::blob::link;
 use super::guard::{self, Guard};
 use super::manifest::standing;
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, attributes, blob, lock, outbox, refuse};
+use super::{Result, attributes, lock, outbox, refuse};
 use crate::key::{self, Key};
 use crate::row::{Progress, Rights, Stage};
 use crate::{CatalogError, Refusal, Reply, Write, query};
@@ -165,7 +166,7 @@ impl Stage {
                 Ok(())
             }
             Self::Leases => match cell.del {
-                Some(del) => blob::end_with_repository(turn, place, digest()?, del),
+                Some(del) => link::end_with_repository(turn, place, digest()?, del),
                 None => Ok(()),
             },
             Self::TagAttributes | Self::ManifestAttributes => {

@@ -152,19 +152,16 @@ pub fn describe<S: Read>(
     };
     match target {
         Target::Repository => look_at(store, registry, repository, &cell, &mut described)?,
-        Target::Tag(tag) => {
-            let stat = manifest_stat(store, registry, repository, &tag.clone().into())?;
-            described.is_there = stat.is_some();
-            described.updated = stat.map(|stat| stat.version);
-            described.created = described.updated;
-        }
+        Target::Tag(_) => {}
         Target::Manifest(digest) => {
-            let stat = manifest_stat(store, registry, repository, &(*digest).into())?;
-            described.is_there = stat.is_some();
-            described.updated = stat.map(|stat| stat.version);
-            described.created = described.updated;
             described.names = names(store, registry, repository, &cell, *digest)?;
         }
+    }
+    if let Some(reference) = target.reference() {
+        let stat = manifest_stat(store, registry, repository, &reference)?;
+        described.is_there = stat.is_some();
+        described.updated = stat.map(|stat| stat.version);
+        described.created = described.updated;
     }
     Ok((described.is_there || !rights.is_empty()).then_some(described))
 }
@@ -274,11 +271,10 @@ fn each_manifest<S: Read>(
 ) -> Result<(), S> {
     let prefix = key::manifests(registry, repository);
     let mut left = looks;
-    each::<Manifest, S>(store, &prefix, |suffix, _| {
+    each::<Manifest, S>(store, &prefix, |suffix, row| {
         let digest = key::take_digest(suffix);
         let (digest, _) = digest.ok_or(CatalogError::Damaged("manifest"))?;
-        let row = hold::manifest(store, registry, repository, digest, cell.cover())?;
-        let row = row.ok_or(CatalogError::Damaged("manifest"))?;
+        let row = hold::covered(row, cell.cover());
         left = left.saturating_sub(1);
         let goes_on = match is_visible(store, registry, repository, digest, &row, cell)? {
             true => look(digest, &row),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use meridian_error::{Classify, Code, Retry};
+use meridian_event::Target;
 use meridian_oci::Digest;
 
 /// Why a read has no answer.
@@ -82,6 +83,17 @@ pub enum WriteError {
 }
 
 // === impl ReadError ===
+
+impl ReadError {
+    /// That something is not there.
+    #[must_use]
+    pub const fn unknown(target: &Target) -> Self {
+        match target {
+            Target::Repository => Self::RepositoryUnknown,
+            Target::Tag(_) | Target::Manifest(_) => Self::ManifestUnknown,
+        }
+    }
+}
 
 impl Classify for ReadError {
     fn code(&self) -> Code {

@@ -8,17 +8,16 @@ mod shape;
 
 use std::io;
 
-use bytes::BytesMut;
-use futures::StreamExt;
 use http::StatusCode;
 use meridian_clients::{
     DeleteRepository, Described, ReadError, RepositoryPath, RequestId, SetAttributes, WriteError,
 };
 use meridian_event::{Attributes, Target};
-use meridian_oci::{Reference, RepositoryName};
+use meridian_oci::RepositoryName;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::body::CollectError;
 use crate::error::Failure;
 use crate::find;
 use crate::regions::Ask;
@@ -41,6 +40,15 @@ pub(crate) enum AttributesError {
     /// It says something else as well, or is no JSON object.
     #[error("the attributes cannot be read")]
     Malformed(#[source] serde_json::Error),
+}
+
+impl From<CollectError> for AttributesError {
+    fn from(error: CollectError) -> Self {
+        match error {
+            CollectError::TooLong => Self::TooLong,
+            CollectError::BrokeOff(error) => Self::Body(error),
+        }
+    }
 }
 
 /// The body of a PATCH. What is not given stays.
@@ -71,7 +79,7 @@ pub(crate) async fn get(
         Ok(found) if found.is_there => {
             return Ok(respond::json(shape::document(&repository, &target, &found)));
         }
-        Ok(_) => unknown(&target),
+        Ok(_) => ReadError::unknown(&target),
         Err(Failure::Read(missing)) if find::is_unknown(&missing) => missing,
         Err(failure) => return Err(failure),
     };
@@ -157,12 +165,7 @@ async fn search(
     target: &Target,
     missing: &ReadError,
 ) -> Result<bool, Failure> {
-    let reference: Reference = match target {
-        Target::Repository => return Ok(false),
-        Target::Tag(tag) => tag.clone().into(),
-        Target::Manifest(digest) => (*digest).into(),
-    };
-    let Some(elsewhere) = &state.regions else {
+    let (Some(reference), Some(elsewhere)) = (target.reference(), &state.regions) else {
         return Ok(false);
     };
     let resolved = elsewhere.resolve(repository, &reference, Ask::Newer);
@@ -175,23 +178,12 @@ async fn search(
     }
 }
 
-const fn unknown(target: &Target) -> ReadError {
-    match target {
-        Target::Repository => ReadError::RepositoryUnknown,
-        Target::Tag(_) | Target::Manifest(_) => ReadError::ManifestUnknown,
-    }
-}
-
 /// Reads the body.
 async fn received(call: &Call<'_>) -> Result<Attributes<Option<bool>>, AttributesError> {
-    let (mut pieces, mut received) = (call.body.lend(), BytesMut::new());
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(AttributesError::Body)?;
-        if received.len() + piece.len() > MAX_BODY {
-            return Err(AttributesError::TooLong);
-        }
-        received.extend_from_slice(&piece);
-    }
+    let received = call
+        .body
+        .collect(MAX_BODY, |_| Ok::<_, AttributesError>(()))
+        .await?;
     let patch: Patch = serde_json::from_slice(&received).map_err(AttributesError::Malformed)?;
     Ok(Attributes {
         delete: patch.delete_enabled,

@@ -9,10 +9,11 @@ use meridian_oci::{Digest, MediaType, Tag as TagName};
 
 use super::needs;
 use super::standing::{self, Cell};
+use crate::apply::blob::link;
 use crate::apply::guard::{self, Guard};
 use crate::apply::place::Place;
 use crate::apply::turn::Turn;
-use crate::apply::{Result, blob, tag};
+use crate::apply::{Result, tag};
 use crate::row::TagCell;
 use crate::{FoundManifest, ManifestBody, Write};
 
@@ -49,7 +50,7 @@ pub(in crate::apply) fn put<S: Write>(
     cell.save(turn)?;
     turn.note_newer(place, put.version)?;
     for leaf in put.blobs.iter().chain(put.children) {
-        blob::raise(turn, place, leaf.digest, put.version)?;
+        link::raise(turn, place, leaf.digest, put.version)?;
     }
     for child in needs::children(digest, put.children) {
         raise(turn, place, child, put.version)?;

@@ -7,6 +7,7 @@ use meridian_event::Leaf;
 use meridian_oci::Digest;
 
 use super::standing::Cell;
+use crate::apply::blob::link;
 use crate::apply::place::Place;
 use crate::apply::turn::Turn;
 use crate::apply::{Result, blob};
@@ -99,7 +100,7 @@ pub(super) fn raise_leaves<S: Write>(
         if let Some(mut link) = turn.read::<Link>(&link_key)? {
             link.add = turn.version;
             turn.put(&link_key, &link)?;
-            blob::resume(turn, place, leaf.digest)?;
+            link::resume(turn, place, leaf.digest)?;
             blob::revive(turn, place.registry, leaf.digest)?;
         }
     }
@@ -129,7 +130,7 @@ pub(super) fn remove<S: Write>(
         let is_blob = turn.exists(&place.link(leaf))?;
         if is_blob && turn.suffixes(&of_leaf, 1)?.is_empty() {
             blob::release(turn, place.registry, leaf)?;
-            blob::end_link(turn, place, leaf)?;
+            link::end(turn, place, leaf)?;
         }
     }
     if let Some(subject) = needs.subject {

@@ -22,10 +22,11 @@ use meridian_oci::Digest;
 
 use super::needs;
 use crate::apply::agenda::Task;
+use crate::apply::blob::link;
 use crate::apply::guard::{self, Guard};
 use crate::apply::place::Place;
 use crate::apply::turn::Turn;
-use crate::apply::{Result, blob, tag};
+use crate::apply::{Result, tag};
 use crate::hold;
 use crate::row::{Manifest, Needs, Referrer, Standing};
 use crate::{CatalogError, ManifestBody, Write};
@@ -323,7 +324,7 @@ fn await_leaves<S: Write>(turn: &mut Turn<'_, S>, of: &Cell<'_>, needs: &Needs) 
     let (place, digest) = (of.place, of.digest);
     let (mut awaited, mut missing) = (0, 0);
     for leaf in needs.distinct_blobs() {
-        if !blob::claim(turn, place, leaf, of.row.add)? {
+        if !link::claim(turn, place, leaf, of.row.add)? {
             turn.put_bytes(&place.waiter(leaf, digest), &[])?;
             awaited += 1;
         }
