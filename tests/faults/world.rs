@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use harness::{FRONTS, Plan, REGIONS, World, seed};
+use harness::{Client, Dev, FRONTS, Plan, REGIONS, World, seed};
 use meridian_clock::Region;
 use meridian_eventlog::{EventLog, KafkaEventLog, Topic};
+use serde_json::Value;
 
 use crate::check::{self, End, SHARED};
 use crate::history::{History, Op, Outcome};
@@ -14,6 +15,15 @@ use crate::work::{Site, Work, client, tags};
 
 /// What lies between regions, unless a row says.
 pub(crate) const WAN: &str = "20ms,50MB/s";
+
+/// Has a process serve its metrics.
+pub(crate) const ADMIN: (&str, &str) = ("MERIDIAN_ADMIN__LISTEN", "[\"127.0.0.1:0\"]");
+
+/// A client of what a process that does so tells.
+pub(crate) fn admin(process: &Dev) -> Client {
+    let line: Value = serde_json::from_str(&process.log_line("serving probes")).unwrap();
+    Client::new(format!("http://{}", line["address"].as_str().unwrap()))
+}
 
 /// How many calls a failure tells of.
 const LAST_CALLS: usize = 30;
@@ -31,7 +41,7 @@ pub(crate) struct WorldTrial {
 /// What is left of a region.
 struct Left {
     region: usize,
-    clients: Vec<harness::Client>,
+    clients: Vec<Client>,
     log: Option<KafkaEventLog>,
     topic: Topic,
 }

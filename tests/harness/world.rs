@@ -33,10 +33,13 @@ impl World {
         let parts = Parts::find();
         [parts.kafka, parts.other_kafka].map(|kafka| {
             let kafka = kafka.expect("Kafka of either region is among the parts");
-            Plan {
+            let mut plan = Plan {
                 is_small: true,
                 ..Plan::with_brokers(kafka.brokers)
-            }
+            };
+            // So often that tombstones are dropped while clients work.
+            plan.set("MERIDIAN_METADATA__HEARTBEAT_INTERVAL", "50ms");
+            plan
         })
     }
 

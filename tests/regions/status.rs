@@ -119,15 +119,38 @@ async fn a_region_that_is_cut_off_is_said_to_be() {
     let image = Content::new(seed(68)).image(&[1_000]);
     let anywhere = r#"["127.0.0.1:0"]"#;
     let services = ["frontend", "blob", "metadata", "replication"];
-    let region = DevBuilder::run(&services, folder.path().join("eu"))
-        .env("MERIDIAN_REGION", "eu")
-        .env("MERIDIAN_FRONTEND__LISTEN", anywhere)
-        .env("MERIDIAN_BLOB__LISTEN", anywhere)
-        .env("MERIDIAN_METADATA__LISTEN", anywhere)
-        .env("MERIDIAN_REPLICATION__LISTEN", anywhere)
-        .env("MERIDIAN_REPLICATION__PEER_LISTEN", anywhere)
-        .env("MERIDIAN_REGIONS__US__ENDPOINTS", "http://127.0.0.1:1")
-        .start();
+    let builder = |name: &str, services: &[&str]| {
+        DevBuilder::run(services, folder.path().join(name))
+            .env("MERIDIAN_REGION", "eu")
+            .env("MERIDIAN_FRONTEND__LISTEN", anywhere)
+            .env("MERIDIAN_BLOB__LISTEN", anywhere)
+            .env("MERIDIAN_METADATA__LISTEN", anywhere)
+    };
+    let agent = |builder: DevBuilder| {
+        let builder = builder.env("MERIDIAN_REPLICATION__LISTEN", anywhere);
+        builder
+            .env("MERIDIAN_REPLICATION__PEER_LISTEN", anywhere)
+            .env("MERIDIAN_REGIONS__US__ENDPOINTS", "http://127.0.0.1:1")
+    };
+
+    // One that is new might bring back what was deleted while nobody counted on it.
+    let joining = agent(builder("new", &services)).start();
+    let pushed = joining.client().push_image("team/app", "1", &image).await;
+    pushed.unwrap().expect(503);
+    let new = folder.path().join("new");
+    eventually("it is said why", SOON, || async {
+        let status = String::from_utf8(replication(&new, &["status"]).stdout).unwrap();
+        status.contains("has not answered yet").then_some(())
+    })
+    .await;
+    drop(joining);
+
+    // One that was there before takes pushes alone.
+    let alone = builder("eu", &services[..3]).start();
+    let pushed = alone.client().push_image("team/app", "0", &image).await;
+    pushed.unwrap().expect(201);
+    drop(alone);
+    let region = agent(builder("eu", &services)).start();
     let client = region.client();
     let pushed = client.push_image("team/app", "1", &image).await;
     pushed.unwrap().expect(201);

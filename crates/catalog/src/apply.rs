@@ -9,10 +9,12 @@ mod agenda;
 mod attributes;
 mod blob;
 mod collect;
+mod floor;
 pub(crate) mod guard;
 mod heartbeat;
 mod lock;
 mod manifest;
+mod meet;
 mod notice;
 mod object;
 mod outbox;
@@ -140,6 +142,13 @@ fn dispatch<S: Write>(turn: &mut Turn<'_, S>, command: &Command) -> Result<Reply
         } => blob::lend(turn, *registry, repository, *digest),
         Command::SetPeers(regions) => heartbeat::set_peers(turn, regions),
         Command::Heartbeat { is_full } => heartbeat::beat(turn, *is_full),
+        Command::Meet(introduction) => meet::meet(turn, introduction),
+        Command::Level {
+            removed,
+            born,
+            with,
+            is_done,
+        } => meet::level(turn, (*removed, *born), *with, *is_done),
         Command::SetAttributes {
             registry,
             repository,

@@ -9,14 +9,14 @@ mod reply;
 
 use std::fmt;
 
-use meridian_clock::Region;
+use meridian_clock::{Region, Version};
 use meridian_event::{Attributes, Leaf, RegistryId, Target, TraceContext};
 use meridian_oci::{Digest, MediaType, RegistryName, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
 pub use remote::{
-    ArrivedBlob, ArrivedManifest, Found, FoundManifest, FoundPut, FoundTag, ManifestBody,
-    RemoteEvent, RemoteEvents,
+    ArrivedBlob, ArrivedManifest, Counted, Found, FoundManifest, FoundPut, FoundTag, Introduction,
+    ManifestBody, RemoteEvent, RemoteEvents,
 };
 pub use reply::{Refusal, Reply};
 
@@ -216,6 +216,19 @@ pub enum Command {
         /// Which.
         repository: RepositoryName,
     },
+    /// Gets to know another region by what it says of itself, and of this one.
+    Meet(Box<Introduction>),
+    /// All that another region knows of a removed one is merged; or, if it is done, the same is so there.
+    Level {
+        /// The removed one.
+        removed: Region,
+        /// Which of those that bore its name.
+        born: Option<Version>,
+        /// The other one.
+        with: Region,
+        /// Whether both know the same.
+        is_done: bool,
+    },
 }
 
 /// Settings that decide within the state, and so are part of it.
@@ -369,6 +382,8 @@ impl fmt::Display for Entry {
             Command::LeaseBlob { .. } => "lease blob",
             Command::SetPeers(_) => "set peers",
             Command::Heartbeat { .. } => "heartbeat",
+            Command::Meet(_) => "meet",
+            Command::Level { .. } => "level",
             Command::SetAttributes { .. } => "set attributes",
             Command::DeleteRepository { .. } => "delete repository",
         };

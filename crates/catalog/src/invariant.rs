@@ -13,6 +13,7 @@ mod leaves;
 mod notices;
 mod order;
 mod repositories;
+mod tombstones;
 
 use std::fmt;
 
@@ -46,6 +47,8 @@ pub fn check<S: Read>(store: &S) -> Result<Vec<Violation>, S::Error> {
     counters::check(&census, &mut findings);
     notices::check(&census, &mut findings);
     order::check(&census, &mut findings);
+    tombstones::check(&census, &mut findings);
+    tombstones::check_regions(&census, &mut findings);
     repositories::check(&census, &mut findings);
     Ok(findings.0)
 }

@@ -49,6 +49,14 @@
 //! I registry repository 0 digest region 0 shard epoch seq    which those are of a manifest
 //! i registry repository 0 digest     a manifest whose pushes are still to be told of
 //! F region 0 shard                   a shard that was copied, while what it put is not all here
+//! O                                  Own: what other regions know this one by
+//! 6                                  this region has not met others yet, and takes no writes
+//! 3 region                           Met: how far this region and another one know each other
+//! 4 region                           a region whose state is to be copied before its events are merged
+//! X region 0 region                  Removed: a region of which another one may know more than this one
+//! 1 shard version 0 registry kind repository 0 …   a tombstone: of a tag, or of a manifest
+//! 5 shard                            Floor: up to where tombstones are dropped
+//! 2 shard                            a shard whose tombstones are still to be dropped
 //! J                                  pushes here that perhaps wait for regions that were removed
 //! j region 0 shard                   a heartbeat that is still to be looked through
 //! ```
@@ -59,6 +67,7 @@
 
 mod abroad;
 mod rights;
+mod tombstone;
 
 use std::str::FromStr;
 
@@ -69,9 +78,11 @@ use meridian_oci::{Algorithm, Digest, RepositoryName, Tag};
 use crate::RequestId;
 
 pub use abroad::{
-    AWAITED, COPIED, CURSORS, PEERS, TO_TELL, awaited, copied, cursor, heard, incomplete,
-    parse_awaited, parse_event, take_shard, to_tell, unheard,
+    AWAITED, COPIED, CURSORS, JOINING, OWN, PEERS, REMOVALS, TO_TELL, awaited, copied, cursor,
+    heard, incomplete, met, parse_awaited, parse_event, parse_removal, removal, take_shard,
+    to_tell, uncopied, unheard,
 };
+pub use tombstone::{Buried, Of, UNBURIED, floor, tombstones, unburied};
 
 pub use rights::{
     COVERED, MANIFEST_ATTRIBUTES, REPOSITORY_CELLS, TAG_ATTRIBUTES, covered, ended, locked,
@@ -404,7 +415,7 @@ pub const UNHEARD: &[u8] = b"j";
 pub const REMOVED: &[u8] = b"J";
 
 /// Prefixes of all work that an entry left to later ones.
-pub const UNFINISHED: [&[u8]; 9] = [
+pub const UNFINISHED: [&[u8]; 10] = [
     SWEEPS,
     WAITING_SWEEPS,
     EXPOSED,
@@ -412,6 +423,7 @@ pub const UNFINISHED: [&[u8]; 9] = [
     UNNEEDED,
     UNTOLD,
     UNHEARD,
+    UNBURIED,
     REMOVED,
     COVERED,
 ];

@@ -22,7 +22,10 @@ pub use copy::{
     copied_repositories, copied_tag_attributes, copied_tags, repository_found,
 };
 pub use extent::{Extent, extent};
-pub use heartbeat::{has_news, peers};
+pub use heartbeat::{
+    Acquaintance, Removal, acquaintances, born, floors, has_news, is_joining, oldest_tombstone,
+    peers, removals,
+};
 pub use list::{Listed, referrers, repositories, tags};
 pub use manifest::{ManifestView, manifest, manifest_stat};
 pub use outbox::{Backlog, backlog, events, outbox, streams};

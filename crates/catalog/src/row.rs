@@ -23,7 +23,7 @@ pub use event::Outgoing;
 pub(crate) use event::{EventForm, TargetForm};
 pub(crate) use manifest::{Manifest, Standing};
 pub(crate) use needs::Needs;
-pub(crate) use notice::{Copied, Heard, Peers, Push};
+pub(crate) use notice::{Copied, Floor, Heard, Met, Own, Peers, Push, Removed};
 pub(crate) use repository::{Progress, RepositoryCell, Rights, Stage};
 pub(crate) use tag::{Sweep, Tag};
 
@@ -210,6 +210,7 @@ macro_rules! rows {
         pub(crate) const KINDS: &[crate::golden::Kind] = &[
             $(crate::golden::Kind::of_row::<$row>(),)*
             crate::golden::Kind::of_row::<System>(),
+            crate::golden::Kind::of_row::<Heard>(),
             crate::golden::Kind::of_row::<Outgoing>(),
             crate::golden::Kind::of_row::<Usage>(),
             crate::golden::Kind::of_row::<Repository>(),
@@ -236,7 +237,10 @@ rows! {
     Claim = "claim of a name";
     Peers = "peers";
     Push = "push";
-    Heard = "heartbeat";
+    Floor = "floor";
+    Own = "own birth";
+    Met = "met region";
+    Removed = "removed region";
     Copied = "copied shard";
     RepositoryCell = "repository cell";
     Rights = "attributes";

@@ -198,7 +198,9 @@ impl Model {
             | Command::SetCursor { .. }
             | Command::LeaseBlob { .. }
             | Command::SetPeers(_)
-            | Command::Heartbeat { .. } => panic!("a history is of one region alone"),
+            | Command::Heartbeat { .. }
+            | Command::Meet(_)
+            | Command::Level { .. } => panic!("a history is of one region alone"),
             Command::SetAttributes { .. } | Command::DeleteRepository { .. } => {
                 panic!("a history has no locks and keeps its repositories")
             }

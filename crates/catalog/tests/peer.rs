@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use meridian_catalog::{
-    ArrivedBlob, ArrivedManifest, BlobPlace, Command, Encoding, ManifestBody, NewManifest,
-    RemoteEvent, RemoteEvents, query,
+    ArrivedBlob, ArrivedManifest, BlobPlace, Command, Counted, Encoding, Introduction,
+    ManifestBody, NewManifest, RemoteEvent, RemoteEvents, query,
 };
 use meridian_clock::{Region, Version};
 use meridian_event::{Attributes, Event, Leaf, RegistryId, Target, shard_of};
@@ -188,4 +188,45 @@ pub(crate) fn wanted_blobs(stage: &Stage) -> Vec<Leaf> {
             None => return found,
         }
     }
+}
+
+/// This region meets another one, which counts on it, and has accepted that this one does so, too.
+pub(crate) fn meet(stage: &mut Stage, region: Region) {
+    let said = introduction(stage, region);
+    stage.say(Command::Meet(Box::new(said.clone())));
+    let since = acquaintance(stage, region).since;
+    let counted = said.counted.map(|counted| Counted {
+        accepted: Some(since),
+        ..counted
+    });
+    let said = Introduction { counted, ..said };
+    stage.say(Command::Meet(Box::new(said)));
+}
+
+/// What another region says that counts on this one, and has not accepted anything yet.
+pub(crate) fn introduction(stage: &Stage, region: Region) -> Introduction {
+    let at = |millis| Version {
+        millis: DAWN + millis,
+        counter: 0,
+        region,
+    };
+    Introduction {
+        region,
+        born: at(1),
+        counted: Some(Counted {
+            born: query::born(&stage.store).unwrap(),
+            since: at(2),
+            accepted: None,
+        }),
+        last: at(3),
+        floors: Vec::new(),
+        merged: Vec::new(),
+    }
+}
+
+/// How this region counts on another one.
+pub(crate) fn acquaintance(stage: &Stage, region: Region) -> Counted {
+    let known = query::acquaintances(&stage.store).unwrap();
+    let known = known.iter().find(|it| it.region == region);
+    known.unwrap().counted
 }

@@ -5,6 +5,7 @@ mod collect;
 mod exposure;
 mod lock;
 mod manifest;
+mod meet;
 mod notice;
 mod outbox;
 mod region;

@@ -83,6 +83,14 @@ pub trait ReplicaApi: Send + Sync + 'static {
     /// further already stays.
     async fn set_cursors(&self, cursors: Vec<CursorAt>) -> Result<(), WriteError>;
 
+    /// Gets to know another region by what it says of itself, and of this one. Before both count on each
+    /// other, nothing of it is merged.
+    async fn meet(&self, said: Progress) -> Result<Meeting, WriteError>;
+
+    /// Notes that all that a region knows of a removed one is merged here; or, if that was noted, that the same is
+    /// so there.
+    async fn level(&self, removal: Removal) -> Result<(), WriteError>;
+
     /// How much of an image is here, tombstones too. Nothing if nothing is known of it.
     async fn image(
         &self,
@@ -124,6 +132,68 @@ pub struct Progress {
     pub heads: Vec<Place>,
     /// How far others' events are merged. A shard of which nothing was merged yet is left out.
     pub cursors: Vec<CursorAt>,
+    /// How it and the others know each other.
+    pub stance: Stance,
+}
+
+/// How a region and the others know each other. Two regions count on each other when neither forgets a deletion
+/// that the other one has not merged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stance {
+    /// When its state heard first that there are others, if it did. A region that begins anew, with an empty
+    /// state, has another one.
+    pub born: Option<Version>,
+    /// The last version that it stamped.
+    pub last: Option<Version>,
+    /// It is new, and neither merges nor takes writes before all others count on it.
+    pub is_joining: bool,
+    /// Up to where it has forgotten deletions, by shard; a shard where it has not is left out.
+    pub floors: Vec<(u16, Version)>,
+    /// How it counts on each other region.
+    pub peers: Vec<Acquaintance>,
+    /// Regions that were removed, and of which others may know more.
+    pub removals: Vec<Removal>,
+}
+
+/// What came of meeting a region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meeting {
+    /// What it says was known here, or is of no use any more.
+    Known,
+    /// What it says is known here from now on.
+    Met,
+    /// It has forgotten deletions that are not merged here: this region is to begin anew, with an empty state.
+    Outdated,
+}
+
+/// How a region counts on another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acquaintance {
+    /// The other one.
+    pub region: Region,
+    /// Which of those that bore its name, if it said so yet.
+    pub born: Option<Version>,
+    /// Since when no deletion is forgotten that the other one has not merged.
+    pub since: Version,
+    /// Since when the other one counts on it so, as far as that is accepted.
+    pub accepted: Option<Version>,
+    /// Both have accepted: what one of them says may be merged by the other.
+    pub is_open: bool,
+    /// Its state is to be copied before its events are merged.
+    pub is_uncopied: bool,
+}
+
+/// A region that was removed, and another one that may know more of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removal {
+    /// The removed one.
+    pub removed: Region,
+    /// Which of those that bore its name, if it said so.
+    pub born: Option<Version>,
+    /// The other one.
+    pub with: Region,
+    /// Whether what that knows of it is merged here.
+    pub is_copied: bool,
 }
 
 /// Consecutive events of a shard.

@@ -64,7 +64,9 @@ pub(crate) const fn tells(command: &Command) -> bool {
         | Command::FoundRegistry { .. }
         | Command::SetCursor { .. }
         | Command::LeaseBlob { .. }
-        | Command::SetPeers(_) => false,
+        | Command::SetPeers(_)
+        | Command::Meet(_)
+        | Command::Level { .. } => false,
     }
 }
 

@@ -40,7 +40,8 @@ pub struct Config {
     #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
     pub publish_linger: Option<Duration>,
     /// How long news of what this region has merged and completed are gathered before other regions are
-    /// told. What they tell of images that are everywhere, and events that are kept for them, wait for it.
+    /// told. What they tell of images that are everywhere, and events and tombstones that are kept for
+    /// them, wait for it. Every sixtieth time all of it is told.
     #[serde(with = "humantime_serde")]
     pub heartbeat_interval: Duration,
     /// After how many entries a snapshot lets the log before it go. So many stay in the log, too,

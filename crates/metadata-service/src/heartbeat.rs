@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use crate::changes::View;
 use crate::group::Group;
 
-/// How often everything is said.
-const FULL: Duration = Duration::from_secs(60);
+/// Once in so many intervals, everything is said.
+const FULL: u32 = 60;
 
 /// Why a region is not removed.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,8 @@ pub(crate) async fn run(
             continue;
         }
         tell_strangers(group, peers, &mut strangers);
-        if let Err(error) = beat(group, peers, &mut full).await {
+        let is_due = full.is_none_or(|last: Instant| last.elapsed() >= FULL * interval);
+        if let Err(error) = beat(group, peers, is_due, &mut full).await {
             let error = meridian_error::chain(&error);
             tracing::debug!(error, "other regions are not told how far this one is");
         }
@@ -66,12 +67,15 @@ pub(crate) fn news_of_peers(view: &View, peers: &[Region]) -> Option<Command> {
     all.extend(peers);
     all.sort_unstable();
     all.dedup();
-    (all.len() > known).then_some(Command::SetPeers(all))
+    // A state of before regions met each other knows others, and not that it is to meet them.
+    let is_unborn = !all.is_empty() && query::born(view).ok()?.is_none();
+    (all.len() > known || is_unborn).then_some(Command::SetPeers(all))
 }
 
 async fn beat(
     group: &Group,
     peers: &[Region],
+    is_due: bool,
     full: &mut Option<Instant>,
 ) -> Result<(), WriteError> {
     let view = group.view();
@@ -86,7 +90,7 @@ async fn beat(
     if let Some(news) = news {
         group.propose(None, news).await?;
     }
-    let is_full = has_peers && full.is_none_or(|last| last.elapsed() >= FULL);
+    let is_full = has_peers && is_due;
     if has_news || is_full {
         group.propose(None, Command::Heartbeat { is_full }).await?;
     }

@@ -49,12 +49,17 @@ pub(crate) struct Leadership {
 /// regions; brings the settings in force.
 pub(crate) async fn initialize(config: &Config, group: &Group) -> Result<(), StartError> {
     let settings = config.retention.into();
+    // A region that begins anew, with an empty state, is to be beyond all that it ever did before.
     let initialize = Command::Initialize {
         region: config.region,
-        epoch: 1,
+        epoch: group.now(),
         settings,
     };
     begin_with(group, initialize).await?;
+    // Before anything can be pushed: whether the state was empty by then decides how it meets others.
+    if let Some(peers) = heartbeat::news_of_peers(&group.view(), &config.peers) {
+        begin_with(group, peers).await?;
+    }
     let name = "default".parse::<RegistryName>();
     let name = name.expect("`default` is a valid name");
     // A state that has it is left alone: founding needs a good clock, and a start does not.
@@ -62,9 +67,6 @@ pub(crate) async fn initialize(config: &Config, group: &Group) -> Result<(), Sta
     if !has_default {
         let id = RegistryId::first();
         begin_with(group, Command::FoundRegistry { id, name }).await?;
-    }
-    if let Some(peers) = heartbeat::news_of_peers(&group.view(), &config.peers) {
-        begin_with(group, peers).await?;
     }
     begin_with(group, Command::Configure(settings)).await
 }

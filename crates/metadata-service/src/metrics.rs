@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use meridian_catalog::query;
 use meridian_chassis::metrics::{Counter, Histogram, Metrics};
 use meridian_event::SHARDS;
 use openraft::type_config::async_runtime::watch::WatchReceiver as _;
@@ -125,6 +126,13 @@ fn raft(group: &Arc<Group>, metrics: &Metrics) {
         "Bytes of the entries that the log has on disk.",
         |group| group.log().bytes(),
     );
+    let of_tombstones = Arc::clone(group);
+    let help = "How old the oldest tombstone is. One is dropped once all regions have told each other that they are past it.";
+    metrics.read("metadata_oldest_tombstone_age_seconds", help, move || {
+        let version = query::oldest_tombstone(&of_tombstones.view()).ok()??;
+        let age = of_tombstones.now().saturating_sub(version.millis);
+        i64::try_from(age / 1_000).ok()
+    });
     read(
         "metadata_proposals_in_flight",
         "Writes that this member has taken and not answered yet.",

@@ -12,13 +12,14 @@ mod events;
 mod found;
 mod image;
 mod keep;
+mod meet;
 mod merge;
 
 use async_trait::async_trait;
 use meridian_clients::image::ImageView;
 use meridian_clients::replica::{
-    Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, ManifestBytes, Merged,
-    Presence, Progress, RemoteBatch, ReplicaApi, Stored,
+    Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, ManifestBytes, Meeting,
+    Merged, Presence, Progress, RemoteBatch, Removal, ReplicaApi, Stored,
 };
 use meridian_clients::{ReadError, WriteError};
 use meridian_event::RegistryId;
@@ -88,6 +89,14 @@ impl ReplicaApi for MetadataService {
 
     async fn set_cursors(&self, cursors: Vec<CursorAt>) -> Result<(), WriteError> {
         merge::set_cursors(self.of_group(), cursors).await
+    }
+
+    async fn meet(&self, said: Progress) -> Result<Meeting, WriteError> {
+        meet::meet(self.of_group(), &said).await
+    }
+
+    async fn level(&self, removal: Removal) -> Result<(), WriteError> {
+        meet::level(self.of_group(), removal).await
     }
 
     async fn image(

@@ -97,6 +97,8 @@ fn growth(command: &Command) -> Option<u64> {
         | Command::Collect(_)
         | Command::Sweep
         | Command::SetPeers(_)
+        | Command::Meet(_)
+        | Command::Level { .. }
         | Command::Heartbeat { .. }
         | Command::Acknowledge { .. } => None,
     }

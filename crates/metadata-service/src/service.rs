@@ -1,9 +1,10 @@
 //! The service, as its callers see it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use meridian_catalog::Command;
+use meridian_catalog::{Command, query};
 use meridian_clients::{
     AttributesSet, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, DeleteRepository,
     Deleted, Described, Doomed, Due, Generations, ManifestPut, ManifestStat, MetadataApi, Page,
@@ -23,6 +24,9 @@ use crate::heartbeat::{self, RemoveError};
 use crate::membership::{self, Change, GroupStatus, ReformError};
 use crate::tail::{EventPage, ReadFrom, Tail};
 use crate::{describe, read, write};
+
+/// How long a push waits for a new region to meet the others.
+const JOINING: Duration = Duration::from_secs(3);
 
 /// The metadata of a region.
 #[derive(Clone)]
@@ -124,6 +128,26 @@ impl MetadataService {
         self.tail.read(from, limit).await
     }
 
+    /// Waits until this region has met the others, but not for long. A new region does within a moment of its
+    /// start, if they are there; if not, the state says so.
+    async fn has_joined(&self) -> Result<(), ReadError> {
+        if !query::is_joining(&self.group.view()).map_err(read::failed)? {
+            return Ok(());
+        }
+        let mut changes = self.group.progress();
+        let joined = async {
+            while query::is_joining(&self.group.view()).map_err(read::failed)? {
+                if changes.changed().await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        tokio::time::timeout(JOINING, joined)
+            .await
+            .unwrap_or(Ok(()))
+    }
+
     /// How many times the Raft log was synced since the start.
     #[must_use]
     pub fn log_syncs(&self) -> u64 {
@@ -188,6 +212,7 @@ impl MetadataApi for MetadataService {
     async fn put_manifest(&self, request: PutManifest) -> Result<ManifestPut, WriteError> {
         let id = write::request(request.request);
         let command = write::put_manifest(request);
+        self.has_joined().await?;
         let reply = self.group.propose(Some(id), command).await?;
         write::done(reply).map(|version| ManifestPut { version })
     }

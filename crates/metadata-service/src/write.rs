@@ -7,7 +7,7 @@ use meridian_clients::{
     BlobLocation, BlobPut, Collect, CollectOutcome, Condition, DeleteManifest, Encoding,
     Generations, PutBlob, PutManifest, ReadError, RequestId, StorageKey, StoreBlob, WriteError,
 };
-use meridian_clock::Version;
+use meridian_clock::{Region, Version};
 use meridian_event::{Leaf, RegistryId};
 use meridian_oci::{Descriptor, Digest, Manifest, Reference};
 
@@ -251,17 +251,35 @@ pub(crate) fn refused(reply: Reply) -> WriteError {
             reason: format!("version {version} is too far ahead of the clock of this region"),
         }
         .into(),
+        Refusal::Stranger(region) => ReadError::Unavailable {
+            reason: format!("this region and {region} have not met yet"),
+        }
+        .into(),
+        Refusal::Joining(regions) => ReadError::Unavailable {
+            reason: joining(&regions),
+        }
+        .into(),
         Refusal::NotInitialized
         | Refusal::OtherRegion(_)
         | Refusal::RegistryExists
         | Refusal::ObjectForeign
         | Refusal::GenerationsExhausted
         | Refusal::Gap { .. }
-        | Refusal::EpochUnknown { .. } => ReadError::Internal {
+        | Refusal::EpochUnknown { .. }
+        | Refusal::Outdated(_) => ReadError::Internal {
             reason: format!("the state machine refused: {refusal:?}"),
         }
         .into(),
     }
+}
+
+/// What keeps a new region from taking writes.
+fn joining(regions: &[Region]) -> String {
+    let regions: Vec<_> = regions.iter().map(Region::as_str).collect();
+    let regions = regions.join(", ");
+    format!(
+        "this region is new and takes no pushes before all others count on it; still to come: {regions}. Name this region, [regions], in the settings of the metadata service there, and see that the agents of both reach each other"
+    )
 }
 
 pub(crate) fn malformed(reason: impl ToString) -> WriteError {

@@ -98,6 +98,7 @@ impl Heads {
                 return shell.engine.tell_freshness(|it, _| it.failed(region));
             }
         };
+        shell.introductions.hear(progress.clone());
         let heads = progress.heads.iter().map(|place| cursor(*place));
         let heads: Vec<_> = (0..SHARDS).zip(heads).collect();
         if let Some(shard) = forgotten(&merged, &heads) {

@@ -7,6 +7,7 @@ mod engine;
 mod grpc;
 mod heads;
 mod image;
+mod introductions;
 mod metrics;
 mod serve;
 mod sessions;

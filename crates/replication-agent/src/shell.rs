@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 use crate::heads::Heads;
+use crate::introductions::Introductions;
 use crate::metrics::Meters;
 use crate::spool::{Fate, Spool};
 use crate::stops::Stops;
@@ -42,6 +43,7 @@ pub(crate) struct Shell {
     pub(crate) engine: Engine,
     pub(crate) spool: Spool,
     pub(crate) heads: Heads,
+    pub(crate) introductions: Introductions,
     pub(crate) stops: Stops,
     pub(crate) meters: Meters,
     spawner: Spawner,
@@ -72,6 +74,7 @@ impl Shell {
             engine,
             spool,
             heads: Heads::new(),
+            introductions: Introductions::new(),
             stops: Stops::default(),
             spawner,
             alarms: <_>::default(),

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::consume::Consumer;
 use crate::engine::Engine;
 use crate::heads::Heads;
+use crate::introductions::Introductions;
 use crate::shell::{Shell, cursor};
 use crate::spool::Spool;
 use crate::{Config, ReplicationAgent, metrics};
@@ -112,6 +113,13 @@ pub async fn start(
         let (shell, stop) = (Arc::clone(&shell), stop.clone());
         async move {
             Heads::run(shell, spawner, stop).await;
+            Ok(())
+        }
+    });
+    supervisor.spawn("replication.introductions", {
+        let (shell, spawner, stop) = (Arc::clone(&shell), supervisor.spawner(), stop.clone());
+        async move {
+            Introductions::run(shell, spawner, stop).await;
             Ok(())
         }
     });

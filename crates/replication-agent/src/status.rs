@@ -139,7 +139,10 @@ impl Snapshot {
             bytes_per_second: peer.map_or(0, |peer| whole(peer.bytes_per_second)),
             eta: etas.and_then(|etas| etas.into_iter().max()),
             lies: peer.map_or(0, |peer| peer.lies),
-            failure: failure.map(|it| words::failure(it).to_owned()),
+            failure: shell
+                .introductions
+                .reason(region)
+                .or_else(|| failure.map(|it| words::failure(it).to_owned())),
         }
     }
 }

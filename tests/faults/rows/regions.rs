@@ -1,14 +1,14 @@
 //! H and B: regions that are lost, or cut from each other.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use harness::{Answer, REGIONS, World, eventually};
+use harness::{Answer, Client, REGIONS, World, eventually};
 use meridian_oci::Digest;
 
 use crate::history::{Call, Op, Outcome};
 use crate::trial::{SOON, Verdict};
 use crate::work::{client, leaves};
-use crate::world::WorldTrial;
+use crate::world::{ADMIN, WorldTrial, admin};
 
 /// How long regions stay apart.
 const LONG: Duration = Duration::from_secs(10);
@@ -46,13 +46,32 @@ async fn h2_three_members_each_are_cut_off_and_lose_their_leader() {
     trial.end().await.is_clean();
 }
 
+/// Waits until a region has dropped the tombstones of all that was deleted before now.
+async fn settles(admin: &Client) {
+    let since = Instant::now();
+    eventually("tombstones are dropped", SOON, || async {
+        let metrics = admin.get("/metrics").await.ok()?.body;
+        let metrics = String::from_utf8(metrics.to_vec()).ok()?;
+        let name = "meridian_metadata_oldest_tombstone_age_seconds ";
+        let mut ages = metrics.lines().filter_map(|line| line.strip_prefix(name));
+        let oldest: u64 = ages.next().map_or(Some(0), |age| age.parse().ok())?;
+        (Duration::from_secs(oldest + 1) < since.elapsed()).then_some(())
+    })
+    .await;
+}
+
 /// Cuts the regions from each other for a while, twice.
 async fn apart(row: &'static str, setting: Option<(&str, &str)>) -> Verdict {
     let mut plans = World::plans();
+    for plan in &mut plans {
+        plan.set(ADMIN.0, ADMIN.1);
+    }
     if let Some((name, value)) = setting {
         plans.iter_mut().for_each(|plan| plan.set(name, value));
     }
     let trial = WorldTrial::begin(row, plans).await;
+    let admins = (0..REGIONS).map(|region| admin(trial.world.regions[region].process(0)));
+    let admins: Vec<_> = admins.collect();
     for _ in 0..2 {
         trial.world.part();
         trial.work().await;
@@ -61,6 +80,9 @@ async fn apart(row: &'static str, setting: Option<(&str, &str)>) -> Verdict {
         trial.world.heal();
         trial.work().await;
         trial.go_on(LONG / 2).await;
+        for admin in &admins {
+            settles(admin).await;
+        }
     }
     trial.end().await
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::arrival::{push, untag};
 use crate::trial::{SOON, events};
 use crate::work::REPOSITORY;
-use crate::world::WorldTrial;
+use crate::world::{ADMIN, WorldTrial, admin};
 
 /// The region whose topic it is, and the one that consumes it.
 const ORIGIN: usize = 0;
@@ -61,9 +61,10 @@ fn repository(shard: u16, is_there: bool) -> String {
 #[ignore = "needs Kafka for each region, and breaks processes for minutes: cargo xtask faults"]
 async fn e5_a_record_that_is_no_event_stops_its_shard_alone() {
     let mut plans = World::plans();
-    let admin = ("MERIDIAN_ADMIN__LISTEN", r#"["127.0.0.1:0"]"#);
-    let admin = (admin.0.to_owned(), admin.1.to_owned());
-    plans[CONSUMER].agent.push(admin);
+    let (name, value) = ADMIN;
+    plans[CONSUMER]
+        .agent
+        .push((name.to_owned(), value.to_owned()));
     let mut trial = WorldTrial::begin("E5", plans).await;
     let seen = Seen::of(&trial.world.regions[ORIGIN]).await;
     let shard = shard_of(REPOSITORY);
@@ -149,14 +150,12 @@ async fn is_stopped(trial: &WorldTrial, shard: u16) {
 /// The log and the metrics say it as well.
 async fn tells(trial: &WorldTrial) {
     let agent = trial.world.regions[CONSUMER].agent();
-    let admin: Value = serde_json::from_str(&agent.log_line("serving probes")).unwrap();
-    let admin = Client::new(format!("http://{}", admin["address"].as_str().unwrap()));
     assert!(
         agent
             .log_line("is stopped")
             .contains("meridian replication skip")
     );
-    let metrics = admin.get("/metrics").await.unwrap().expect(200);
+    let metrics = admin(agent).get("/metrics").await.unwrap().expect(200);
     let metrics = String::from_utf8(metrics.body.to_vec()).unwrap();
     let origin = trial.world.regions[ORIGIN].name();
     let stopped = format!("meridian_replication_stopped_streams{{region=\"{origin}\"}} 1");

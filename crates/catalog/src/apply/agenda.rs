@@ -15,7 +15,7 @@ use super::guard::{self, Guard};
 use super::manifest::standing::{self, Cell};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, heartbeat, notice, repository, tag};
+use super::{Result, floor, heartbeat, notice, repository, tag};
 use crate::key::{self, Key};
 use crate::row::{Manifest, Progress, Sweep};
 use crate::{CatalogError, Reply, Write};
@@ -43,6 +43,8 @@ pub(super) enum Task {
     EndCopies,
     /// Have pushes wait no more for regions that were removed, from after one of them on.
     EndWaits(Vec<u8>),
+    /// Drop tombstones of a shard.
+    Unbury(u16),
     /// Look through what another region said of a shard.
     Hear(Region, u16),
     /// Have the deletion of a repository stand in every row that was there before.
@@ -97,6 +99,7 @@ pub(super) fn work_off<S: Write>(turn: &mut Turn<'_, S>) -> Result<u64, S> {
             Task::TellOfPushes(place, digest) => notice::settle(turn, &place, digest)?,
             Task::EndCopies => heartbeat::end_copies(turn)?,
             Task::EndWaits(after) => heartbeat::end_waits(turn, &after)?,
+            Task::Unbury(shard) => floor::drop_tombstones(turn, shard)?,
             Task::Hear(region, shard) => heartbeat::look_through(turn, region, shard)?,
             Task::SweepRepository(place, from) => repository::sweep(turn, &place, from)?,
         };
@@ -150,6 +153,10 @@ fn task_of<S: Write>(turn: &Turn<'_, S>, prefix: &[u8], suffix: &[u8]) -> Result
     if prefix == key::UNHEARD {
         let ((region, shard), _) = key::take_shard(suffix).ok_or_else(damaged)?;
         return Ok(Task::Hear(region, shard));
+    }
+    if prefix == key::UNBURIED {
+        let shard = suffix.try_into().map_err(|_| damaged())?;
+        return Ok(Task::Unbury(u16::from_be_bytes(shard)));
     }
     let (registry, rest) = key::take_registry(suffix).ok_or_else(damaged)?;
     if prefix == key::RECORDED {

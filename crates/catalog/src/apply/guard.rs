@@ -47,6 +47,16 @@ pub(crate) enum Guard {
     ImagesAreAwaited,
     /// A push here is told of when all other regions have completed its image.
     AllAreAwaited,
+    /// Tombstones go only when everybody has merged all that is older.
+    FloorIsMerged,
+    /// What is older than the tombstones that went is no news from outside the log.
+    SettledIsDiscarded,
+    /// Nothing of another region is merged before both count on each other.
+    StrangersAreIgnored,
+    /// A new region takes no writes before all others count on it.
+    NewcomersMeetFirst,
+    /// One that was not counted on, and does not know what others have forgotten, is met no more.
+    OutdatedStayOut,
     /// A registry's name belongs to the oldest of those that were created with it.
     OldestBearsName,
     /// An older value of an attribute changes nothing.

@@ -14,7 +14,7 @@ use super::manifest::check;
 use super::manifest::standing::Cell;
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, outbox, tag};
+use super::{Result, floor, meet, outbox, tag};
 use crate::key::{self, Key};
 use crate::row::{Copied, Cursor, Heard, Peers, Push};
 use crate::{CatalogError, Reply, Usage, Write};
@@ -27,15 +27,12 @@ pub(super) fn set_peers<S: Write>(turn: &mut Turn<'_, S>, regions: &[Region]) ->
     regions.sort_unstable();
     regions.dedup();
     let old = peers(turn)?;
-    if old == regions {
+    if old == regions && (regions.is_empty() || turn.exists(key::OWN)?) {
         return Ok(Reply::Nothing);
     }
     let removed = old.iter().filter(|region| !regions.contains(region));
     for region in removed.clone() {
-        for shard in 0..SHARDS {
-            turn.remove(&key::heard(*region, shard))?;
-            turn.remove(&key::unheard(*region, shard))?;
-        }
+        forget(turn, *region)?;
     }
     if removed.count() > 0 {
         turn.agenda.push(Task::EndWaits(Vec::new()));
@@ -47,10 +44,23 @@ pub(super) fn set_peers<S: Write>(turn: &mut Turn<'_, S>, regions: &[Region]) ->
             }
         }
     }
+    meet::prepare(turn, &old, &regions)?;
     turn.put(key::PEERS, &Peers { regions })?;
     Ok(Reply::Done {
         version: turn.version,
     })
+}
+
+/// Forgets what another region said of this one.
+pub(super) fn forget<S: Write>(turn: &mut Turn<'_, S>, region: Region) -> Result<(), S> {
+    for shard in 0..SHARDS {
+        for key in [key::heard(region, shard), key::unheard(region, shard)] {
+            if turn.exists(&key)? {
+                turn.remove(&key)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Has pushes wait no more for regions that were removed, from after one of them on.
@@ -61,7 +71,7 @@ pub(super) fn end_waits<S: Write>(turn: &mut Turn<'_, S>, after: &[u8]) -> Resul
     for suffix in &page {
         let id = key::parse_awaited(suffix).ok_or(CatalogError::Damaged("push that waits"))?;
         let id = event_here(turn, id);
-        end_wait(turn, id, |region| !regions.contains(&region))?;
+        end_wait(turn, id, |region| !regions.contains(&region), true)?;
     }
     let is_left = page.len() == limit;
     match page.last().map_or(after, Vec::as_slice) {
@@ -175,6 +185,7 @@ pub(super) fn hear<S: Write>(
 ) -> Result<(), S> {
     let stream = outbox::stream(turn, shard)?;
     let here = turn.system.region;
+    let past = floor::past(turn, (region, version), marks)?;
     let mut marks = marks.iter();
     let mark = marks.find(|it| it.origin == here && it.epoch == stream.epoch);
     let Some(mut mark) = mark.cloned() else {
@@ -195,9 +206,11 @@ pub(super) fn hear<S: Write>(
         mark,
         seen,
         owed,
+        past,
     };
     turn.put(&key, &heard)?;
     turn.agenda.push(Task::Hear(region, shard));
+    floor::raise(turn, shard)?;
     outbox::trim(turn, shard, outbox::PER_ENTRY).map(drop)
 }
 
@@ -242,7 +255,7 @@ pub(super) fn look_through<S: Write>(
     }
     for seq in &complete {
         let id = event_here(turn, (shard, mark.epoch, *seq));
-        end_wait(turn, id, |it| it == region)?;
+        end_wait(turn, id, |it| it == region, false)?;
     }
     Ok(complete.len() as u64)
 }
@@ -282,11 +295,13 @@ pub(super) fn await_others<S: Write>(
     turn.put(&key, &push)
 }
 
-/// Has a push wait no more for some regions. Tells of it if it waits for none any more.
+/// Has a push wait no more for some regions, because they have completed it or were removed. Tells of it if it
+/// waits for none any more; one that was removed meanwhile has not completed it, though it come back.
 fn end_wait<S: Write>(
     turn: &mut Turn<'_, S>,
     id: EventId,
     is_over: impl Fn(Region) -> bool,
+    was_removed: bool,
 ) -> Result<(), S> {
     let Some(mut push) = turn.read::<Push>(&awaited(id))? else {
         return Ok(());
@@ -295,6 +310,9 @@ fn end_wait<S: Write>(
     push.waits.retain(|region| !is_over(*region));
     if push.waits.len() == waited {
         return Ok(());
+    }
+    if was_removed {
+        push.regions.retain(|region| !is_over(*region));
     }
     if !push.waits.is_empty() && guard::stands(Guard::AllAreAwaited) {
         return turn.put(&awaited(id), &push);

@@ -16,7 +16,7 @@ use meridian_oci::{Digest, RegistryName, RepositoryName};
 use super::guard::{self, Guard};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, heartbeat, lock, outbox, refuse, tag};
+use super::{Result, heartbeat, lock, meet, outbox, refuse, tag};
 use crate::key;
 use crate::row::{Needs, Standing};
 use crate::{CatalogError, Condition, NewManifest, Refusal, Reply, Write};
@@ -30,6 +30,9 @@ pub(super) fn put<S: Write>(turn: &mut Turn<'_, S>, new: &NewManifest) -> Result
     let Some(registry) = turn.registry(&new.registry)? else {
         return refuse::<S>(Refusal::RegistryUnknown);
     };
+    if let Some(refusal) = meet::hindrance(turn)? {
+        return refuse::<S>(refusal);
+    }
     let place = Place::new(registry, &new.repository);
     if let Some(refusal) = check::refusal(turn, &place, new)? {
         return refuse::<S>(refusal);

@@ -15,7 +15,7 @@ use super::manifest::merge::{self, Put};
 use super::manifest::standing::{self, Cell};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, attributes, heartbeat, refuse, registry, repository, tag};
+use super::{Result, attributes, floor, heartbeat, meet, refuse, registry, repository, tag};
 use crate::key;
 use crate::row::{Cursor, Push};
 use crate::{ArrivedManifest, Found, Refusal, RemoteEvent, RemoteEvents, Reply, Write};
@@ -31,8 +31,14 @@ pub(super) fn apply<S: Write>(turn: &mut Turn<'_, S>, new: &RemoteEvents) -> Res
     if !is_well_formed(new) {
         return refuse::<S>(Refusal::Malformed);
     }
+    if let Some(refusal) = meet::estrangement(turn, new.origin)? {
+        return refuse::<S>(refusal);
+    }
     let cursor_key = key::cursor(new.origin, new.shard);
     let merged = match turn.read::<Cursor>(&cursor_key)? {
+        None if meet::is_uncopied(turn, new.origin)? => {
+            return refuse::<S>(Refusal::EpochUnknown { epoch: 0 });
+        }
         None => 0,
         Some(cursor) => match new.epoch.cmp(&cursor.epoch) {
             Ordering::Less => return Ok(Reply::Nothing),
@@ -102,6 +108,9 @@ pub(super) fn store<S: Write>(
 
 /// Merges what another region holds.
 pub(super) fn merge_found<S: Write>(turn: &mut Turn<'_, S>, all: &[Found]) -> Result<Reply, S> {
+    if let Some(refusal) = meet::hindrance(turn)? {
+        return refuse::<S>(refusal);
+    }
     let mut versions = all.iter().flat_map(Found::versions);
     if let Some(version) = versions.find(|version| turn.is_ahead(*version)) {
         return refuse::<S>(Refusal::Ahead(version));
@@ -122,13 +131,25 @@ fn merge_one<S: Write>(turn: &mut Turn<'_, S>, found: &Found) -> Result<(), S> {
             registry,
             repository,
             cell,
-        } => merge::found(turn, &Place::new(*registry, repository), cell),
+        } => {
+            let place = Place::new(*registry, repository);
+            let news = floor::news(turn, &place, cell)?;
+            let is_known = turn.exists(&place.manifest(cell.manifest.digest))?;
+            if !is_known && news.add.is_none() && news.del.is_none() {
+                return Ok(());
+            }
+            merge::found(turn, &place, &news)
+        }
         Found::Tag {
             registry,
             repository,
             tag,
         } => {
             let place = Place::new(*registry, repository);
+            // It was merged, and perhaps deleted, and so was its manifest.
+            if floor::is_settled(floor::of(turn, &place)?, tag.version) {
+                return Ok(());
+            }
             // The put of a tag is a put of its manifest, whatever else is known of that.
             if let Some(digest) = tag.digest {
                 merge::raise(turn, &place, Leaf { digest, size: 0 }, tag.version)?;
@@ -162,6 +183,9 @@ pub(super) fn set_cursor<S: Write>(
     if shard >= SHARDS {
         return refuse::<S>(Refusal::Malformed);
     }
+    if let Some(refusal) = meet::estrangement(turn, origin)? {
+        return refuse::<S>(refusal);
+    }
     let key = key::cursor(origin, shard);
     let old = turn.read::<Cursor>(&key)?;
     if old.is_some_and(|old| (old.epoch, old.seq) >= (epoch, seq)) {
@@ -174,6 +198,7 @@ pub(super) fn set_cursor<S: Write>(
         version,
     };
     turn.put(&key, &cursor)?;
+    meet::copied(turn, origin)?;
     heartbeat::copied(turn, origin, shard, seq)?;
     Ok(Reply::Done {
         version: turn.version,
@@ -190,8 +215,8 @@ const fn outcome<S: Write>(turn: &Turn<'_, S>) -> Reply {
     }
 }
 
-/// Whether events are of the region and the shard that they are said to be of, and consecutive. No
-/// event has the `seq` 0.
+/// Whether events are of the region and the shard that they are said to be of, consecutive, and each newer
+/// than the one before: marks say so of all that is merged. No event has the `seq` 0.
 fn is_well_formed(new: &RemoteEvents) -> bool {
     let are_ours = new.events.iter().all(|event| {
         event.seq > 0 && event.version.region == new.origin && is_of_shard(event, new.shard)
@@ -199,7 +224,9 @@ fn is_well_formed(new: &RemoteEvents) -> bool {
     let mut pairs = new.events.windows(2);
     new.shard < SHARDS
         && are_ours
-        && pairs.all(|pair| Some(pair[1].seq) == pair[0].seq.checked_add(1))
+        && pairs.all(|pair| {
+            Some(pair[1].seq) == pair[0].seq.checked_add(1) && pair[0].version < pair[1].version
+        })
 }
 
 /// A heartbeat is of any shard.

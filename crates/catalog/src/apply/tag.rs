@@ -18,7 +18,7 @@ use super::guard::{self, Guard};
 use super::manifest::standing::{self, Cell};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, lock, manifest, outbox, refuse};
+use super::{Result, floor, lock, manifest, outbox, refuse};
 use crate::key::{self, Key};
 use crate::row::{Manifest, Sweep, Tag, TagCell};
 use crate::{CatalogError, Condition, Refusal, Reply, Write};
@@ -32,6 +32,11 @@ pub(super) fn point<S: Write>(
 ) -> Result<(), S> {
     let version = turn.version;
     let old = turn.read::<Tag>(&place.tag(name))?;
+    if old.is_none()
+        && let Some(cell) = turn.read::<TagCell>(&place.tag_cell(name))?
+    {
+        floor::exhume_tag(turn, place, name, cell.version)?;
+    }
     let is_behind = old.as_ref().is_some_and(|old| old.is_behind);
     let does_any_wait = show(turn, place, name, version, digest, old)?;
     if is_behind || does_any_wait {
@@ -76,6 +81,7 @@ pub(super) fn delete<S: Write>(
         digest: None,
     };
     turn.put(&place.tag_cell(name), &tombstone)?;
+    floor::bury_tag(turn, &place, name, turn.version)?;
     if let Some(shown) = shown {
         drop_shown(turn, &place, name, &shown)?;
     }
@@ -110,18 +116,20 @@ pub(super) fn join<S: Write>(
     if has_lost && guard::stands(Guard::TagIsARegister) {
         return Ok(());
     }
-    if cell.is_some() {
+    let shown = turn.read::<Tag>(&place.tag(name))?;
+    if let Some(old) = cell {
         wait_no_more(turn, place, name)?;
+        if shown.is_none() {
+            floor::exhume_tag(turn, place, name, old.version)?;
+        }
     }
     turn.put(&place.tag_cell(name), &TagCell { version, digest })?;
-    let shown = turn.read::<Tag>(&place.tag(name))?;
-    let Some(digest) = digest else {
+    let manifest = digest.map(|digest| manifest_of(turn, place, digest));
+    let manifest = manifest.transpose()?.filter(|it| it.shows(version));
+    let (Some(digest), Some(manifest)) = (digest, manifest) else {
+        floor::bury_tag(turn, place, name, version)?;
         return shown.map_or(Ok(()), |shown| drop_shown(turn, place, name, &shown));
     };
-    let manifest = manifest_of(turn, place, digest)?;
-    if !manifest.shows(version) {
-        return shown.map_or(Ok(()), |shown| drop_shown(turn, place, name, &shown));
-    }
     if manifest.is_exposed() {
         show(turn, place, name, version, digest, shown)?;
         return Ok(());
@@ -137,6 +145,11 @@ pub(super) fn hide<S: Write>(
     digest: Digest,
     after: Option<TagName>,
 ) -> Result<u64, S> {
+    if !turn.exists(&place.manifest(digest))? {
+        // It was dropped in this entry, after all of its tags.
+        plan_hiding(turn, place, digest, None)?;
+        return Ok(0);
+    }
     let manifest = standing::cover(turn, place, digest, &mut 0)?;
     let page = page(turn, &place.tags_of(digest), after)?;
     let mut hidden = 0;
@@ -145,6 +158,9 @@ pub(super) fn hide<S: Write>(
         let tag = tag.ok_or(CatalogError::Damaged("tag"))?;
         if !manifest.shows(tag.version) {
             unshow(turn, place, name, digest)?;
+            if !tag.is_behind {
+                floor::bury_tag(turn, place, name, tag.version)?;
+            }
             hidden += 1;
         }
     }
@@ -166,6 +182,10 @@ pub(super) fn judge<S: Write>(
     digest: Digest,
     after: Option<TagName>,
 ) -> Result<u64, S> {
+    if !turn.exists(&place.manifest(digest))? {
+        plan_judging(turn, place, digest, None)?;
+        return Ok(0);
+    }
     let manifest = standing::cover(turn, place, digest, &mut 0)?;
     let page = page(turn, &place.tags_waiting_for(digest), after)?;
     let mut judged = 0;
@@ -178,6 +198,9 @@ pub(super) fn judge<S: Write>(
         }
         judged += 1;
         wait_no_more(turn, place, name)?;
+        if is_dead {
+            floor::bury_tag(turn, place, name, cell.version)?;
+        }
         let shown = turn.read::<Tag>(&place.tag(name))?;
         match shown {
             shown if !is_dead => {
@@ -189,12 +212,7 @@ pub(super) fn judge<S: Write>(
             _ => {}
         }
     }
-    let sweep = key::waiting_sweeps(place.registry, &place.repository).digest(digest);
-    match page.left {
-        Some(left) => turn.put(&sweep, &left)?,
-        None if turn.exists(&sweep)? => turn.remove(&sweep)?,
-        None => {}
-    }
+    plan_judging(turn, place, digest, page.left)?;
     Ok(judged)
 }
 
@@ -215,6 +233,41 @@ pub(super) fn judge_all<S: Write>(
         turn.agenda.push(task);
     }
     Ok(())
+}
+
+/// Drops the cell of a tag that is a tombstone of that version still.
+pub(super) fn unbury<S: Write>(
+    turn: &mut Turn<'_, S>,
+    place: &Place,
+    name: &TagName,
+    version: Version,
+) -> Result<(), S> {
+    let key = place.tag_cell(name);
+    let cell = turn.read::<TagCell>(&key)?;
+    match cell.filter(|cell| cell.version == version) {
+        Some(_) => turn.remove(&key),
+        None => Ok(()),
+    }
+}
+
+/// Whether tags of a deleted manifest are still to be hidden, or to be given up.
+pub(super) fn are_left<S: Write>(
+    turn: &Turn<'_, S>,
+    place: &Place,
+    digest: Digest,
+) -> Result<bool, S> {
+    for tags in [place.tags_of(digest), place.tags_waiting_for(digest)] {
+        if !turn.suffixes(&tags, 1)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    let sweeps = [key::sweeps, key::waiting_sweeps].map(|of| of(place.registry, &place.repository));
+    for sweep in sweeps {
+        if turn.exists(&sweep.digest(digest))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Where a tag points, given what it shows: nowhere, if it was deleted or its manifest was since.
@@ -360,6 +413,21 @@ fn page<S: Write>(turn: &mut Turn<'_, S>, prefix: &Key, after: Option<TagName>) 
         left = is_left.then_some(Sweep { after });
     }
     Ok(Page { names, left })
+}
+
+/// Writes down where judging goes on, or that it does not.
+fn plan_judging<S: Write>(
+    turn: &mut Turn<'_, S>,
+    place: &Place,
+    digest: Digest,
+    left: Option<Sweep>,
+) -> Result<(), S> {
+    let sweep = key::waiting_sweeps(place.registry, &place.repository).digest(digest);
+    match left {
+        Some(left) => turn.put(&sweep, &left),
+        None if turn.exists(&sweep)? => turn.remove(&sweep),
+        None => Ok(()),
+    }
 }
 
 /// Writes down where hiding goes on, or that it does not. Lists of tags look closer meanwhile.

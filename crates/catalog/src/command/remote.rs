@@ -11,6 +11,34 @@ use serde::{Deserialize, Serialize};
 
 use super::{BlobPlace, Encoding, ObjectKey, raw};
 
+/// What another region says of itself, and of this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Introduction {
+    /// Which.
+    pub region: Region,
+    /// When its state heard first that there are others.
+    pub born: Version,
+    /// How it counts on this region, if it does.
+    pub counted: Option<Counted>,
+    /// The last version that it stamped.
+    pub last: Version,
+    /// Up to where it has dropped tombstones, by shard, as far as it has.
+    pub floors: Vec<Option<Version>>,
+    /// What it has merged last of each shard of this region, epoch and `seq`, as far as it has.
+    pub merged: Vec<Option<(u64, u64)>>,
+}
+
+/// How a region counts on another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Which of those that bore its name, if it said so yet.
+    pub born: Option<Version>,
+    /// Since when it drops no tombstone that the other one has not merged.
+    pub since: Version,
+    /// Since when the other one counts on it, as far as it has accepted that.
+    pub accepted: Option<Version>,
+}
+
 /// Consecutive events of a shard of another region.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteEvents {

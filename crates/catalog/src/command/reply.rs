@@ -103,6 +103,13 @@ pub enum Refusal {
     Malformed,
     /// An attribute forbids it: of what it is to change, or of what that is in, or holds.
     Locked,
+    /// This region and that one have not met: one of them may have forgotten what the other one deleted.
+    Stranger(Region),
+    /// This region is new and has not met the other ones yet; it takes no writes before.
+    Joining(Vec<Region>),
+    /// That region, and others, have forgotten deletions that this one has not merged: while it was gone, they
+    /// did not count on it. It must begin anew, with an empty state.
+    Outdated(Region),
 }
 
 // === impl Reply ===

@@ -31,18 +31,26 @@ impl World {
     }
 
     pub(super) fn deliver_all(&mut self, at: usize) -> Result<bool, String> {
-        let pending = self.pending(at);
-        for (origin, shard, merged) in &pending {
-            self.hand_over(at, *origin, *shard, *merged, usize::MAX)?;
+        self.deliver_of(at, &self.members())
+    }
+
+    /// All that these have for a region.
+    pub(super) fn deliver_of(&mut self, at: usize, origins: &[usize]) -> Result<bool, String> {
+        let mut has_any = false;
+        let pending = self.pending(at).into_iter();
+        for (origin, shard, merged) in pending.filter(|it| origins.contains(&it.0)) {
+            let reply = self.hand_over(at, origin, shard, merged, usize::MAX)?;
+            has_any |= matches!(reply, Reply::Merged { .. });
         }
-        Ok(!pending.is_empty())
+        Ok(has_any)
     }
 
     /// Where other regions have events that are not merged here: region, shard, and the last one that
     /// is.
     fn pending(&self, at: usize) -> Vec<(usize, u16, u64)> {
         let mut pending = Vec::new();
-        for (origin, region) in self.regions.iter().enumerate().filter(|(it, _)| *it != at) {
+        let others = self.members().into_iter().filter(|it| *it != at);
+        for (origin, region) in others.map(|it| (it, &self.regions[it])) {
             for shard in 0..SHARDS {
                 let cursor = query::cursor(&self.regions[at].store, region.name, shard).unwrap();
                 let merged = cursor.map_or(0, |cursor| cursor.seq);
@@ -180,6 +188,9 @@ impl World {
     /// Asks a peer for a tag and a manifest, as a read does that finds neither here.
     pub(super) fn find(&mut self, at: usize) -> Result<(), String> {
         let peer = self.random.random_range(0..self.regions.len());
+        if Some(peer) == self.gone || !self.is_open(at, peer) {
+            return Ok(());
+        }
         let repository = self.repository();
         let name = self.content.tags.choose(&mut self.random).unwrap().clone();
         let registry = self.registry();
@@ -230,6 +241,22 @@ impl World {
             });
         }
         found.retain(|_| self.random.random_bool(0.8));
+        if self.random.random_bool(0.5) {
+            self.answers.push((at, found));
+            return Ok(());
+        }
         self.say(at, Command::MergeFound(found)).map(drop)
+    }
+
+    /// Some of what was found elsewhere arrives, however late.
+    pub(super) fn hear(&mut self, chance: f64) -> Result<(), String> {
+        for (at, found) in std::mem::take(&mut self.answers) {
+            if self.random.random_bool(chance) {
+                self.say(at, Command::MergeFound(found))?;
+            } else {
+                self.answers.push((at, found));
+            }
+        }
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meridian_clock::Version;
-use meridian_event::{Attributes, Envelope, Event, RegistryId, Setting, Target};
+use meridian_event::{Attributes, Envelope, Event, RegistryId, Setting, Target, shard_of};
 use meridian_oci::{Digest, MediaType, RepositoryName, Tag as TagName};
 
 use super::content::{Content, describe};
@@ -15,7 +15,7 @@ type Place = (RegistryId, RepositoryName);
 type Named = (Place, Digest);
 
 /// What is the same in all regions.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Projection {
     manifests: BTreeMap<Named, Cell>,
     /// The winners.
@@ -287,6 +287,49 @@ impl Projection {
                 self.tags.insert(tagged, (*version, *digest));
             }
         }
+    }
+
+    /// When a manifest was deleted last, if it was.
+    pub(super) fn deleted(
+        &self,
+        registry: RegistryId,
+        repository: &RepositoryName,
+        digest: Digest,
+    ) -> Option<Version> {
+        let named = ((registry, repository.clone()), digest);
+        self.manifests.get(&named)?.del
+    }
+
+    /// Without the tombstones that a region may have dropped, whose shards have these floors.
+    pub(super) fn above(mut self, floors: &[Option<Version>]) -> Self {
+        let is_below = |(registry, repository): &Place, version| {
+            let shard = shard_of(*registry, Some(repository));
+            Some(version) <= floors[usize::from(shard)]
+        };
+        let manifests = &self.manifests;
+        self.cells.retain(|(place, _), (version, digest)| {
+            let manifest = digest.and_then(|digest| manifests.get(&(place.clone(), digest)));
+            let is_alive = manifest.is_some_and(|cell| Some(*version) > cell.del);
+            is_alive || !is_below(place, *version)
+        });
+        let deletions = &self.deletions;
+        self.manifests.retain(|(place, _), cell| {
+            let is_alive = cell.is_exposed || cell.add > cell.del;
+            // The deletion of its repository is not forgotten, and stands for its own.
+            let is_covered = |del| deletions.get(place).is_some_and(|cover| del <= *cover);
+            let is_forgotten = cell
+                .del
+                .is_some_and(|del| is_below(place, del) || is_covered(del));
+            if is_forgotten {
+                // What was put again since, or is needed, does not say that it was deleted before.
+                cell.add = cell.add.filter(|add| Some(*add) > cell.del);
+                let is_newer = |put: &(Version, MediaType)| Some(put.0) > cell.del;
+                cell.put = cell.put.take().filter(is_newer);
+                cell.del = None;
+            }
+            is_alive || !is_forgotten
+        });
+        self
     }
 
     /// Where they first differ.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meridian_clock::Region as RegionName;
+use meridian_clock::{Region as RegionName, Version};
 use meridian_event::{Envelope, Event, EventId, RegistryId, SHARDS, Target};
 use meridian_oci::{Digest, RegistryName, RepositoryName, Tag as TagName};
 use rand::seq::SliceRandom as _;
@@ -17,8 +17,11 @@ use super::content::Content;
 use super::hidden;
 use super::reference::{Projection, fold, project};
 use super::region::{Region, new_events};
-use crate::row::{Manifest, Rights, Row, Tag};
-use crate::{Command, Cursor, Found, RemoteEvents, Reply, Settings, Write as _, key, query};
+use crate::row::{Floor, Manifest, Rights, Row, Tag};
+use crate::{
+    Command, Cursor, Found, Introduction, Read as _, RemoteEvents, Reply, Settings, Write as _,
+    key, query,
+};
 
 const DAWN: u64 = 1_760_000_000_000;
 pub(super) const DEFAULT: &str = "default";
@@ -28,12 +31,24 @@ pub(super) struct World {
     pub(super) random: ChaCha8Rng,
     pub(super) now: u64,
     pub(super) regions: Vec<Region>,
+    /// Whether regions tell each other how far they are.
+    pub(super) beats: bool,
+    /// Whom no event reaches.
+    pub(super) deaf: Option<usize>,
     /// A region that hardly ever hears of another one.
     pub(super) slow: (usize, usize),
     /// Registries that were created, and their names.
     pub(super) created: BTreeMap<RegistryId, RegistryName>,
     /// What regions had by a copy, and not by its event.
     copied: BTreeSet<(RegionName, EventId)>,
+    /// What was found elsewhere, for whom, and is not merged yet.
+    pub(super) answers: Vec<(usize, Vec<Found>)>,
+    /// What regions said of each other, to whom, and is not heard yet.
+    pub(super) introductions: Vec<(usize, Introduction)>,
+    /// How many regions there were from the beginning.
+    founders: usize,
+    /// A region that was removed, and says and hears nothing.
+    pub(super) gone: Option<usize>,
     /// What came about.
     pub(super) seen: BTreeSet<&'static str>,
 }
@@ -46,21 +61,28 @@ impl World {
         let mut world = Self {
             content: Content::new(),
             random,
+            beats: true,
+            deaf: None,
             slow,
             now: DAWN,
             regions: names.iter().map(|name| Region::new(name)).collect(),
             created: BTreeMap::new(),
             copied: BTreeSet::new(),
+            answers: Vec::new(),
+            introductions: Vec::new(),
+            founders: names.len(),
+            gone: None,
             seen: BTreeSet::new(),
         };
         for at in 0..world.regions.len() {
             world.begin(at)?;
         }
         world.introduce()?;
+        world.meet_all()?;
         Ok(world)
     }
 
-    fn begin(&mut self, at: usize) -> Result<(), String> {
+    pub(super) fn begin(&mut self, at: usize) -> Result<(), String> {
         let settings = Settings {
             lease_millis: 600,
             grace_millis: 300,
@@ -88,12 +110,18 @@ impl World {
             .map(drop)
     }
 
-    /// Tells every region which other ones there are.
-    pub(super) fn introduce(&mut self) -> Result<(), String> {
-        let names: Vec<_> = self.regions.iter().map(|region| region.name).collect();
-        for at in 0..self.regions.len() {
-            self.say(at, Command::SetPeers(names.clone()))?;
+    /// A region sets attributes of what another one pushed, and a third one hears of those first.
+    pub(super) fn start_with_attributes(&mut self) -> Result<(), String> {
+        for _ in 0..8 {
+            self.push(0)?;
         }
+        self.deliver_of(1, &[0])?;
+        self.fetch_all(1)?;
+        for _ in 0..60 {
+            self.set(1)?;
+        }
+        self.deliver_of(2, &[1])?;
+        self.look();
         Ok(())
     }
 
@@ -101,29 +129,40 @@ impl World {
     pub(super) fn step(&mut self) -> Result<(), String> {
         self.now += self.random.random_range(0..40);
         let at = self.random.random_range(0..self.regions.len());
-        match self.random.random_range(0..108) {
+        if Some(at) == self.gone {
+            return Ok(());
+        }
+        match self.random.random_range(0..111) {
             0..22 => self.push(at)?,
-            100..106 => self.set(at)?,
-            106 | 107 => self.delete_repository(at)?,
+            100..107 => self.set(at)?,
+            107 => self.delete_repository(at)?,
             22..36 => self.command(at)?,
+            36..64 if Some(at) == self.deaf => {}
             36..64 => self.deliver(at)?,
             64..78 => self.fetch_manifest(at)?,
-            78..88 => self.fetch_blob(at)?,
-            88..93 => self.find(at)?,
+            78..86 => self.fetch_blob(at)?,
+            86..89 => self.find(at)?,
+            89 | 90 => self.hear(0.3)?,
+            91 | 92 | 108..111 if self.beats => {
+                let is_full = true;
+                self.say(at, Command::Heartbeat { is_full })?;
+            }
             94..96 => self.collect(at)?,
             96 | 97 => self.regions[at].crash()?,
+            98 if self.random.random_bool(0.5) => self.meet(at)?,
             98 => drop(self.say(at, Command::Sweep)?),
             93 if self.random.random_bool(0.5) => self.acknowledge(at)?,
-            93 => {
+            93 if self.beats => {
                 let is_full = self.random.random_bool(0.2);
                 self.say(at, Command::Heartbeat { is_full })?;
             }
-            99 if self.random.random_bool(0.1) => {
+            99 if self.random.random_bool(0.2) => {
                 let from = self.random.random_range(0..self.regions.len());
-                if from != at {
+                if from != at && Some(from) != self.gone && self.is_open(at, from) {
                     self.copy(at, from)?;
                 }
             }
+            91..=93 | 108..111 => {}
             _ => self.regions[at].skew = self.random.random_range(-4_000..4_000),
         }
         self.look();
@@ -134,7 +173,7 @@ impl World {
     pub(super) fn settle(&mut self) -> Result<(), String> {
         loop {
             let mut is_busy = false;
-            for at in 0..self.regions.len() {
+            for at in self.members() {
                 is_busy |= self.deliver_all(at)?;
                 is_busy |= self.fetch_all(at)?;
                 let is_full = false;
@@ -150,24 +189,66 @@ impl World {
         }
     }
 
-    /// Whether all regions came to what the events make.
-    pub(super) fn check(&self) -> Result<(), String> {
-        let events = self.events();
-        let expected = fold(events.iter(), (RegistryId::first(), DEFAULT), &self.content);
-        for region in &self.regions {
-            agree(region, &expected)?;
-            hidden::check_after(&region.store, &events)?;
+    /// Drops what nobody needs any more: each region says that it is past everything, and that it knows
+    /// that of the others.
+    pub(super) fn bury(&mut self) -> Result<(), String> {
+        for _ in 0..3 {
+            for at in self.members() {
+                self.say(at, Command::Heartbeat { is_full: true })?;
+            }
+            self.settle()?;
+        }
+        for region in self.members() {
+            let region = &self.regions[region];
+            let mut keys = region.store.pairs().map(|(key, _)| key);
+            if let Some(key) = keys.find(|key| matches!(key[0], b'1' | b'2')) {
+                return Err(format!("{} still has {key:?}", region.name));
+            }
         }
         Ok(())
     }
 
-    /// Every event that anybody committed.
+    /// Whether all regions came to what the events make.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let events = self.events();
+        let expected = fold(events.iter(), (RegistryId::first(), DEFAULT), &self.content);
+        for at in self.members() {
+            let floors: Vec<_> = (0..SHARDS).map(|shard| self.floor(at, shard)).collect();
+            agree(&self.regions[at], &expected, &floors)?;
+            hidden::check_after(&self.regions[at].store, &events)?;
+        }
+        Ok(())
+    }
+
+    /// Up to where a region has dropped tombstones; or, if it came later, may never have had them, because another
+    /// one had dropped them.
+    fn floor(&self, at: usize, shard: u16) -> Option<Version> {
+        let others = match at < self.founders {
+            true => &self.regions[at..=at],
+            false => &self.regions[..],
+        };
+        let floors = others.iter().filter_map(|region| {
+            let row = region.store.get(&key::floor(shard), Floor::decode::<()>);
+            row.unwrap().map(|floor| floor.unwrap().version)
+        });
+        floors.max()
+    }
+
+    /// Every event that anybody committed; of a region that is gone, those that others know.
     pub(super) fn events(&self) -> Vec<Envelope> {
         let logs = self.regions.iter().flat_map(|region| {
             let shards = 0..SHARDS;
             shards.flat_map(|shard| region.log(shard))
         });
-        logs.collect()
+        let gone = self.gone.map(|at| self.regions[at].name);
+        let is_known = |id: EventId| {
+            self.members().iter().any(|at| {
+                let cursor = query::cursor(&self.regions[*at].store, id.region, id.shard);
+                cursor.unwrap().is_some_and(|cursor| cursor.seq >= id.seq)
+            })
+        };
+        let known = logs.filter(|it| Some(it.id.region) != gone || is_known(it.id));
+        known.collect()
     }
 
     /// Another region hears of events, each by itself, in this order, whatever the cursor is.
@@ -193,18 +274,8 @@ impl World {
         self.fetch_blob(at)
     }
 
-    /// A further region begins with a copy of another one's state, and goes on with the events after
-    /// it.
-    pub(super) fn join(&mut self, name: &str, from: usize) -> Result<(), String> {
-        let at = self.regions.len();
-        self.regions.push(Region::new(name));
-        self.begin(at)?;
-        self.introduce()?;
-        self.copy(at, from)
-    }
-
     /// A region takes in a copy of another one's state, and goes on with the events after it.
-    fn copy(&mut self, at: usize, from: usize) -> Result<(), String> {
+    pub(super) fn copy(&mut self, at: usize, from: usize) -> Result<(), String> {
         let store = self.regions[from].store.clone();
         let mut found = query::copied_registries(&store).unwrap();
         found.extend(all(|after| {
@@ -225,11 +296,6 @@ impl World {
         found.shuffle(&mut self.random);
         for page in found.chunks(4) {
             self.say(at, Command::MergeFound(page.to_vec()))?;
-        }
-        for (origin, shard, cursor) in query::cursors(&store).unwrap() {
-            if origin != self.regions[at].name {
-                self.set_cursor(at, origin, shard, cursor.seq)?;
-            }
         }
         let origin = self.regions[from].name;
         for (shard, stream) in (0..SHARDS).zip(query::streams(&store).unwrap()) {
@@ -299,6 +365,7 @@ impl World {
             });
             of_push.count()
         };
+        let expected = fold(events.iter(), (RegistryId::first(), DEFAULT), &self.content);
         for envelope in &events {
             let Event::ManifestPut {
                 repository,
@@ -311,10 +378,8 @@ impl World {
             };
             let place = (envelope.registry, repository);
             for region in &self.regions {
-                let cell = query::manifest_cell(&region.store, place.0, place.1, manifest.digest);
-                let is_live = cell
-                    .unwrap()
-                    .is_some_and(|it| it.del < Some(envelope.version));
+                let is_live =
+                    expected.deleted(place.0, place.1, manifest.digest) < Some(envelope.version);
                 let is_here = region.name == envelope.id.region;
                 let winner = |tag| query::tag_winner(&region.store, place.0, place.1, tag).unwrap();
                 let mut winners = tags.iter().filter_map(winner);
@@ -358,6 +423,8 @@ impl World {
                     b'y' => Some("parents are still to be told"),
                     b'P' => Some("a push elsewhere waits"),
                     b'i' => Some("pushes are still to be told of"),
+                    b'2' => Some("tombstones are still to be dropped"),
+                    b'5' => Some("a floor rises"),
                     b'j' => Some("a heartbeat is still to be looked through"),
                     b'Y' => Some("waiters for a blob are still to be told"),
                     _ => None,
@@ -459,7 +526,7 @@ fn found_default() -> Command {
 }
 
 /// Whether a region has everything, and nothing else.
-fn agree(region: &Region, expected: &Projection) -> Result<(), String> {
+fn agree(region: &Region, expected: &Projection, floors: &[Option<Version>]) -> Result<(), String> {
     let name = region.name;
     let wanted = query::wanted_manifests(&region.store, None, 10).unwrap();
     if let Some(wanted) = wanted.first() {
@@ -469,7 +536,8 @@ fn agree(region: &Region, expected: &Projection) -> Result<(), String> {
     if let Some(wanted) = wanted.first() {
         return Err(format!("{name} wants what nobody has: {wanted:?}"));
     }
-    match project(&region.store).difference(expected) {
+    let [is, ought] = [project(&region.store), expected.clone()].map(|it| it.above(floors));
+    match is.difference(&ought) {
         None => Ok(()),
         Some(difference) => Err(format!("{name} and the events differ in {difference}")),
     }

@@ -17,7 +17,7 @@ use crate::row::{
 use crate::{
     BlobPlace, Encoding, ObjectKey, Referrer, Reply, RequestId, Settings, Stream, System, Usage,
 };
-pub(super) use keys::{keys, later_keys, notice_keys, repository_keys};
+pub(super) use keys::{keys, later_keys, notice_keys, repository_keys, tombstone_keys};
 
 pub(super) struct Sample {
     pub(super) kind: &'static str,

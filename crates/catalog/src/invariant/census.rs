@@ -13,10 +13,11 @@ use meridian_event::{Envelope, EventId, RegistryId};
 use meridian_oci::{Digest, RepositoryName, Tag as TagName};
 
 use super::Findings;
-use crate::key;
+use crate::key::{self, Buried};
 use crate::row::{
-    Answer, Blob, Claim, Copied, Heard, Link, Manifest, Needs, Outgoing, Owner, Peers, Progress,
-    Push, Repository, RepositoryCell, Rights, Row, Spent, Sweep, Tag, TagCell,
+    Answer, Blob, Claim, Copied, Floor, Heard, Link, Manifest, Met, Needs, Outgoing, Own, Owner,
+    Peers, Progress, Push, Removed, Repository, RepositoryCell, Rights, Row, Spent, Sweep, Tag,
+    TagCell,
 };
 use crate::{Cursor, ObjectKey, Read, Referrer, RequestId, Stream, System, Usage};
 
@@ -93,6 +94,15 @@ pub(super) struct Census {
     pub(super) pushes_waiting: BTreeSet<(Named, EventId)>,
     /// Manifests of whose pushes is still to be told.
     pub(super) untold_pushes: BTreeSet<Named>,
+    /// Whether this region has not met others yet.
+    pub(super) is_joining: bool,
+    pub(super) met: BTreeMap<Region, Met>,
+    /// Regions that were removed, and others that may know more of them.
+    pub(super) removals: BTreeSet<(Region, Region)>,
+    pub(super) floors: BTreeMap<u16, Floor>,
+    pub(super) buried: BTreeSet<(u16, Buried)>,
+    /// Shards with tombstones that are still to be dropped.
+    pub(super) unburied: BTreeSet<u16>,
 }
 
 impl Census {
@@ -271,6 +281,38 @@ impl Census {
             b'j' => {
                 mark(value)?;
                 self.unheard.insert(shard_of(rest)?);
+            }
+            b'O' => {
+                row::<Own>(value)?;
+                rest.is_empty().then_some(())?;
+            }
+            b'6' => {
+                mark(value)?;
+                self.is_joining = rest.is_empty().then_some(true)?;
+            }
+            b'4' => {
+                mark(value)?;
+                key::parse::<Region>(rest)?;
+            }
+            b'3' => drop(self.met.insert(key::parse(rest)?, row(value)?)),
+            b'X' => {
+                row::<Removed>(value)?;
+                self.removals.insert(key::parse_removal(rest)?);
+            }
+            b'5' => {
+                let shard = u16::from_be_bytes(rest.try_into().ok()?);
+                self.floors.insert(shard, row(value)?);
+            }
+            b'1' => {
+                let (shard, rest) = rest.split_first_chunk::<2>()?;
+                mark(value)?;
+                let buried = (u16::from_be_bytes(*shard), Buried::parse(rest)?);
+                self.buried.insert(buried);
+            }
+            b'2' => {
+                mark(value)?;
+                self.unburied
+                    .insert(u16::from_be_bytes(rest.try_into().ok()?));
             }
             b'A' => drop(self.awaited.insert(key::parse_awaited(rest)?, row(value)?)),
             b'P' => drop(self.incomplete.insert(key::parse_event(rest)?, row(value)?)),

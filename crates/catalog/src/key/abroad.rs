@@ -94,3 +94,39 @@ pub fn parse_event(key: &[u8]) -> Option<EventId> {
         seq,
     })
 }
+
+/// What other regions know this one by. The one row of its kind.
+pub const OWN: &[u8] = b"O";
+
+/// Stands while this region has not met the others. The one row of its kind.
+pub const JOINING: &[u8] = b"6";
+
+/// How far this region and another one know each other.
+#[must_use]
+pub fn met(region: Region) -> Key {
+    Key::start(b'3').text(region.as_str())
+}
+
+/// Prefix of all regions that were removed and of which another one may know more than this one; the
+/// removed one, a zero byte and the other one follow.
+pub const REMOVALS: &[u8] = b"X";
+
+/// A region that was removed, and another one that may know more of it than this one.
+#[must_use]
+pub fn removal(removed: Region, with: Region) -> Key {
+    let removed = Key::start(b'X').text(removed.as_str()).text("\0");
+    removed.text(with.as_str())
+}
+
+/// Reads what follows the prefix of [`REMOVALS`].
+#[must_use]
+pub fn parse_removal(suffix: &[u8]) -> Option<(Region, Region)> {
+    let end = suffix.iter().position(|byte| *byte == 0)?;
+    Some((parse(&suffix[..end])?, parse(&suffix[end + 1..])?))
+}
+
+/// Stands while the state of a region is to be copied before its events are merged.
+#[must_use]
+pub fn uncopied(region: Region) -> Key {
+    Key::start(b'4').text(region.as_str())
+}

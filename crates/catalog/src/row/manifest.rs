@@ -94,6 +94,11 @@ impl Manifest {
         self.standing == Standing::Absent
     }
 
+    /// When it was deleted, if nothing but that is left of it.
+    pub(crate) fn tombstone(&self) -> Option<Version> {
+        self.del.filter(|_| self.is_absent() && !self.is_added())
+    }
+
     /// Joins the deletion of its repository.
     pub(crate) fn cover(&mut self, del: Option<Version>) {
         self.del = self.del.max(del);

@@ -1,10 +1,10 @@
 //! Notices: what a region tells of images that it can serve, and of how far it is.
 
-use meridian_catalog::{Command, Reply, query};
+use meridian_catalog::{Command, Refusal, Reply, query};
 use meridian_clock::Region;
 use meridian_event::{Event, EventId, Mark, Notice, shard_of};
 
-use crate::peer::{Peer, batch, merge};
+use crate::peer::{Peer, batch, meet, merge};
 use crate::stage::{Manifested, SETTINGS, Stage, blob, image, index, repository};
 
 const NONE: [u64; 0] = [];
@@ -27,6 +27,9 @@ fn shard(stage: &Stage) -> u16 {
 fn introduce(stage: &mut Stage, names: &[&str]) {
     let regions = names.iter().map(|name| region(name)).collect();
     stage.done(Command::SetPeers(regions));
+    for name in names.iter().filter(|name| **name != "eu") {
+        meet(stage, region(name));
+    }
 }
 
 /// The pushes that were told of: those elsewhere, and those here.
@@ -272,9 +275,11 @@ fn what_a_stranger_says_and_what_is_said_of_others_is_passed_over() {
     let mut stranger = Peer::of(&stage, "sa");
     introduce(&mut stage, &["us"]);
     stage.put(image(&[]).tagged(&["v"]));
-    hears(&mut stage, &mut stranger, 1, &[]);
-    assert_eq!(told(&stage).1, NONE);
     let shard = shard(&stage);
+    let events = stranger.says_in(shard, Event::Heartbeat { marks: Vec::new() });
+    let refused = Reply::Refused(Refusal::Stranger(stranger.region));
+    assert_eq!(stage.say(merge(events)), refused);
+    assert_eq!(told(&stage).1, NONE);
     let events = us.says_in(shard, Event::Heartbeat { marks: Vec::new() });
     stage.say(merge(events));
     assert_eq!(stage.say(Command::Sweep), Reply::Nothing);

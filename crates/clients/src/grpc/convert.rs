@@ -37,8 +37,8 @@ pub use replica::{
     wanted_after, wanted_request,
 };
 pub use replication::{
-    copy_limit, copy_request, event_bytes, find_request, found, take_copy_request,
-    take_find_request, take_found,
+    copy_limit, copy_request, event_bytes, find_request, found, level_request, take_copy_request,
+    take_find_request, take_found, take_level_request, take_meet_request,
 };
 pub use upload::transfer_head;
 

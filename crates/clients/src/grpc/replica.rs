@@ -12,8 +12,8 @@ use super::convert;
 use super::{EndpointError, GrpcConfig, MAX_REPLICA_MESSAGE, Ways};
 use crate::image::ImageView;
 use crate::replica::{
-    Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, ManifestBytes, Merged,
-    Presence, Progress, RemoteBatch, ReplicaApi, Stored,
+    Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, ManifestBytes, Meeting,
+    Merged, Presence, Progress, RemoteBatch, Removal, ReplicaApi, Stored,
 };
 use crate::{ReadError, WriteError};
 
@@ -150,6 +150,30 @@ impl ReplicaApi for GrpcReplica {
         let send = |mut to: Client, request| async move { to.set_cursors(request).await };
         self.calls
             .call(message, send, |pb::SetCursorsResponse {}| Ok(()))
+            .await
+    }
+
+    async fn meet(&self, said: Progress) -> Result<Meeting, WriteError> {
+        let message = pb::MeetRequest {
+            progress: Some(said.into()),
+        };
+        let send = |mut to: Client, request| async move { to.meet(request).await };
+        self.calls
+            .call(message, send, |met: pb::MeetResponse| {
+                Ok(match (met.outdated, met.changed) {
+                    (true, _) => Meeting::Outdated,
+                    (false, true) => Meeting::Met,
+                    (false, false) => Meeting::Known,
+                })
+            })
+            .await
+    }
+
+    async fn level(&self, removal: Removal) -> Result<(), WriteError> {
+        let message = convert::level_request(removal);
+        let send = |mut to: Client, request| async move { to.level(request).await };
+        self.calls
+            .call(message, send, |pb::LevelResponse {}| Ok(()))
             .await
     }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use meridian_clients::grpc::convert::{
     self, found, manifest_bytes, page_limit, presences, take_contents, take_copy_request,
-    take_find_request, take_found, take_image_request, take_lease_request, wanted_after,
+    take_find_request, take_found, take_image_request, take_lease_request, take_level_request,
+    take_meet_request, wanted_after,
 };
 use meridian_clients::grpc::{MAX_REPLICA_MESSAGE, deadline};
-use meridian_clients::replica::{CursorAt, EventRange, RemoteBatch, ReplicaApi};
+use meridian_clients::replica::{CursorAt, EventRange, Meeting, RemoteBatch, ReplicaApi};
 use meridian_proto::meridian::replication::v1 as pb;
 use meridian_proto::registry;
 use pb::replica_server::{Replica, ReplicaServer};
@@ -60,6 +61,8 @@ calls! {
     merge_found: MergeFoundRequest -> MergeFoundResponse;
     copy: CopyRequest -> CopyResponse;
     set_cursors: SetCursorsRequest -> SetCursorsResponse;
+    meet: MeetRequest -> MeetResponse;
+    level: LevelRequest -> LevelResponse;
     get_registry_name: GetRegistryNameRequest -> GetRegistryNameResponse;
     get_image: GetImageRequest -> GetImageResponse;
 }
@@ -157,6 +160,21 @@ async fn set_cursors(
     let cursors = cursors.collect::<std::result::Result<_, _>>();
     let set = api.set_cursors(cursors.map_err(malformed)?).await;
     set.map(|()| pb::SetCursorsResponse {}).map_err(refused)
+}
+
+async fn meet(api: &dyn ReplicaApi, request: pb::MeetRequest) -> Result<pb::MeetResponse> {
+    let said = take_meet_request(request).map_err(malformed)?;
+    let met = api.meet(said).await.map_err(refused)?;
+    Ok(pb::MeetResponse {
+        outdated: met == Meeting::Outdated,
+        changed: met == Meeting::Met,
+    })
+}
+
+async fn level(api: &dyn ReplicaApi, request: pb::LevelRequest) -> Result<pb::LevelResponse> {
+    let removal = take_level_request(request).map_err(malformed)?;
+    let level = api.level(removal).await;
+    level.map(|()| pb::LevelResponse {}).map_err(refused)
 }
 
 async fn get_registry_name(

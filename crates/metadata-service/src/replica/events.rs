@@ -5,6 +5,7 @@ use meridian_clients::ReadError;
 use meridian_clients::replica::{CursorAt, EventRange, Events, Place, Progress};
 use meridian_event::SHARDS;
 
+use super::meet;
 use crate::changes::View;
 use crate::group::{Group, unavailable};
 use crate::read::failed;
@@ -29,6 +30,7 @@ pub(super) async fn progress(group: &Group) -> Result<Progress> {
         region: group.claim().region(),
         heads: heads.collect(),
         cursors: cursors.collect(),
+        stance: meet::stance(&view)?,
     })
 }
 

@@ -22,7 +22,11 @@ impl Shell {
             manifests: manifests.collect(),
             events,
         };
-        let settled = match self.in_time(self.ports.replica.merge(batch)).await {
+        let merged = async {
+            self.introductions.until_open(stream.origin).await;
+            self.ports.replica.merge(batch).await
+        };
+        let settled = match self.in_time(merged).await {
             Some(Ok(Merged::Through(place))) => Settled::Applied(cursor(place)),
             Some(Ok(Merged::Refused(place))) => Settled::Refused(cursor(place)),
             Some(Err(error)) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use meridian_clients::peer::{PeerApi, PeerError};
 use meridian_clients::replica::{CopyMark, CopyPage, CursorAt, EventRange, Events, Progress};
+use meridian_clock::Region;
 use meridian_error::chain;
 use meridian_event::{Envelope, SHARDS};
 use meridian_proto::encode_envelope;
@@ -73,32 +74,54 @@ impl Shell {
         from: Cursor,
         reason: ResyncReason,
     ) -> Result<Option<Cursor>, Failure> {
-        let (Some(peer), Some(copying)) =
-            (self.peer(stream.origin), self.copying.get(&stream.origin))
-        else {
+        let Some(copying) = self.copying.get(&stream.origin) else {
             return Ok(None);
         };
+        let met = self.introductions.until_open(stream.origin);
+        self.in_time(met).await.ok_or(NotMet(stream.origin))?;
         let _copying = copying.lock().await;
         if let Some(cursor) = self.cursor_beyond(stream, from).await? {
             return Ok(Some(cursor));
         }
         tracing::info!(%stream, ?reason, "copying the state of a region");
+        let cursors = self.copy_region(stream.origin).await?;
+        self.learn(cursors.iter().filter(|at| stream_of(at) != stream));
+        let mine = cursors.iter().find(|at| stream_of(at) == stream);
+        Ok(mine.map(|at| cursor(at.place)))
+    }
+
+    /// Copies a region before any of its events is merged.
+    pub(crate) async fn copy_anew(&self, region: Region) -> Result<(), Failure> {
+        let copying = self.copying.get(&region);
+        let copying = copying.ok_or("the settings do not name it")?;
+        let _copying = copying.lock().await;
+        let cursors = self.copy_region(region).await?;
+        self.learn(cursors.iter());
+        Ok(())
+    }
+
+    /// Goes on behind what was copied.
+    fn learn<'c>(&self, cursors: impl Iterator<Item = &'c CursorAt>) {
+        for at in cursors {
+            let (id, place) = (stream_of(at), cursor(at.place));
+            self.engine
+                .tell(|agent, now| agent.learn_cursor(now, id, place));
+        }
+    }
+
+    /// Merges all that a region knows, and goes on with its events behind that. Returns where.
+    pub(crate) async fn copy_region(&self, region: Region) -> Result<Vec<CursorAt>, Failure> {
+        let peer = self.peer(region).ok_or("the settings do not name it")?;
         let progress = self.answer_of(peer.progress()).await?;
         let cells = self.copy_cells(&**peer).await?;
         let cursors = cursors(&progress);
         self.ports.replica.set_cursors(cursors.clone()).await?;
-        tracing::info!(%stream, cells, "the state of a region is copied");
+        tracing::info!(%region, cells, "the state of a region is copied");
         for at in &cursors {
-            let (id, place) = (stream_of(at), cursor(at.place));
             self.engine
-                .tell_freshness(|it, _| it.learn_cursor(id, place));
-            if id != stream {
-                self.engine
-                    .tell(|agent, now| agent.learn_cursor(now, id, place));
-            }
+                .tell_freshness(|it, _| it.learn_cursor(stream_of(at), cursor(at.place)));
         }
-        let mine = cursors.iter().find(|at| stream_of(at) == stream);
-        Ok(mine.map(|at| cursor(at.place)))
+        Ok(cursors)
     }
 
     /// The cursor of a stream in the state, if a copy has moved it meanwhile.
@@ -115,7 +138,7 @@ impl Shell {
     }
 
     /// Merges all cells of a region; returns how many there are.
-    async fn copy_cells(&self, peer: &dyn PeerApi) -> Result<usize, Failure> {
+    pub(crate) async fn copy_cells(&self, peer: &dyn PeerApi) -> Result<usize, Failure> {
         fail::fail_point!("rp.copy.skip_cells", |_| Ok(0));
         let (mut after, mut cells) = (None, 0);
         loop {
@@ -151,6 +174,11 @@ impl Shell {
         Ok(answer.unwrap_or(Err(PeerError::DeadlineExceeded))?)
     }
 }
+
+/// A region that this one has not met.
+#[derive(Debug, thiserror::Error)]
+#[error("this region and {0} have not met yet")]
+struct NotMet(Region);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -43,8 +43,17 @@ impl Shell {
         F: Future<Output = Result<T, PeerError>>,
     {
         let peers = self.ports.peers.iter();
-        let (deaf, heard): (Vec<_>, Vec<_>) = peers.partition(|it| self.heads.is_deaf(it.region));
-        let asked = heard.iter().map(|it| (it.region, ask(Arc::clone(&it.api))));
+        let is_met = |region| self.introductions.is_open(region) || self.introductions.is_lively();
+        let is_mute = |region| self.heads.is_deaf(region) || !is_met(region);
+        let (deaf, heard): (Vec<_>, Vec<_>) = peers.partition(|it| is_mute(it.region));
+        let asked = heard.iter().map(|it| {
+            let (shell, region) = (Arc::clone(self), it.region);
+            let answer = ask(Arc::clone(&it.api));
+            (region, async move {
+                shell.introductions.until_open(region).await;
+                answer.await
+            })
+        });
         let mut answers = gather(asked, longest, span, is_of_use).await;
         answers.silent.extend(deaf.iter().map(|it| it.region));
         answers

@@ -26,7 +26,7 @@ use crate::apply::blob::link;
 use crate::apply::guard::{self, Guard};
 use crate::apply::place::Place;
 use crate::apply::turn::Turn;
-use crate::apply::{Result, tag};
+use crate::apply::{Result, floor, tag};
 use crate::hold;
 use crate::row::{Manifest, Needs, Referrer, Standing};
 use crate::{CatalogError, ManifestBody, Write};
@@ -75,6 +75,7 @@ impl<'p> Cell<'p> {
     pub(in crate::apply) fn save<S: Write>(self, turn: &mut Turn<'_, S>) -> Result<(), S> {
         let is_news = self.is_news();
         let (place, digest, row) = (self.place, self.digest, self.row);
+        let buried = self.was.as_ref().and_then(Manifest::tombstone);
         let was = self.was.unwrap_or_else(|| {
             let mut nothing = Manifest::default();
             nothing.cover(self.cover);
@@ -84,6 +85,13 @@ impl<'p> Cell<'p> {
             return Ok(());
         }
         turn.put(&place.manifest(digest), &row)?;
+        let tombstone = row.tombstone();
+        if let Some(buried) = buried.filter(|_| buried != tombstone) {
+            floor::exhume_manifest(turn, place, digest, buried)?;
+        }
+        if let Some(tombstone) = tombstone.filter(|_| buried != tombstone) {
+            floor::bury_manifest(turn, place, digest, tombstone)?;
+        }
         if is_news {
             tag::hide_all(turn, place, digest);
             tag::judge_all(turn, place, digest)?;

@@ -9,9 +9,9 @@ use super::{
 };
 use crate::golden::ENTRY;
 use crate::{
-    ArrivedBlob, ArrivedManifest, BlobPlace, Collect, Command, Condition, Encoding, Entry, Found,
-    FoundManifest, FoundPut, FoundTag, ManifestBody, NewBlob, NewManifest, ObjectKey, RemoteEvent,
-    RemoteEvents,
+    ArrivedBlob, ArrivedManifest, BlobPlace, Collect, Command, Condition, Counted, Encoding, Entry,
+    Found, FoundManifest, FoundPut, FoundTag, Introduction, ManifestBody, NewBlob, NewManifest,
+    ObjectKey, RemoteEvent, RemoteEvents,
 };
 
 pub(super) fn entries() -> impl Iterator<Item = Sample> {
@@ -249,6 +249,24 @@ fn remote() -> Vec<Command> {
         },
         Command::SetPeers(vec![name("ap"), name("us-east")]),
         Command::Heartbeat { is_full: true },
+        Command::Meet(Box::new(Introduction {
+            region: name("ap"),
+            born: version(1),
+            counted: Some(Counted {
+                born: Some(version(2)),
+                since: version(3),
+                accepted: Some(version(4)),
+            }),
+            last: version(5),
+            floors: vec![None, Some(version(6))],
+            merged: vec![Some((1, 7)), None],
+        })),
+        Command::Level {
+            removed: name("ap"),
+            born: Some(version(1)),
+            with: name("us-east"),
+            is_done: true,
+        },
         Command::SetAttributes {
             registry: name("default"),
             repository: name("team/app"),
@@ -316,6 +334,8 @@ fn command_case(command: &Command) -> &'static str {
         Command::LeaseBlob { .. } => "-lease-blob",
         Command::SetPeers(_) => "-set-peers",
         Command::Heartbeat { .. } => "-heartbeat",
+        Command::Meet(_) => "-meet",
+        Command::Level { .. } => "-level",
         Command::SetAttributes { .. } => "-set-attributes",
         Command::DeleteRepository { .. } => "-delete-repository",
     }

@@ -49,6 +49,25 @@ pub(in crate::golden) fn notice_keys() -> Value {
     })
 }
 
+/// The kinds of key of tombstones, in hexadecimal digits.
+pub(in crate::golden) fn tombstone_keys() -> Value {
+    let (id, place) = (registry(), name::<RepositoryName>("team/app"));
+    let of_shard = key::tombstones(15);
+    let tombstones = of_shard.written_at(version(1));
+    let tag = name("v1");
+    json!({
+        "tombstone of a tag": hex(&tombstones.clone().tag_in(id, &place, &tag)),
+        "tombstone of a manifest": hex(&tombstones.manifest_in(id, &place, digest(1))),
+        "floor": hex(&key::floor(15)),
+        "shard with tombstones to drop": hex(&key::unburied(15)),
+        "own birth": hex(key::OWN),
+        "joining": hex(key::JOINING),
+        "region to be copied": hex(&key::uncopied(name("us-east"))),
+        "met region": hex(&key::met(name("us-east"))),
+        "removed region": hex(&key::removal(name("ap"), name("us-east"))),
+    })
+}
+
 /// The kinds of key that came with attributes and the deletion of repositories, in hexadecimal digits.
 pub(in crate::golden) fn repository_keys() -> Value {
     let (id, place) = (registry(), name::<RepositoryName>("team/app"));

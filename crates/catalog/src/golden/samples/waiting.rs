@@ -8,7 +8,8 @@ use super::{
 };
 use crate::Usage;
 use crate::row::{
-    Claim, Copied, Cursor, Heard, Manifest, Needs, Peers, Push, Repository, Standing, Sweep, Tag,
+    Claim, Copied, Cursor, Floor, Heard, Manifest, Met, Needs, Own, Peers, Push, Removed,
+    Repository, Standing, Sweep, Tag,
 };
 
 pub(super) fn rows() -> Vec<Sample> {
@@ -52,6 +53,41 @@ pub(super) fn rows() -> Vec<Sample> {
                 mark: mark(),
                 seen: 290,
                 owed: vec![7],
+                past: None,
+            },
+        ),
+        row(
+            "-past",
+            &Heard {
+                version: version(2),
+                mark: mark(),
+                seen: 290,
+                owed: vec![7],
+                past: Some(version(1)),
+            },
+        ),
+        row(
+            "",
+            &Floor {
+                version: version(1),
+            },
+        ),
+        row("", &Own { born: version(1) }),
+        row(
+            "",
+            &Met {
+                born: Some(version(1)),
+                since: version(2),
+                accepted: None,
+                is_accepted: true,
+                heard: Some(version(3)),
+            },
+        ),
+        row(
+            "",
+            &Removed {
+                born: Some(version(1)),
+                is_copied: true,
             },
         ),
         row(

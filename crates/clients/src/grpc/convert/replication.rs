@@ -6,9 +6,11 @@
 
 mod copy;
 mod found;
+mod stance;
 
 pub use copy::{copy_limit, copy_request, take_copy_request};
 pub use found::{find_request, found, take_find_request, take_found};
+pub use stance::{level_request, take_level_request, take_meet_request};
 
 use meridian_clock::Region;
 use meridian_event::SHARDS;
@@ -80,6 +82,7 @@ impl From<Progress> for pb::GetProgressResponse {
             region: progress.region.to_string(),
             heads: progress.heads.into_iter().map(Into::into).collect(),
             cursors: progress.cursors.into_iter().map(Into::into).collect(),
+            stance: Some(progress.stance.into()),
         }
     }
 }
@@ -96,6 +99,7 @@ impl TryFrom<pb::GetProgressResponse> for Progress {
             region: text::<Region>(&value.region, "region")?,
             heads: value.heads.into_iter().map(Into::into).collect(),
             cursors: cursors.collect::<Result<_>>()?,
+            stance: required(value.stance, "stance")?.try_into()?,
         })
     }
 }

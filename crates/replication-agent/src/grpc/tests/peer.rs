@@ -11,7 +11,7 @@ use meridian_clients::image::ImageReport;
 use meridian_clients::peer::{FetchPart, PeerApi, PeerError, Piece, Pieces};
 use meridian_clients::replica::{
     Content, ContentKind, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, FoundTag, Place,
-    Progress,
+    Progress, Stance,
 };
 use meridian_event::{Envelope, Event, EventId, Leaf, RegistryId, SHARDS};
 use meridian_oci::{Reference, RepositoryName};
@@ -72,6 +72,7 @@ fn progress() -> Progress {
             shard: 3,
             place,
         }],
+        stance: Stance::default(),
     }
 }
 

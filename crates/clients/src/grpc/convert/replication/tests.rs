@@ -8,7 +8,9 @@ use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptes
 use prost::Message;
 
 use super::*;
-use crate::replica::{CopyMark, CopyPage, Found, FoundManifest, FoundTag};
+use crate::replica::{
+    Acquaintance, CopyMark, CopyPage, Found, FoundManifest, FoundTag, Removal, Stance,
+};
 
 fn digest() -> impl Strategy<Value = Digest> {
     let algorithm = prop_oneof![Just(Algorithm::Sha256), Just(Algorithm::Sha512)];
@@ -56,11 +58,61 @@ fn progress() -> impl Strategy<Value = Progress> {
         "[a-z]{1,9}",
         vec(place(), usize::from(SHARDS)),
         vec(cursor(), 0..5),
+        stance(),
     );
-    parts.prop_map(|(region, heads, cursors)| Progress {
+    parts.prop_map(|(region, heads, cursors, stance)| Progress {
         region: region.parse().unwrap(),
         heads,
         cursors,
+        stance,
+    })
+}
+
+fn region() -> impl Strategy<Value = Region> {
+    "[a-z]{1,9}".prop_map(|name| name.parse().unwrap())
+}
+
+fn stance() -> impl Strategy<Value = Stance> {
+    let peer = (
+        region(),
+        of(version()),
+        version(),
+        of(version()),
+        any::<(bool, bool)>(),
+    );
+    let peer =
+        peer.prop_map(
+            |(region, born, since, accepted, (is_open, is_uncopied))| Acquaintance {
+                region,
+                born,
+                since,
+                accepted,
+                is_open,
+                is_uncopied,
+            },
+        );
+    let removal = (region(), of(version()), region(), any::<bool>());
+    let removal = removal.prop_map(|(removed, born, with, is_copied)| Removal {
+        removed,
+        born,
+        with,
+        is_copied,
+    });
+    let parts = (
+        of(version()),
+        of(version()),
+        any::<bool>(),
+        vec((0..SHARDS, version()), 0..3),
+        vec(peer, 0..3),
+        vec(removal, 0..3),
+    );
+    parts.prop_map(|(born, last, is_joining, floors, peers, removals)| Stance {
+        born,
+        last,
+        is_joining,
+        floors,
+        peers,
+        removals,
     })
 }
 
