@@ -6,23 +6,19 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::carrier::{Carrier, State};
 use crate::flow::{Condition, Flow, Path};
 use crate::lane::Lane;
-
-/// What the kernel may hold at either side of a path, beside what is on its way. It would take far more
-/// on this machine than a connection over a wide-area network ever gets.
-const SOCKET_BUFFER: u32 = 256 * 1024;
+use crate::place::Site;
 
 /// The two lanes of a path, seen from who opens connections over it.
 #[derive(Debug, Clone)]
@@ -55,7 +51,7 @@ struct Both<F, B> {
 
 /// Carries a connection that was accepted to its server, until it has ended. If this is dropped before,
 /// the connection is reset.
-pub(crate) async fn carry(near: TcpStream, server: SocketAddr, lanes: Lanes, seed: Seed) {
+pub(crate) async fn carry(near: TcpStream, server: Site, lanes: Lanes, seed: Seed) {
     let mut ends = Ends {
         near,
         far: None,
@@ -65,7 +61,7 @@ pub(crate) async fn carry(near: TcpStream, server: SocketAddr, lanes: Lanes, see
     if ends.near.set_nodelay(true).is_err() {
         return;
     }
-    let Ok(far) = shake_hands(server, &lanes).await else {
+    let Ok(far) = shake_hands(&server, &lanes).await else {
         return;
     };
     let far = ends.far.insert(far);
@@ -85,28 +81,17 @@ pub(crate) async fn carry(near: TcpStream, server: SocketAddr, lanes: Lanes, see
 }
 
 /// The first two packets of a handshake; the third one goes with the first bytes.
-async fn shake_hands(server: SocketAddr, lanes: &Lanes) -> io::Result<TcpStream> {
+async fn shake_hands(server: &Site, lanes: &Lanes) -> io::Result<TcpStream> {
     lanes.forward.cross().await;
     let dialled = dial(server).await;
     lanes.backward.cross().await;
     dialled
 }
 
-async fn dial(server: SocketAddr) -> io::Result<TcpStream> {
-    let stream = socket(server)?.connect(server).await?;
+async fn dial(server: &Site) -> io::Result<TcpStream> {
+    let stream = server.socket()?.connect(server.address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
-}
-
-/// A socket to or at that address, with bounded buffers.
-pub(crate) fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
-    socket.set_send_buffer_size(SOCKET_BUFFER)?;
-    Ok(socket)
 }
 
 fn path(out: &Lane, back: &Lane) -> Path {

@@ -15,8 +15,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::connection::{Lanes, Seed, carry, socket};
+use crate::connection::{Lanes, Seed, carry};
 use crate::lane::Lane;
+use crate::place::{Place, Site};
 use crate::profile::Profile;
 
 /// More connections wait to be accepted until others have ended.
@@ -46,6 +47,8 @@ struct Orders {
 
 struct Acceptor {
     listener: TcpListener,
+    /// Where the server is.
+    there: Place,
     lanes: Lanes,
     orders: watch::Receiver<Orders>,
     open: Arc<AtomicUsize>,
@@ -94,16 +97,31 @@ impl Link {
         backward: &Lane,
         seed: u64,
     ) -> io::Result<Self> {
+        Self::between(&listen.into(), server.into(), forward, backward, seed)
+    }
+
+    /// The same from one place to another.
+    pub(crate) fn between(
+        listen: &Site,
+        server: Site,
+        forward: &Lane,
+        backward: &Lane,
+        seed: u64,
+    ) -> io::Result<Self> {
         let lanes = Lanes {
             forward: forward.clone(),
             backward: backward.clone(),
         };
         let listener = listener(listen)?;
         let address = listener.local_addr()?;
-        let orders = watch::Sender::new(Orders { server, resets: 0 });
+        let orders = watch::Sender::new(Orders {
+            server: server.address,
+            resets: 0,
+        });
         let open = Arc::new(AtomicUsize::new(0));
         let acceptor = Acceptor {
             listener,
+            there: server.place,
             lanes: lanes.clone(),
             orders: orders.subscribe(),
             open: Arc::clone(&open),
@@ -173,11 +191,11 @@ impl Link {
     }
 }
 
-fn listener(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket(address)?;
+fn listener(listen: &Site) -> io::Result<TcpListener> {
+    let socket = listen.socket()?;
     // A link that is started again finds connections of the one before it on their way out.
     socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
+    socket.bind(listen.address)?;
     socket.listen(BACKLOG)
 }
 
@@ -212,6 +230,10 @@ impl Acceptor {
     fn connection(&self, near: TcpStream, number: u64) -> impl Future<Output = ()> + use<> {
         let mut orders = self.orders.clone();
         let Orders { server, resets } = *orders.borrow_and_update();
+        let server = Site {
+            address: server,
+            place: self.there.clone(),
+        };
         let seed = Seed {
             link: self.seed,
             connection: number,

@@ -2,7 +2,8 @@
 //!
 //! Owns the lanes, which all links between two regions share, whichever side connects: `eu -> us` is
 //! one pipe, for what `eu` asks of `us` and for what it answers. Keeps the invariant that a cut of a
-//! lane is a cut of all that crosses it. Leaves it to its caller what listens in a region.
+//! lane is a cut of all that crosses it. Leaves it to its caller what listens in a region, and in which
+//! network a region is.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,6 +13,7 @@ use thiserror::Error;
 
 use crate::lane::Lane;
 use crate::link::Link;
+use crate::place::{Place, Site};
 use crate::profile::Profile;
 
 /// Regions, and a lane from each of them to each other one.
@@ -19,6 +21,8 @@ use crate::profile::Profile;
 pub struct Mesh {
     lanes: BTreeMap<(String, String), Lane>,
     links: Vec<Link>,
+    /// Of regions whose sockets are not made as any other.
+    places: BTreeMap<String, Place>,
     seed: u64,
 }
 
@@ -70,6 +74,7 @@ impl Mesh {
         Self {
             lanes,
             links: Vec::new(),
+            places: BTreeMap::new(),
             seed,
         }
     }
@@ -94,6 +99,17 @@ impl Mesh {
             .map(|((from, to), lane)| (from.as_str(), to.as_str(), lane))
     }
 
+    /// Has the sockets of a region made there: what listens in it, and what connects to its servers. It holds
+    /// for links that are made from now on.
+    pub fn settle(&mut self, region: &str, place: Place) {
+        self.places.insert(region.to_owned(), place);
+    }
+
+    fn site(&self, region: &str, address: SocketAddr) -> Site {
+        let place = self.places.get(region).cloned().unwrap_or_default();
+        Site { address, place }
+    }
+
     /// Gives a server of region `to` an address in region `from`, and says which: `listen`, or a free
     /// port if its port is 0. There may be many per pair.
     ///
@@ -113,13 +129,13 @@ impl Mesh {
     ) -> Result<&Link, LinkError> {
         let (forward, backward) = (self.lane(from, to)?, self.lane(to, from)?);
         let seed = self.seed + self.links.len() as u64;
-        let link = Link::over(listen, server, forward, backward, seed).map_err(|source| {
-            LinkError::Listen {
-                address: listen,
-                from: from.to_owned(),
-                to: to.to_owned(),
-                source,
-            }
+        let (near, far) = (self.site(from, listen), self.site(to, server));
+        let link = Link::between(&near, far, forward, backward, seed);
+        let link = link.map_err(|source| LinkError::Listen {
+            address: listen,
+            from: from.to_owned(),
+            to: to.to_owned(),
+            source,
         })?;
         Ok(self.links.push_mut(link))
     }

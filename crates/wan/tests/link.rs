@@ -5,11 +5,13 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use meridian_wan::{Link, Mesh, Profile};
+use meridian_wan::{Link, Mesh, Place, Profile};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 const MS: Duration = Duration::from_millis(1);
@@ -309,4 +311,32 @@ async fn what_two_regions_say_to_each_other_crosses_the_same_lane() {
     assert_eq!(soon(answers_eu.read_u8()).await.unwrap(), 7);
     assert_eq!(soon(asks_eu.read_u8()).await.unwrap(), 7);
     assert!(mesh.link("eu", "mars", any(), us_address).is_err());
+}
+
+/// A place in the network of this process, and how many sockets were made there.
+fn place() -> (Place, Arc<AtomicUsize>) {
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&made);
+    let place = Place::new(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        TcpSocket::new_v4()
+    });
+    (place, made)
+}
+
+#[tokio::test]
+async fn each_end_of_a_link_is_made_in_the_region_that_it_is_in() {
+    let mut mesh = Mesh::new(["eu", "us"], Profile::default(), 1);
+    let ((eu, made_in_eu), (us, made_in_us)) = (place(), place());
+    mesh.settle("eu", eu);
+    mesh.settle("us", us);
+    let made = || [&made_in_eu, &made_in_us].map(|made| made.load(Ordering::SeqCst));
+    let server = TcpListener::bind(any()).await.unwrap();
+    let to_us = mesh.link("eu", "us", any(), server.local_addr().unwrap());
+    let to_us = to_us.unwrap().address();
+    assert_eq!(made(), [1, 0], "it listens where its clients are");
+    let mut near = TcpStream::connect(to_us).await.unwrap();
+    let (mut far, _) = soon(server.accept()).await.unwrap();
+    pass(&mut near, &mut far).await;
+    assert_eq!(made(), [1, 1], "it connects where its server is");
 }
