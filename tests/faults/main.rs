@@ -4,6 +4,7 @@
 //! work ──── clients that push, pull and delete; every call goes to the history
 //! rows ──── one fault each: what is done to the region, and what is seen only there
 //! world ─── the same for two regions that replicate each other
+//! apart ─── that these reach each other over the network between them, and not otherwise
 //! check ─── whether the history, and what is there in the end, break an invariant
 //! ```
 //!
@@ -20,6 +21,7 @@
     reason = "a panic is how a test fails, and what it tells besides goes to standard error"
 )]
 
+mod apart;
 mod check;
 mod history;
 mod rows;

@@ -19,10 +19,11 @@ pub(crate) const WAN: &str = "20ms,50MB/s";
 /// Has a process serve its metrics.
 pub(crate) const ADMIN: (&str, &str) = ("MERIDIAN_ADMIN__LISTEN", "[\"127.0.0.1:0\"]");
 
-/// A client of what a process that does so tells.
-pub(crate) fn admin(process: &Dev) -> Client {
+/// A client of what a process of a region that does so tells.
+pub(crate) fn admin(region: &harness::Region, process: &Dev) -> Client {
     let line: Value = serde_json::from_str(&process.log_line("serving probes")).unwrap();
-    Client::new(format!("http://{}", line["address"].as_str().unwrap()))
+    let address = region.way_to(line["address"].as_str().unwrap());
+    Client::new(format!("http://{address}"))
 }
 
 /// How many calls a failure tells of.

@@ -5,13 +5,16 @@ use std::path::PathBuf;
 use rustix::process::Pid;
 use serde::Deserialize;
 
+use crate::Namespace;
+
 /// What `cargo xtask parts` has started.
 #[derive(Debug, Deserialize)]
 pub struct Parts {
     /// Apache Kafka.
     pub kafka: Option<Kafka>,
-    /// Another one, of another region.
-    pub other_kafka: Option<Kafka>,
+    /// One more for each of two regions, in a network of its own.
+    #[serde(default)]
+    pub regions: Vec<Kafka>,
     /// Redis.
     pub redis: Option<Redis>,
 }
@@ -58,5 +61,10 @@ impl Kafka {
     pub fn processes(&self) -> Vec<Pid> {
         let pids = self.processes.iter();
         pids.map(|pid| Pid::from_raw(*pid).unwrap()).collect()
+    }
+
+    /// The network of a region's broker.
+    pub fn namespace(&self) -> Namespace {
+        Namespace::of(self.processes()[0])
     }
 }

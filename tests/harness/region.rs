@@ -1,21 +1,22 @@
 //! The processes of a region: three members, two frontends, and a blob service, or several.
 //!
 //! All speak mutual TLS over TCP, each at an address of its own that stays the same over restarts.
-//! Members may have a network of their own, which can be cut; events may go to Kafka, blobs to a bucket,
-//! and what may be lost to Redis. A region that knows another one has an agent too.
+//! Members may have a network of their own, which can be cut, or the whole region one from which nothing
+//! leads; events may go to Kafka, blobs to a bucket, and what may be lost to Redis. A region that knows
+//! another one has an agent too.
 
 use std::path::PathBuf;
 use std::process::Output;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Authority, Dev, DevBuilder, IdentityFiles, Network, Parts, S3Server, Starting, cluster,
-    eventually, leader_of, replication,
+    Authority, Dev, DevBuilder, Door, IdentityFiles, Namespace, Network, Parts, S3Server, Starting,
+    cluster, eventually, leader_of, replication,
 };
 
 /// Members of the group.
@@ -32,12 +33,13 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 /// How a region is made.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
-    /// Whether there is one member only.
-    pub is_small: bool,
     /// Whether members are told of no other regions, and so keep no events for them.
     pub forgets_others: bool,
     /// Whether members have a network of their own.
     pub has_network: bool,
+    /// The network that all processes are in, where it is not that of this machine. Clients find frontends
+    /// all the same.
+    pub namespace: Option<Namespace>,
     /// The brokers of Kafka, if events go there.
     pub brokers: Vec<String>,
     /// Settings of members.
@@ -79,6 +81,8 @@ pub struct Region {
     fronts: Vec<Option<Dev>>,
     neighbours: Vec<Neighbour>,
     agent: Option<Dev>,
+    /// The ways in from this machine.
+    doors: Mutex<Vec<Door>>,
 }
 
 // === impl Plan ===
@@ -143,17 +147,21 @@ impl Region {
 
     /// One that has its name and its addresses, and no process yet.
     pub fn lay(plan: Plan, authority: Arc<Authority>) -> Self {
-        let members = if plan.is_small { 1 } else { MEMBERS };
+        assert!(
+            !plan.has_network || plan.namespace.is_none(),
+            "members are in one network or the other"
+        );
         Self {
             folder: tempfile::tempdir().unwrap(),
             authority,
             number: std::process::id() * 100 + STARTED.fetch_add(1, Ordering::Relaxed),
-            network: plan.has_network.then(|| Network::new(members)),
-            members: (0..members).map(|_| None).collect(),
+            network: plan.has_network.then(|| Network::new(MEMBERS)),
+            members: (0..MEMBERS).map(|_| None).collect(),
             blobs: (0..=plan.more_blobs).map(|_| None).collect(),
             fronts: (0..FRONTS).map(|_| None).collect(),
             neighbours: Vec::new(),
             agent: None,
+            doors: Mutex::default(),
             plan,
         }
     }
@@ -165,6 +173,7 @@ impl Region {
 
     /// Starts all processes of a region that is laid, and waits until they serve.
     pub fn begin(&mut self) {
+        self.let_clients_in();
         let members = 0..self.members.len();
         let founders: Vec<_> = members.clone().map(|it| self.endpoint(it)).collect();
         let founders = format!("{founders:?}");
@@ -189,6 +198,32 @@ impl Region {
         }
     }
 
+    /// Has what clients ask for found where it is in there, if the region has a network of its own.
+    fn let_clients_in(&self) {
+        let Some(namespace) = &self.plan.namespace else {
+            return;
+        };
+        let fronts = (0..FRONTS).map(|front| self.front_address(front));
+        let addresses = fronts.chain(self.plan.brokers.iter().cloned());
+        let doors = addresses.map(|address| {
+            let address = address.parse().unwrap();
+            Door::open(address, namespace, address)
+        });
+        self.doors.lock().unwrap().extend(doors);
+    }
+
+    /// Where this machine finds what is at an address of the region, `host:port`.
+    pub fn way_to(&self, address: &str) -> String {
+        let Some(namespace) = &self.plan.namespace else {
+            return address.to_owned();
+        };
+        let any = "127.0.0.1:0".parse().unwrap();
+        let door = Door::open(any, namespace, address.parse().unwrap());
+        let outside = door.address().to_string();
+        self.doors.lock().unwrap().push(door);
+        outside
+    }
+
     /// Kills all processes at once, for ever.
     pub fn lose(&mut self) {
         let parts = [&mut self.members, &mut self.blobs, &mut self.fronts];
@@ -207,7 +242,10 @@ impl Region {
         let region = self.name();
         let uri = format!("spiffe://meridian.test/region/{region}/role/{role}/{name}");
         files.certify(&self.authority.issue(&[&uri]));
-        let builder = DevBuilder::run(&[role], self.folder.path().join(&name));
+        let mut builder = DevBuilder::run(&[role], self.folder.path().join(&name));
+        if let Some(namespace) = &self.plan.namespace {
+            builder = builder.within(&namespace.entrance().each_ref().map(String::as_str));
+        }
         let environment = files.environment().into_iter();
         environment
             .fold(builder, |builder, (name, value)| builder.env(&name, value))
@@ -331,6 +369,12 @@ impl Region {
         self.members[member].take().unwrap()
     }
 
+    /// A member that has ended by itself, if one has.
+    pub fn ended_member(&mut self) -> Option<usize> {
+        let mut members = self.members.iter_mut();
+        members.position(|member| member.as_mut().is_some_and(|it| !it.is_running()))
+    }
+
     /// Hands a blob service over.
     pub fn take_blob(&mut self, blob: usize) -> Dev {
         self.blobs[blob].take().unwrap()
@@ -374,6 +418,15 @@ impl Region {
     }
 
     // --- addresses ---
+
+    /// Where all of its processes are found, `host:port`.
+    pub fn addresses(&self) -> impl Iterator<Item = String> {
+        let members = (0..self.members.len()).map(|it| self.address(it));
+        let blobs = (0..self.blobs.len()).map(|it| self.blob_address(it));
+        let fronts = (0..FRONTS).map(|it| self.front_address(it));
+        let agent = [self.agent_address(), self.door()];
+        members.chain(blobs).chain(fronts).chain(agent)
+    }
 
     fn address(&self, member: usize) -> String {
         match &self.network {

@@ -1,14 +1,16 @@
 //! Two regions of processes, and the network between them.
 //!
-//! Each has a broker of its own; agents reach the agent and the broker of the other region over a
-//! network that is slow, loses, and can be cut, also one way. Keeps the invariant that nothing else leads
-//! from one region to the other. Leaves to the regions what runs in them.
+//! Each is in a network of its own, with its broker and its bucket; agents reach the agent and the broker of
+//! the other region over a network that is slow, loses, and can be cut, also one way. Keeps the invariant
+//! that nothing else leads from one region to the other: there is no way out of the network of a region but
+//! the links, each of which listens in one of them and connects in the other. Leaves to the regions what
+//! runs in them.
 
 use std::sync::Arc;
 
 use meridian_wan::{Mesh, Profile};
 
-use crate::{Authority, Neighbour, Parts, Plan, Region};
+use crate::{Authority, Kafka, Namespace, Neighbour, Parts, Plan, Region, S3Server};
 
 /// How many there are.
 pub const REGIONS: usize = 2;
@@ -23,18 +25,17 @@ pub struct World {
     agents: Mesh,
     /// The ways to brokers: apart, so that they alone may be cut.
     logs: Mesh,
+    buckets: [S3Server; REGIONS],
 }
 
 // === impl World ===
 
 impl World {
-    /// Plans of regions of one member each, with a broker each.
+    /// Plans of regions with a broker each, in whose network they are.
     pub fn plans() -> [Plan; REGIONS] {
-        let parts = Parts::find();
-        [parts.kafka, parts.other_kafka].map(|kafka| {
-            let kafka = kafka.expect("Kafka of either region is among the parts");
+        Self::kafka().map(|kafka| {
             let mut plan = Plan {
-                is_small: true,
+                namespace: Some(kafka.namespace()),
                 ..Plan::with_brokers(kafka.brokers)
             };
             // So often that tombstones are dropped while clients work.
@@ -43,14 +44,33 @@ impl World {
         })
     }
 
+    /// The brokers of each region.
+    pub fn kafka() -> [Kafka; REGIONS] {
+        let regions = Parts::find().regions;
+        let regions = regions.try_into().ok();
+        regions.expect("Kafka of either region is among the parts, which are started as root")
+    }
+
     /// Starts all processes, with such a network between the regions, and waits until they serve.
-    pub fn start(plans: [Plan; REGIONS], wan: &str) -> Self {
+    pub fn start(mut plans: [Plan; REGIONS], wan: &str) -> Self {
+        let namespaces = plans.each_ref().map(|plan| {
+            let namespace = plan.namespace.clone();
+            namespace.expect("a region of several has a network of its own")
+        });
+        let buckets = namespaces.each_ref().map(bucket);
+        for (plan, bucket) in plans.iter_mut().zip(&buckets) {
+            plan.blob.extend(bucket.settings());
+        }
         let authority = Arc::<Authority>::default();
         let mut regions = plans.map(|plan| Region::lay(plan, Arc::clone(&authority)));
         let profile: Profile = wan.parse().unwrap();
         let [mut agents, mut logs] = [1, 2].map(|seed| Mesh::new(NAMES, profile, seed));
-        let parts = Parts::find();
-        let kafka = [parts.kafka.unwrap(), parts.other_kafka.unwrap()];
+        for mesh in [&mut agents, &mut logs] {
+            for (name, namespace) in NAMES.iter().zip(&namespaces) {
+                mesh.settle(name, namespace.place());
+            }
+        }
+        let kafka = Self::kafka();
         for here in 0..REGIONS {
             let there = other(here);
             let lead = |mesh: &mut Mesh, from: &str, to: &str| {
@@ -75,12 +95,21 @@ impl World {
             regions,
             agents,
             logs,
+            buckets,
         }
     }
 
     /// Where clients find all frontends, region by region.
     pub fn bases(&self) -> Vec<String> {
         self.regions.iter().flat_map(Region::bases).collect()
+    }
+
+    /// Where all that listens in a region is found there, `host:port`; for nobody else.
+    pub fn addresses(&self, region: usize) -> Vec<String> {
+        let (kafka, bucket) = (&Self::kafka()[region], &self.buckets[region]);
+        let brokers = kafka.brokers.iter().chain(&kafka.far_brokers).cloned();
+        let others = [bucket.address().to_string()].into_iter().chain(brokers);
+        self.regions[region].addresses().chain(others).collect()
     }
 
     /// Nothing passes between the regions.
@@ -123,6 +152,12 @@ impl World {
         let links = self.agents.links().iter().chain(self.logs.links());
         links.for_each(meridian_wan::Link::reset);
     }
+}
+
+/// An empty bucket that is found in there.
+fn bucket(namespace: &Namespace) -> S3Server {
+    let any = "127.0.0.1:0".parse().unwrap();
+    S3Server::serve(namespace.listen(any).unwrap())
 }
 
 /// The other one of two.

@@ -1,8 +1,9 @@
 //! `cargo xtask faults`: the rows of the fault matrix against a region of several processes, or two.
 //!
-//! They are the test program `faults` of `/tests`. They need Kafka, one for each region, and Redis, which are started for them, and
-//! networks and clocks of their own; a plain `cargo test` leaves them out. `cargo xtask test` runs
-//! some of them: one for each kind of fault, and a proof that the checkers notice.
+//! They are the test program `faults` of `/tests`. They need Kafka, one more for each of two regions, and
+//! Redis, which are started for them, and networks and clocks of their own; a plain `cargo test` leaves them
+//! out. `cargo xtask test` runs some of them: one for each kind of fault, a proof that the checkers notice,
+//! and one that regions are apart.
 
 use std::time::Duration;
 
@@ -24,18 +25,25 @@ const SOME: &[&str] = &[
     "f5_the",
     "g1_",
     "h2_regions",
+    "nothing_leads",
 ];
 
 pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
     prerequisites::ensure(
-        &[Need::Root, Need::Iproute, Need::Iptables, Need::Faketime],
+        &[
+            Need::Root,
+            Need::Iproute,
+            Need::Iptables,
+            Need::Namespaces,
+            Need::Faketime,
+        ],
         workspace,
     )?;
     // The tests start the program themselves.
     workspace.build()?;
     let tests = LeftOut {
         programs: &["faults"],
-        parts: &[Part::Kafka { brokers: 1 }, Part::OtherKafka, Part::Redis],
+        parts: &[Part::Kafka { brokers: 1 }, Part::Regions, Part::Redis],
         arguments: &["--include-ignored", "--test-threads=1"],
         limit: LIMIT,
     };

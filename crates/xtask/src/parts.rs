@@ -1,8 +1,9 @@
 //! `cargo xtask parts`: the services that Meridian stands on, for tests.
 //!
-//! Starts the real ones on free ports of loopback: Apache Kafka from Maven Central, twice, Redis from the
-//! distribution, moto's S3 server from the Python Package Index. What they are and where they are
-//! found stands in one file, which tests read; the variable `XTASK_PARTS` names it.
+//! Starts the real ones on free ports of loopback: Apache Kafka from Maven Central, twice, and once more
+//! for each of two regions that have a network of their own, Redis from the distribution, moto's S3 server
+//! from the Python Package Index. What they are and where they are found stands in one file, which tests
+//! read; the variable `XTASK_PARTS` names it.
 //!
 //! Keeps the invariant that parts have one owner, which ends them when it ends: a command for the
 //! time of its tests, or, after `parts up`, a process of our own that does nothing else.
@@ -32,6 +33,7 @@ use crate::process::Service;
 use crate::scratch::Scratch;
 use crate::workspace::Workspace;
 use file::Description;
+use kafka::Network;
 
 /// Names the file to those who look for parts. What begins with `MERIDIAN_` is a setting.
 const VARIABLE: &str = "XTASK_PARTS";
@@ -61,6 +63,8 @@ pub(crate) enum Part {
     },
     /// One broker, of another region.
     OtherKafka,
+    /// Two brokers: each is the whole of a cluster, in a network of its own. Needs root.
+    Regions,
     Redis,
     Moto,
 }
@@ -97,7 +101,9 @@ fn ensure(parts: &[Part], workspace: &Workspace) -> Result<()> {
     prerequisites::ensure(&needs, workspace)?;
     for part in parts {
         let had = match part {
-            Part::Kafka { .. } | Part::OtherKafka => kafka::libraries(workspace).map(drop),
+            Part::Kafka { .. } | Part::OtherKafka | Part::Regions => {
+                kafka::libraries(workspace).map(drop)
+            }
             Part::Redis => Ok(()),
             Part::Moto => moto::environment(workspace).map(drop),
         };
@@ -109,14 +115,19 @@ fn ensure(parts: &[Part], workspace: &Workspace) -> Result<()> {
 // === impl Options ===
 
 impl Options {
-    fn parts(self) -> [Part; 4] {
+    fn parts(self) -> Vec<Part> {
         let brokers = self.brokers;
-        [
+        let mut parts = vec![
             Part::Kafka { brokers },
             Part::OtherKafka,
             Part::Redis,
             Part::Moto,
-        ]
+        ];
+        // Nobody else may make networks, nor run the tests that stand on them.
+        if prerequisites::is_root() {
+            parts.push(Part::Regions);
+        }
+        parts
     }
 }
 
@@ -126,6 +137,13 @@ impl Part {
     const fn needs(self) -> &'static [Need] {
         match self {
             Self::Kafka { .. } | Self::OtherKafka => &[Need::Java, Need::Maven],
+            Self::Regions => &[
+                Need::Java,
+                Need::Maven,
+                Need::Root,
+                Need::Iproute,
+                Need::Namespaces,
+            ],
             Self::Redis => &[Need::Redis],
             Self::Moto => &[Need::Python],
         }
@@ -165,12 +183,21 @@ impl Parts {
         } = self;
         match part {
             Part::Kafka { brokers } => {
-                let kafka = kafka::start("kafka", brokers, services, scratch, workspace)?;
+                let network = Network::Ours;
+                let kafka = kafka::start("kafka", brokers, network, services, scratch, workspace)?;
                 description.kafka = Some(kafka);
             }
             Part::OtherKafka => {
-                let kafka = kafka::start("other-kafka", 1, services, scratch, workspace)?;
+                let (name, network) = ("other-kafka", Network::Ours);
+                let kafka = kafka::start(name, 1, network, services, scratch, workspace)?;
                 description.other_kafka = Some(kafka);
+            }
+            Part::Regions => {
+                for name in ["region-1", "region-2"] {
+                    let network = Network::Own;
+                    let kafka = kafka::start(name, 1, network, services, scratch, workspace)?;
+                    description.regions.push(kafka);
+                }
             }
             Part::Redis => description.redis = Some(redis::start(services, scratch)?),
             Part::Moto => description.s3 = Some(moto::start(services, scratch, workspace)?),

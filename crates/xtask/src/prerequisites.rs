@@ -30,6 +30,8 @@ pub(crate) enum Need {
     /// For networks that can be cut.
     Iproute,
     Iptables,
+    /// For regions from which nothing leads.
+    Namespaces,
     /// For clocks that can be set.
     Faketime,
     /// For engines, loop devices and networks.
@@ -51,6 +53,7 @@ impl Need {
         Self::Maven,
         Self::Iproute,
         Self::Iptables,
+        Self::Namespaces,
         Self::Faketime,
         Self::Root,
         Self::Skopeo,
@@ -72,6 +75,7 @@ impl Need {
             Self::Python => &["python3"],
             Self::Iproute => &["ip"],
             Self::Iptables => &["iptables"],
+            Self::Namespaces => &["unshare", "nsenter"],
             Self::Faketime => &["faketime"],
             Self::Root => &[],
             Self::Skopeo => &["skopeo"],
@@ -94,6 +98,7 @@ impl Need {
             Self::Python => &["python3-venv"],
             Self::Iproute => &["iproute2"],
             Self::Iptables => &["iptables"],
+            Self::Namespaces => &["util-linux"],
             Self::Faketime => &["faketime"],
             Self::Root => &[],
             Self::Skopeo => &["skopeo"],

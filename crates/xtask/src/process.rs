@@ -177,7 +177,12 @@ pub(crate) fn free_address() -> Result<String> {
 
 /// Several, all different.
 pub(crate) fn free_addresses<const N: usize>() -> Result<[String; N]> {
-    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port");
+    free_addresses_at(Ipv4Addr::LOCALHOST)
+}
+
+/// The same, at another address of loopback.
+pub(crate) fn free_addresses_at<const N: usize>(host: Ipv4Addr) -> Result<[String; N]> {
+    let listen = || TcpListener::bind((host, 0)).context("no free port");
     let listeners: Vec<TcpListener> = (0..N).map(|_| listen()).collect::<Result<_>>()?;
     let mut addresses = [const { String::new() }; N];
     for (address, listener) in addresses.iter_mut().zip(&listeners) {

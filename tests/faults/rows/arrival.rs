@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use harness::{Answer, Client, Content, Image, Parts, World, digest, eventually, seed};
+use harness::{Answer, Client, Content, Image, World, digest, eventually, seed};
 use serde_json::Value;
 
 use super::events::Still;
@@ -42,8 +42,7 @@ async fn e1_what_is_pushed_while_kafka_is_away_everywhere_is_pulled_from_the_oth
             .push((patience.0.to_owned(), patience.1.to_owned()));
     }
     let trial = WorldTrial::begin("E1-everywhere", plans).await;
-    let parts = Parts::find();
-    let still = Still::stand(&[parts.kafka, parts.other_kafka]);
+    let still = Still::stand(&World::kafka());
     trial.work().await;
     trial.go_on(LONG).await;
     let [here, there] = trial.world.regions.each_ref();

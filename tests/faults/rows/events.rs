@@ -12,12 +12,8 @@ pub(super) struct Still(Vec<Pid>);
 
 impl Still {
     /// Those of one region, or of several.
-    pub(super) fn stand(regions: &[Option<Kafka>]) -> Self {
-        let brokers = |kafka: &Option<Kafka>| {
-            let kafka = kafka.as_ref().expect("Kafka is among the parts");
-            kafka.processes()
-        };
-        let still = Self(regions.iter().flat_map(brokers).collect());
+    pub(super) fn stand(regions: &[Kafka]) -> Self {
+        let still = Self(regions.iter().flat_map(Kafka::processes).collect());
         still.send(Signal::STOP);
         still
     }
@@ -52,7 +48,8 @@ async fn e1_notices_an_outbox_that_forgets() {
 async fn away(row: &'static str, mut plan: Plan) -> Verdict {
     plan.set("MERIDIAN_EVENTS__KAFKA__APPEND_TIMEOUT", "2s");
     let mut trial = Trial::begin(row, plan).await;
-    let still = Still::stand(&[Parts::find().kafka]);
+    let kafka = Parts::find().kafka.expect("Kafka is among the parts");
+    let still = Still::stand(&[kafka]);
     trial.works().await;
     trial.go_on(Duration::from_secs(8)).await;
     trial.works().await;

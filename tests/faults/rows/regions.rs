@@ -29,9 +29,7 @@ async fn h2_notices_a_merge_that_leaves_tags_out() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka for each region, and breaks processes for minutes: cargo xtask faults"]
 async fn h2_three_members_each_are_cut_off_and_lose_their_leader() {
-    let mut plans = World::plans();
-    plans.iter_mut().for_each(|plan| plan.is_small = false);
-    let mut trial = WorldTrial::begin("H2-three", plans).await;
+    let mut trial = WorldTrial::begin("H2-three", World::plans()).await;
     for region in 0..REGIONS {
         trial.world.part();
         trial.work().await;
@@ -70,8 +68,8 @@ async fn apart(row: &'static str, setting: Option<(&str, &str)>) -> Verdict {
         plans.iter_mut().for_each(|plan| plan.set(name, value));
     }
     let trial = WorldTrial::begin(row, plans).await;
-    let admins = (0..REGIONS).map(|region| admin(trial.world.regions[region].process(0)));
-    let admins: Vec<_> = admins.collect();
+    let regions = trial.world.regions.iter();
+    let admins: Vec<_> = regions.map(|it| admin(it, it.process(0))).collect();
     for _ in 0..2 {
         trial.world.part();
         trial.work().await;

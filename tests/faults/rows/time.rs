@@ -21,13 +21,18 @@ impl Clocks {
             "{FAKETIME} is missing: install the package faketime"
         );
         let clocks = Self(tempfile::tempdir().unwrap());
-        (0..MEMBERS).for_each(|member| clocks.set(member, "+0"));
+        clocks.set_all("+0");
         plan.set("LD_PRELOAD", FAKETIME);
         plan.clocks = Some(clocks.0.path().to_owned());
         plan.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         plan.set("DONT_FAKE_MONOTONIC", "1");
         plan.set("FAKETIME_CACHE_DURATION", "1");
         clocks
+    }
+
+    /// Those of all members.
+    fn set_all(&self, offset: &str) {
+        (0..MEMBERS).for_each(|member| self.set(member, offset));
     }
 
     fn set(&self, member: usize, offset: &str) {
@@ -90,13 +95,13 @@ async fn d1_the_clock_of_a_region_is_wrong() {
     let clocks = Clocks::wind(&mut plans[WRONG]);
     let trial = WorldTrial::begin("D1", plans).await;
     for offset in ["-30s", "+0", "+30s", "+0"] {
-        clocks.set(0, offset);
+        clocks.set_all(offset);
         trial.go_on(A_WHILE).await;
         trial.work().await;
     }
     // So far off that it stamps nothing, and takes nothing in. The other region does not mind.
     for offset in ["-10m", "-1d"] {
-        clocks.set(0, offset);
+        clocks.set_all(offset);
         trial.go_on(A_WHILE).await;
         let since = trial.history.now();
         trial.works_in(RIGHT).await;
@@ -105,7 +110,7 @@ async fn d1_the_clock_of_a_region_is_wrong() {
             op.region() == WRONG && op.begun > since && op.call.is_write() && op.succeeded()
         });
         assert!(stamped.is_none(), "a version of then: {stamped:?}");
-        clocks.set(0, "+0");
+        clocks.set_all("+0");
         trial.work().await;
     }
     trial.end().await.is_clean();
@@ -126,12 +131,12 @@ async fn d2_clocks_are_set_while_regions_are_apart() {
         }
         for clock in &clocks {
             // No two are further apart than what a version may be ahead.
-            clock.set(0, &format!("-{}s", dice.number(0..25)));
+            clock.set_all(&format!("-{}s", dice.number(0..25)));
         }
         trial.go_on(A_WHILE).await;
         trial.work().await;
     }
-    clocks.iter().for_each(|clock| clock.set(0, "+0"));
+    clocks.iter().for_each(|clock| clock.set_all("+0"));
     trial.world.heal();
     trial.end().await.is_clean();
 }

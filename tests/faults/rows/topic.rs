@@ -119,8 +119,9 @@ async fn e5_a_record_that_is_no_event_stops_its_shard_alone() {
     let idle = (0..SHARDS).find(|it| ![shard, shard_of(&elsewhere)].contains(it));
     seen.put_what_is_no_event(idle.unwrap()).await;
     let region = &mut trial.world.regions[ORIGIN];
-    region.take_member(0).kill();
-    region.start_member(0);
+    let leader = region.leader(0).await;
+    region.take_member(leader).kill();
+    region.start_member(leader);
     trial.work().await;
     trial.end().await.is_clean();
 }
@@ -149,13 +150,18 @@ async fn is_stopped(trial: &WorldTrial, shard: u16) {
 
 /// The log and the metrics say it as well.
 async fn tells(trial: &WorldTrial) {
-    let agent = trial.world.regions[CONSUMER].agent();
+    let region = &trial.world.regions[CONSUMER];
+    let agent = region.agent();
     assert!(
         agent
             .log_line("is stopped")
             .contains("meridian replication skip")
     );
-    let metrics = admin(agent).get("/metrics").await.unwrap().expect(200);
+    let metrics = admin(region, agent)
+        .get("/metrics")
+        .await
+        .unwrap()
+        .expect(200);
     let metrics = String::from_utf8(metrics.body.to_vec()).unwrap();
     let origin = trial.world.regions[ORIGIN].name();
     let stopped = format!("meridian_replication_stopped_streams{{region=\"{origin}\"}} 1");
@@ -246,13 +252,14 @@ async fn lost(row: &'static str, mut plans: [Plan; REGIONS]) -> WorldTrial {
     trial.go_on(LONG).await;
     seen.log.delete_topic(&seen.topic).await.unwrap();
     // Whoever publishes notices, and believes nothing any more until it is started again.
-    let mut member = trial.world.regions[ORIGIN].take_member(0);
-    eventually("the publisher ends", SOON, || {
-        std::future::ready((!member.is_running()).then_some(()))
+    let region = &mut trial.world.regions[ORIGIN];
+    let member = eventually("the publisher ends", SOON, || {
+        std::future::ready(region.ended_member())
     })
     .await;
-    assert!(member.said().contains("it has lost events"));
-    trial.world.regions[ORIGIN].start_member(0);
+    let ended = region.take_member(member);
+    assert!(ended.said().contains("it has lost events"));
+    region.start_member(member);
     trial.work().await;
     trial.world.heal();
     let agent = trial.world.regions[CONSUMER].agent();

@@ -41,12 +41,16 @@ pub struct S3Server {
 impl S3Server {
     /// One with an empty bucket.
     pub async fn start() -> Self {
+        Self::serve(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    /// The same, which serves whoever connects there.
+    pub fn serve(listener: TcpListener) -> Self {
         let root = TempDir::new().unwrap();
         std::fs::create_dir(root.path().join(BUCKET)).unwrap();
         let mut service = S3ServiceBuilder::new(Faithful::new(root.path()));
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = service.build();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {

@@ -17,6 +17,9 @@
 //!
 //! [other_kafka]                       # another cluster, of one broker: that of another region
 //!
+//! [[regions]]                         # one more of one broker, of each of two regions, in a network
+//!                                     # of its own: that of its process
+//!
 //! [redis]
 //! address = "127.0.0.1:40003"         # without encryption or password
 //! secure_address = "127.0.0.1:40005"  # another one, with both, as of Kafka
@@ -41,6 +44,8 @@ pub(super) struct Description {
     pub(super) owner: u32,
     pub(super) kafka: Option<Kafka>,
     pub(super) other_kafka: Option<Kafka>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) regions: Vec<Kafka>,
     pub(super) redis: Option<Redis>,
     pub(super) s3: Option<S3>,
 }
@@ -84,6 +89,7 @@ impl Description {
             owner: std::process::id(),
             kafka: None,
             other_kafka: None,
+            regions: Vec::new(),
             redis: None,
             s3: None,
         }

@@ -2,6 +2,9 @@
 //! for those who have a certificate and a password, and one for those who come from afar: it names
 //! itself by a door at which nobody listens, until a test has something lead from there to it.
 //!
+//! A cluster may have a network of its own, with nothing in it but loopback: that of a region from which nothing
+//! leads. It is there as long as a process is in it, and others enter it by the id of a broker.
+//!
 //! They are fast to start and to notice that one of them has gone, and keep little memory; what a
 //! topic promises is left to those who create it.
 
@@ -9,16 +12,19 @@ mod readiness;
 
 use std::fmt::Write;
 use std::fs;
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::certificates::Certificates;
 use super::file::Kafka;
 use super::store;
-use crate::process::{Program, Service, free_addresses};
+use crate::process::{Program, Service, free_addresses_at};
 use crate::scratch::Scratch;
 use crate::workspace::Workspace;
 
@@ -30,6 +36,18 @@ const FETCH_LIMIT: Duration = Duration::from_mins(10);
 const START_LIMIT: Duration = Duration::from_mins(2);
 /// Pinned like what it fetches.
 const FETCH: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
+
+/// Whose loopback brokers listen at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Network {
+    /// That of this machine.
+    Ours,
+    /// One of its own, of each broker.
+    Own,
+}
+
+/// Has loopback work in a new network, and becomes the program that it is told of.
+const BECOME: &str = "ip link set lo up && exec \"$@\"";
 
 /// One broker, and where it listens.
 struct Broker {
@@ -62,13 +80,15 @@ pub(super) fn libraries(workspace: &Workspace) -> Result<PathBuf> {
 pub(super) fn start(
     name: &str,
     count: u16,
+    network: Network,
     services: &mut Vec<Service>,
     scratch: &Scratch,
     workspace: &Workspace,
 ) -> Result<Kafka> {
     let dir = scratch.dir(name)?;
     let certificates = Certificates::issue(&dir)?;
-    let brokers = (1..=usize::from(count)).map(|number| Broker::place(number, &dir));
+    let numbers = 1..=usize::from(count);
+    let brokers = numbers.map(|number| Broker::place(number, network.host(), &dir));
     let brokers: Vec<Broker> = brokers.collect::<Result<_>>()?;
     for broker in &brokers {
         fs::write(
@@ -80,7 +100,9 @@ pub(super) fn start(
     let mut processes = Vec::new();
     for broker in &brokers {
         let log = scratch.path().join(format!("{name}-{}.log", broker.number));
-        let java = java(workspace)?.arg("kafka.Kafka").arg(broker.settings());
+        let java = java(network, workspace)?
+            .arg("kafka.Kafka")
+            .arg(broker.settings());
         let service = java.dir(&broker.dir).start(&log)?;
         scratch.note(&service)?;
         processes.push(service.id());
@@ -88,8 +110,10 @@ pub(super) fn start(
     }
     let first = services.len() - brokers.len();
     for (service, broker) in services[first..].iter_mut().zip(&brokers) {
+        let id = service.id();
         service.wait_until(START_LIMIT, || {
-            readiness::brokers(&broker.plain).is_ok_and(|known| known == brokers.len())
+            let known = network.within(id, || readiness::brokers(&broker.plain));
+            known.is_ok_and(|known| known == brokers.len())
         })?;
     }
     let password_file = dir.join("password");
@@ -113,7 +137,7 @@ fn format_all(brokers: &[Broker], workspace: &Workspace) -> Result<()> {
     let format = |broker: &Broker| {
         let users = ["SCRAM-SHA-256", "SCRAM-SHA-512"]
             .map(|mechanism| format!("--add-scram={mechanism}=[name={USER},password={PASSWORD}]"));
-        java(workspace)?
+        java(Network::Ours, workspace)?
             .args(["kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER])
             .arg("--config")
             .arg(broker.settings())
@@ -133,10 +157,11 @@ fn format_all(brokers: &[Broker], workspace: &Workspace) -> Result<()> {
     })
 }
 
-fn java(workspace: &Workspace) -> Result<Program> {
+fn java(network: Network, workspace: &Workspace) -> Result<Program> {
     let logging = workspace.root().join("tests/parts/kafka/log4j2.properties");
     let libraries = libraries(workspace)?;
-    Ok(Program::new("java")
+    Ok(network
+        .program("java")
         .args(["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
         .arg(format!("-Dlog4j2.configurationFile={}", logging.display()))
         .arg("-cp")
@@ -204,13 +229,49 @@ fn settings(broker: &Broker, all: &[Broker], certificates: &Certificates) -> Res
     Ok(text)
 }
 
+// === impl Network ===
+
+impl Network {
+    /// Where brokers listen. Tests may give those of another network the same addresses on this machine:
+    /// such as nobody connects from, since a connection may have any port.
+    const fn host(self) -> Ipv4Addr {
+        match self {
+            Self::Ours => Ipv4Addr::LOCALHOST,
+            Self::Own => Ipv4Addr::new(127, 78, 0, 1),
+        }
+    }
+
+    /// What starts a program there, and becomes it.
+    fn program(self, program: &str) -> Program {
+        match self {
+            Self::Ours => Program::new(program),
+            Self::Own => Program::new("unshare").args(["--net", "sh", "-c", BECOME, "sh", program]),
+        }
+    }
+
+    /// Does something there, if `process` is.
+    fn within<T: Send>(self, process: i32, act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        if self == Self::Ours {
+            return act();
+        }
+        let network = fs::File::open(format!("/proc/{process}/ns/net"))?;
+        let act = || {
+            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
+            act()
+        };
+        // It is a thread that enters a network, and this one is to stay here.
+        let done = thread::scope(|scope| scope.spawn(act).join());
+        done.map_err(|_| anyhow!("a thread panicked"))?
+    }
+}
+
 // === impl Broker ===
 
 impl Broker {
-    fn place(number: usize, all: &Path) -> Result<Self> {
+    fn place(number: usize, host: Ipv4Addr, all: &Path) -> Result<Self> {
         let dir = all.join(number.to_string());
         fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
-        let [plain, secure, far, door, controller] = free_addresses()?;
+        let [plain, secure, far, door, controller] = free_addresses_at(host)?;
         Ok(Self {
             number,
             dir,
