@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use meridian_clock::Region;
 use meridian_event::{Envelope, Event, RegistryId};
+use meridian_oci::RepositoryName;
 
 use crate::backfill::Backfill;
 use crate::dice::Dice;
@@ -148,6 +149,12 @@ impl Agent {
                 self.fetch.unnamed(want.body);
             }
         }
+    }
+
+    /// Gives up what other agents are to fetch from now on: what is not begun, and no client waits for, and is
+    /// wanted where `is_ours` says no. The state wants it still, so that they find it there.
+    pub fn leave_to_others(&mut self, is_ours: impl Fn(RegistryId, &RepositoryName) -> bool) {
+        self.fetch.leave_to_others(is_ours);
     }
 
     /// A body that is wanted, with what has to be known to ask the state or a peer for it. Of what

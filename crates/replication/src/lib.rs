@@ -31,7 +31,7 @@ pub use fetch::{
 };
 pub use freshness::{Consistency, Freshness, Judgement, Scope};
 pub use now::Now;
-pub use share::{consumer_of, fetcher_of};
+pub use share::{consumer_of, fetcher_of, owner_of};
 pub use status::{ImageFacts, ImageState, PeerStatus, RegistryStatus, StreamStatus};
 pub use stream::{
     Arrival, Condition, Cursor, Halt, Offered, Refill, Refilled, ResyncReason, Room, Settled,

@@ -1,33 +1,56 @@
 //! Which of several agents does what.
 //!
-//! By rendezvous hashing: each agent weighs each piece of work, and the heaviest has it. When one
-//! comes or goes, only what it gains or had moves. Nothing is agreed: two agents with different
-//! views may do the same work twice, or for a while nobody does it. Correctness rests on nothing of
-//! this: a batch that does not continue the cursor is refused, and a body has one place.
+//! By rendezvous hashing: each agent weighs each shard, and the heaviest that has room has it, with
+//! the events of all regions in it and with what its repositories lack. So what an event names is
+//! fetched by the one that finds it missing, too: once. No agent has more shards than its part, and
+//! when one comes or goes, little moves but what it gains or had. Nothing is agreed: two agents with
+//! different views may do the same work twice, or for a while nobody does it. Correctness rests on
+//! nothing of this: a batch that does not continue the cursor is refused, and a body has one place.
 
+use std::collections::BTreeMap;
+
+use meridian_event::{RegistryId, SHARDS, shard_of};
+use meridian_oci::RepositoryName;
+
+use crate::StreamId;
 use crate::dice::mix;
-use crate::{Body, StreamId};
 
-/// The agent that is to consume a stream, of those that live.
+/// The agent that is to do what a shard needs, of those that live.
 ///
 /// All agents that see the same set agree, in whatever order they see it.
 #[must_use]
-pub fn consumer_of<'a>(stream: StreamId, living: &[&'a str]) -> Option<&'a str> {
-    heaviest(&format!("{stream}"), living)
+pub fn owner_of<'a>(shard: u16, living: &[&'a str]) -> Option<&'a str> {
+    let most = usize::from(SHARDS).div_ceil(living.len().max(1));
+    let mut shares: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut owner = None;
+    for shard in 0..=shard {
+        let work = mix(u64::from(shard));
+        let weight = |agent: &str| mix(hash(agent) ^ work);
+        let has_room = |agent: &&str| shares.get(agent).is_none_or(|share| *share < most);
+        owner = living
+            .iter()
+            .copied()
+            .filter(has_room)
+            .max_by_key(|agent| (weight(agent), *agent));
+        *shares.entry(owner?).or_default() += 1;
+    }
+    owner
 }
 
-/// The agent that is to fetch a body which the state is missing, of those that live.
+/// The agent that is to consume a stream.
 #[must_use]
-pub fn fetcher_of<'a>(body: &Body, living: &[&'a str]) -> Option<&'a str> {
-    heaviest(&format!("{}/{}", body.registry, body.digest), living)
+pub fn consumer_of<'a>(stream: StreamId, living: &[&'a str]) -> Option<&'a str> {
+    owner_of(stream.shard, living)
 }
 
-fn heaviest<'a>(work: &str, living: &[&'a str]) -> Option<&'a str> {
-    let weight = |agent: &str| mix(hash(agent) ^ mix(hash(work)));
-    living
-        .iter()
-        .copied()
-        .max_by_key(|agent| (weight(agent), *agent))
+/// The agent that is to fetch what a repository is missing.
+#[must_use]
+pub fn fetcher_of<'a>(
+    registry: RegistryId,
+    repository: &RepositoryName,
+    living: &[&'a str],
+) -> Option<&'a str> {
+    owner_of(shard_of(registry, Some(repository)), living)
 }
 
 /// FNV-1a.
@@ -39,10 +62,6 @@ fn hash(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use meridian_event::SHARDS;
-
     use super::*;
 
     fn streams() -> impl Iterator<Item = StreamId> {
@@ -64,24 +83,51 @@ mod tests {
 
     #[test]
     fn work_is_spread() {
-        let mut shares: BTreeMap<&str, usize> = BTreeMap::new();
-        for stream in streams() {
-            let owner = consumer_of(stream, &["a-0", "a-1", "a-2"]).unwrap();
-            *shares.entry(owner).or_default() += 1;
+        for names in [
+            &["a", "b"][..],
+            &["a-0", "a-1", "a-2"],
+            &["0", "1", "2", "3", "4"],
+        ] {
+            let mut shares: BTreeMap<&str, usize> = BTreeMap::new();
+            for shard in 0..SHARDS {
+                *shares.entry(owner_of(shard, names).unwrap()).or_default() += 1;
+            }
+            let most = usize::from(SHARDS).div_ceil(names.len());
+            assert!(shares.values().all(|share| *share <= most), "{shares:?}");
         }
-        assert_eq!(shares.len(), 3);
-        assert!(
-            shares.values().all(|share| (10..=34).contains(share)),
-            "{shares:?}"
-        );
     }
 
     #[test]
-    fn only_the_work_of_the_one_who_left_moves() {
-        for stream in streams() {
-            let before = consumer_of(stream, &["a", "b", "c"]).unwrap();
-            let after = consumer_of(stream, &["a", "b"]).unwrap();
-            assert!(before == "c" || before == after);
+    fn little_moves_but_the_work_of_the_one_who_left() {
+        let (mut moved, mut stayed) = (0, 0);
+        for number in 0..100 {
+            let names = ["a", "b", "c"].map(|name| format!("{name}{number}"));
+            let three = names.each_ref().map(String::as_str);
+            for shard in 0..SHARDS {
+                let before = owner_of(shard, &three);
+                if before == Some(three[2]) {
+                    continue;
+                }
+                match owner_of(shard, &three[..2]) == before {
+                    true => stayed += 1,
+                    false => moved += 1,
+                }
+            }
+        }
+        assert!(moved * 4 < stayed, "{moved} moved, {stayed} stayed");
+    }
+
+    #[test]
+    fn who_hears_of_content_finds_it_missing_too() {
+        let registry = RegistryId::first();
+        for name in ["app", "team/app", "team/base"] {
+            let repository = name.parse().unwrap();
+            let shard = shard_of(registry, Some(&repository));
+            for origin in ["eu", "us"] {
+                let origin = origin.parse().unwrap();
+                let hears = consumer_of(StreamId { origin, shard }, &["a", "b", "c"]);
+                assert_eq!(hears, fetcher_of(registry, &repository, &["a", "b", "c"]));
+            }
         }
     }
 

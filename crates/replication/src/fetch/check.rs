@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use meridian_event::RegistryId;
-use meridian_oci::Digest;
+use meridian_oci::{Digest, RepositoryName};
 
-use super::entry::{State, Trouble};
+use super::entry::{Entry, State, Trouble};
 use super::transfer::{Transfer, UnderWay};
 use super::{Body, Fetch, Known, WantId};
 use crate::guard::{Guard, stands};
@@ -179,6 +179,23 @@ impl Fetch {
             Known::Unclear if is_checking => self.rest(now, body, Trouble::NotStored),
             _ if is_checking => self.place(now, body),
             _ => {}
+        }
+    }
+
+    /// Forgets what is not begun, and is wanted where `is_ours` says no.
+    pub(crate) fn leave_to_others(
+        &mut self,
+        is_ours: impl Fn(RegistryId, &RepositoryName) -> bool,
+    ) {
+        let is_left = |(body, entry): &(&Body, &Entry)| {
+            let is_begun = entry.active > 0 || entry.received > 0 || entry.is_complete();
+            let is_held = entry.demands > 0 || entry.unmerged > 0;
+            !is_begun && !is_held && !is_ours(body.registry, &entry.repository)
+        };
+        let left = self.entries.iter().filter(is_left);
+        let left: Vec<_> = left.map(|(body, _)| *body).collect();
+        for body in left {
+            self.discard(body);
         }
     }
 

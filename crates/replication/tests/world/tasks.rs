@@ -8,7 +8,7 @@ use meridian_event::Envelope;
 use meridian_oci::RepositoryName;
 use meridian_replication::{
     Action, Arrival, Body, Cursor, Finished, Known, Landing, Offered, Page, Refill, Refilled,
-    Settled, StreamId, TransferId, fetcher_of,
+    Settled, StreamId, TransferId, Want, fetcher_of,
 };
 use rand::RngExt;
 
@@ -378,8 +378,9 @@ impl World {
         let missing: Vec<_> = self.state.missing(after).take(limit).cloned().collect();
         let through = missing.last().map(|want| want.body);
         let names = &NAMES[..self.plan.agents];
-        let is_ours = |body: &Body| fetcher_of(body, names) == Some(NAMES[n]);
-        let found = missing.into_iter().filter(|it| is_ours(&it.body)).collect();
+        let is_ours =
+            |want: &Want| fetcher_of(want.body.registry, &want.repository, names) == Some(NAMES[n]);
+        let found = missing.into_iter().filter(is_ours).collect();
         let page = Page { found, through };
         self.sites[n].agent.scanned(now, Some(&page));
     }

@@ -216,3 +216,32 @@ fn a_blob_that_arrived_at_its_origin_is_fetched_before_a_manifest_names_it() {
     fetch.recheck(registry(1));
     assert_eq!(fetch.poll(at(4_000)), []);
 }
+
+#[test]
+fn what_others_are_to_fetch_is_left_to_them_unless_it_is_begun_or_waited_for() {
+    let mut fetch = fetch_with(FetchConfig {
+        transfers: 1,
+        background_transfers: 1,
+        registry_transfers: 1,
+        ranges: 1,
+        ..FetchConfig::default()
+    });
+    let [begun, left, ours, waited] = [1, 2, 3, 4].map(|n| Want {
+        repository: if n == 3 { "team/ours" } else { "team/app" }
+            .parse()
+            .unwrap(),
+        ..blob(n, 1 << 20)
+    });
+    for want in [&begun, &left, &ours] {
+        fetch.want(want, Class::Backlog);
+    }
+    assert_eq!(only(&poll(&mut fetch, at(0))).parts[0].body, begun.body);
+    assert!(fetch.demand(at(0), &waited, &[]));
+    fetch.leave_to_others(|_, repository| repository.as_str() == "team/ours");
+    let is_wanted = [&begun, &left, &ours, &waited].map(|it| fetch.entry(&it.body).is_some());
+    assert_eq!(is_wanted, [true, false, true, true]);
+    let actions = fetch.poll(at(1));
+    let is_discarded =
+        |action: &Action| matches!(action, Action::Discard { body, .. } if *body == left.body);
+    assert!(actions.iter().any(is_discarded), "{actions:?}");
+}
