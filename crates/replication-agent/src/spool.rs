@@ -1,21 +1,27 @@
 //! Where content lies while it comes, until all of it is here.
 //!
 //! Owns the bytes that were received and are not stored yet: manifests and small blobs in memory, others
-//! in files. Keeps these invariants: what a slot says to be here is here, from its
+//! in files, which outlive the process. Keeps these invariants: what a slot says to be here is here, from its
 //! first byte on; a slot that was thrown away tells everybody who reads from it, and is written to
-//! by nobody who began later. May be lost: what was in it is fetched again.
+//! by nobody who began later; files take no more room than they may, those of an earlier process too. What
+//! nobody asks for a while after the start is thrown away. May be lost: what was in it is fetched again.
 
+mod kept;
 mod slot;
 mod spans;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use meridian_replication::{Body, Kind, WantId};
+
+use kept::{Files, Kept};
 
 pub(crate) use slot::{Fate, Hitch, Slot};
 
@@ -32,6 +38,17 @@ pub(crate) struct Spool {
     taken: Arc<AtomicU64>,
     names: AtomicU64,
     slots: Mutex<HashMap<Body, Held>>,
+    /// What an earlier process has left, and nobody has gone on with.
+    kept: Mutex<HashMap<Body, Left>>,
+    owner: u64,
+    /// Held: no other process uses the folder.
+    _lock: File,
+}
+
+struct Left {
+    kept: Arc<Kept>,
+    /// Somebody was told that it is here.
+    is_asked_for: bool,
 }
 
 /// A slot, and the want that it is for.
@@ -43,16 +60,73 @@ struct Held {
 // === impl Spool ===
 
 impl Spool {
-    /// An empty one. Its files have no names once they are open, so nothing of them is left behind.
+    /// One with what an earlier process has left in the folder.
     pub(crate) fn open(dir: &Path, most: u64) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
+        let mut options = File::options();
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let mut lock = options.open(dir.join("lock"))?;
+        lock.try_lock().map_err(|error| {
+            let dir = dir.display();
+            io::Error::other(format!(
+                "{dir} is not to be had, another agent may use it; give each its own \
+                 replication.spool_dir: {error}"
+            ))
+        })?;
+        let owner = owner(&mut lock)?;
+        let taken = Arc::default();
+        let kept = kept::all(dir, |size| Lease::take(&taken, most, size))?;
+        if !kept.is_empty() {
+            tracing::info!(blobs = kept.len(), "parts of blobs are here from before");
+        }
+        let mut all = HashMap::new();
+        for (body, kept) in kept {
+            let left = Left {
+                kept: Arc::new(kept),
+                is_asked_for: false,
+            };
+            // Of a blob that was begun anew there may be two.
+            if let Some(other) = all.insert(body, left) {
+                other.kept.files.remove();
+            }
+        }
         Ok(Self {
             dir: dir.to_owned(),
             most,
-            taken: Arc::default(),
+            taken: Arc::clone(&taken),
             names: AtomicU64::new(rand::random()),
             slots: Mutex::default(),
+            kept: Mutex::new(all),
+            owner,
+            _lock: lock,
         })
+    }
+
+    /// A number by which whoever uses this folder is told apart from who uses others, after a restart too.
+    pub(crate) const fn owner(&self) -> u64 {
+        self.owner
+    }
+
+    /// Which parts of a blob an earlier process has left. A slot of that size has them, until it is forgotten.
+    pub(crate) async fn left(&self, body: &Body, size: u64) -> Vec<Range<u64>> {
+        let kept = match self.kept().get_mut(body) {
+            Some(left) if left.kept.size == size => {
+                left.is_asked_for = true;
+                Arc::clone(&left.kept)
+            }
+            _ => return Vec::new(),
+        };
+        kept.verify().await
+    }
+
+    /// Throws away what an earlier process has left and nobody has asked for.
+    pub(crate) fn forget_unasked(&self) {
+        self.kept().retain(|_, left| {
+            if !left.is_asked_for {
+                left.kept.files.remove();
+            }
+            left.is_asked_for
+        });
     }
 
     /// The slot of a body; a new one, unless there is one for that want. One for an earlier want is thrown
@@ -72,7 +146,7 @@ impl Spool {
                 false => Err(io::Error::other("it is wanted anew")),
             };
         }
-        let slot = Arc::new(self.make(kind, size)?);
+        let slot = Arc::new(self.make(&body, kind, size)?);
         let held = Held {
             want,
             slot: Arc::clone(&slot),
@@ -96,22 +170,44 @@ impl Spool {
     pub(crate) fn forget(&self, body: &Body, want: WantId, fate: Fate) {
         let held = match self.slots().entry(*body) {
             Entry::Occupied(held) if held.get().want <= want => held.remove(),
-            _ => return,
+            Entry::Occupied(_) => return,
+            Entry::Vacant(_) => {
+                if let Some(left) = self.kept().remove(body) {
+                    left.kept.files.remove();
+                }
+                return;
+            }
         };
         held.slot.close(fate);
     }
 
-    fn make(&self, kind: Kind, size: u64) -> io::Result<Slot> {
+    fn make(&self, body: &Body, kind: Kind, size: u64) -> io::Result<Slot> {
         match kind {
             Kind::Manifest if size <= LONGEST_MANIFEST => return Ok(Slot::in_memory(size)),
             Kind::Manifest => return Err(io::ErrorKind::FileTooLarge.into()),
             Kind::Blob if size <= SMALL_BLOB => return Ok(Slot::in_memory(size)),
             Kind::Blob => {}
         }
-        let lease = Lease::take(&self.taken, self.most, size)?;
+        if let Some(left) = self.kept().remove(body) {
+            if left.kept.size == size {
+                return Ok(Slot::resumed(&left.kept));
+            }
+            left.kept.files.remove();
+        }
+        let lease = Lease::take(&self.taken, self.most, size).or_else(|_| {
+            self.forget_unasked();
+            Lease::take(&self.taken, self.most, size)
+        })?;
         let name = self.names.fetch_add(1, Ordering::Relaxed);
-        let path = self.dir.join(format!("incoming-{name:016x}"));
-        Slot::in_file(&path, size, lease)
+        let path = self.dir.join(format!("{name:016x}"));
+        Ok(Slot::in_files(
+            Files::create(&path, body, size, lease)?,
+            size,
+        ))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<Body, Left>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<Body, Held>> {
@@ -119,7 +215,24 @@ impl Spool {
     }
 }
 
+/// The number that stands in the lock of a folder; one that is put there, if none does.
+fn owner(lock: &mut File) -> io::Result<u64> {
+    let mut text = String::new();
+    lock.read_to_string(&mut text)?;
+    match u64::from_str_radix(text.trim(), 16) {
+        Ok(owner) => Ok(owner),
+        Err(_) => {
+            let owner = rand::random();
+            lock.set_len(0)?;
+            lock.rewind()?;
+            writeln!(lock, "{owner:016x}")?;
+            Ok(owner)
+        }
+    }
+}
+
 /// Room for a file.
+#[derive(Debug)]
 pub(crate) struct Lease {
     taken: Arc<AtomicU64>,
     bytes: u64,

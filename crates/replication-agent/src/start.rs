@@ -26,6 +26,10 @@ use crate::{Config, ReplicationAgent, metrics};
 /// How long to wait before the state is asked again how far it is, when it did not say.
 const AGAIN: Duration = Duration::from_millis(500);
 
+/// How long what an earlier process has left in the spool is kept for somebody to ask for it. By then the state
+/// was asked what it is missing.
+const LEFT: Duration = Duration::from_secs(60);
+
 /// What the service stands on.
 #[derive(Clone)]
 pub struct Ports {
@@ -121,6 +125,15 @@ pub async fn start(
         async move {
             Introductions::run(shell, spawner, stop).await;
             Ok(())
+        }
+    });
+    supervisor.spawner().spawn_child("replication.spool", {
+        let (shell, stop) = (Arc::clone(&shell), stop.clone());
+        async move {
+            let waited = stop.run_until_cancelled(tokio::time::sleep(LEFT)).await;
+            if waited.is_some() {
+                shell.spool.forget_unasked();
+            }
         }
     });
     supervisor.spawn("replication.follow", {

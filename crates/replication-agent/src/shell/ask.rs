@@ -15,8 +15,11 @@ impl Shell {
         let looked = self.in_time(self.ports.replica.look(&contents)).await;
         let answers = match looked {
             Some(Ok(presences)) => {
-                let known = presences.into_iter().map(known);
-                wants.iter().map(|want| want.body).zip(known).collect()
+                let mut answers = Vec::with_capacity(wants.len());
+                for (want, presence) in wants.iter().zip(presences) {
+                    answers.push((want.body, self.known(want, presence).await));
+                }
+                answers
             }
             Some(Err(error)) => {
                 tracing::debug!(%error, "the state does not say what it has");
@@ -25,6 +28,18 @@ impl Shell {
             None => Vec::new(),
         };
         self.engine.tell(|agent, now| agent.known(now, id, answers));
+    }
+
+    /// What is known of a body; of one that is not here, also which parts are.
+    async fn known(&self, want: &Want, presence: Presence) -> Known {
+        Known::Absent {
+            is_wanted: match presence {
+                Presence::Here => return Known::Here,
+                Presence::Wanted => true,
+                Presence::Absent => false,
+            },
+            parts: self.spool.left(&want.body, want.size).await,
+        }
     }
 
     pub(super) async fn scan(self: Arc<Self>, after: Option<Body>, limit: usize) {
@@ -66,20 +81,6 @@ impl Shell {
             .ok()?;
         let held = wants.iter().zip(held).filter(|(_, held)| held.is_some());
         Some(held.map(|(want, _)| want.body).collect())
-    }
-}
-
-const fn known(presence: Presence) -> Known {
-    match presence {
-        Presence::Here => Known::Here,
-        Presence::Wanted => Known::Absent {
-            is_wanted: true,
-            parts: Vec::new(),
-        },
-        Presence::Absent => Known::Absent {
-            is_wanted: false,
-            parts: Vec::new(),
-        },
     }
 }
 

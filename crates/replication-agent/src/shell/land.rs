@@ -19,12 +19,9 @@ impl Shell {
         size: u64,
         landing: Landing,
     ) {
-        // What is empty is complete before anything came.
+        // What is empty, or was here from before, is complete before anything came.
         let want = self.engine.look(|agent, _| agent.want_of(&body));
-        let slot = match (size, want) {
-            (0, Some(want)) => self.spool.slot(body, want, kind, 0).ok(),
-            _ => self.spool.get(&body),
-        };
+        let slot = want.and_then(|want| self.spool.slot(body, want, kind, size).ok());
         let slot = slot.filter(|slot| slot.is_complete() && slot.size() == size);
         let finished = match slot {
             None => Finished::Failed,

@@ -1,17 +1,14 @@
 //! Content on its way.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::Stream;
 use tokio::sync::watch;
 
-use super::Lease;
+use super::kept::{Files, Kept};
 use super::spans::Spans;
 
 /// The greatest piece that is read at once.
@@ -60,8 +57,8 @@ struct State {
 
 enum Place {
     Memory(Mutex<Vec<u8>>),
-    /// The file has no name any more: it goes when nobody reads it.
-    File(Arc<File>, #[expect(dead_code, reason = "held")] Lease),
+    /// They have names as long as it is on its way.
+    Files(Arc<Files>),
 }
 
 // === impl Slot ===
@@ -72,11 +69,18 @@ impl Slot {
         Self::at(size, Place::Memory(Mutex::new(bytes)))
     }
 
-    pub(super) fn in_file(path: &Path, size: u64, lease: Lease) -> io::Result<Self> {
-        let mut options = File::options();
-        let file = options.read(true).write(true).create_new(true).open(path)?;
-        std::fs::remove_file(path)?;
-        Ok(Self::at(size, Place::File(Arc::new(file), lease)))
+    pub(super) fn in_files(files: Files, size: u64) -> Self {
+        Self::at(size, Place::Files(Arc::new(files)))
+    }
+
+    /// One of which something is here already.
+    pub(super) fn resumed(kept: &Kept) -> Self {
+        let mut slot = Self::at(kept.size, Place::Files(Arc::clone(&kept.files)));
+        let spans = kept.verified();
+        slot.state
+            .send_modify(|state| state.prefix = spans.prefix());
+        slot.spans = Mutex::new(spans);
+        slot
     }
 
     fn at(size: u64, place: Place) -> Self {
@@ -109,9 +113,9 @@ impl Slot {
                 let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
                 memory[indices(&range)].copy_from_slice(&bytes);
             }
-            Place::File(file, _) => {
-                let file = Arc::clone(file);
-                blocking(move || file.write_all_at(&bytes, offset)).await?;
+            Place::Files(files) => {
+                let files = Arc::clone(files);
+                blocking(move || files.write(offset, &bytes)).await?;
             }
         }
         let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +149,11 @@ impl Slot {
         }
     }
 
+    /// It is not on its way any more. What is here of it goes when nobody reads it.
     pub(crate) fn close(&self, fate: Fate) {
+        if let Place::Files(files) = &self.place {
+            files.remove();
+        }
         self.state.send_modify(|state| state.fate = fate);
     }
 
@@ -215,11 +223,11 @@ impl Slot {
                 let memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
                 Ok(Bytes::copy_from_slice(&memory[indices(&range)]))
             }
-            Place::File(file, _) => {
-                let file = Arc::clone(file);
+            Place::Files(files) => {
+                let files = Arc::clone(files);
                 blocking(move || {
                     let mut bytes = vec![0; indices(&range).len()];
-                    file.read_exact_at(&mut bytes, range.start)?;
+                    files.read_exact_at(&mut bytes, range.start)?;
                     Ok(bytes.into())
                 })
                 .await

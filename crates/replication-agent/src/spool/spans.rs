@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Ranges, in order, of which no two touch.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Spans(Vec<Range<u64>>);
 
 // === impl Spans ===
@@ -20,6 +20,10 @@ impl Spans {
         let end = touched.last().map_or(new.end, |it| it.end);
         let whole = start.min(new.start)..end.max(new.end);
         self.0.splice(first..after, [whole]);
+    }
+
+    pub(super) fn ranges(&self) -> &[Range<u64>] {
+        &self.0
     }
 
     /// How many bytes are here from the first one on.

@@ -22,7 +22,7 @@ fn spool(most: u64) -> (tempfile::TempDir, Spool) {
     (dir, spool)
 }
 
-async fn read(slot: &Arc<Slot>, range: std::ops::Range<u64>) -> io::Result<Vec<u8>> {
+async fn read(slot: &Arc<Slot>, range: Range<u64>) -> io::Result<Vec<u8>> {
     let pieces = Arc::clone(slot).read(range);
     let pieces: Vec<Bytes> = pieces.try_collect().await?;
     Ok(pieces.concat())
@@ -156,4 +156,121 @@ async fn who_waits_is_told_that_nobody_has_it_and_who_comes_later_waits() {
     let (read, written) = tokio::join!(reading, writing);
     written.unwrap();
     assert_eq!(read.unwrap(), b"abcd");
+}
+
+const LARGE: u64 = SMALL_BLOB + 4_000;
+
+fn content() -> Bytes {
+    let bytes = (0..LARGE).map(|at| (at % 251) as u8);
+    bytes.collect()
+}
+
+/// A spool that has got these parts of a blob, and ended.
+async fn ended_with(parts: &[Range<usize>]) -> tempfile::TempDir {
+    let (dir, spool) = spool(u64::MAX);
+    let slot = spool.slot(body(1), WANT, Kind::Blob, LARGE).unwrap();
+    for part in parts {
+        let bytes = content().slice(part.clone());
+        slot.write(part.start as u64, bytes).await.unwrap();
+    }
+    dir
+}
+
+fn again(dir: &tempfile::TempDir, most: u64) -> Spool {
+    Spool::open(&dir.path().join("spool"), most).unwrap()
+}
+
+/// The files of a spool, but for its lock.
+fn files(dir: &tempfile::TempDir) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir.path().join("spool")).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| !path.ends_with("lock"));
+    files.sort_unstable();
+    files
+}
+
+#[tokio::test]
+async fn what_came_before_the_end_of_the_process_is_gone_on_with() {
+    let dir = ended_with(&[0..1_000, 3_000..5_000, 1_000..2_000]).await;
+    let spool = again(&dir, LARGE);
+    assert_eq!(spool.left(&body(2), LARGE).await, []);
+    assert_eq!(spool.left(&body(1), LARGE + 1).await, []);
+    let left = spool.left(&body(1), LARGE).await;
+    assert_eq!(left, [0..2_000, 3_000..5_000]);
+    let slot = spool.slot(body(1), WANT, Kind::Blob, LARGE).unwrap();
+    assert_eq!(read(&slot, 0..2_000).await.unwrap(), content()[..2_000]);
+    for part in [2_000..3_000, 5_000..content().len()] {
+        let bytes = content().slice(part.clone());
+        slot.write(part.start as u64, bytes).await.unwrap();
+    }
+    assert!(read(&slot, 0..LARGE).await.unwrap() == content());
+    spool.forget(&body(1), WANT, Fate::Stored);
+    assert_eq!(files(&dir), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_blob_that_was_all_here_is_complete_at_once() {
+    let dir = ended_with(&[0..content().len()]).await;
+    let spool = again(&dir, LARGE);
+    spool.left(&body(1), LARGE).await;
+    let slot = spool.slot(body(1), WANT, Kind::Blob, LARGE).unwrap();
+    assert!(slot.is_complete());
+}
+
+#[tokio::test]
+async fn a_piece_that_is_not_what_came_does_not_count() {
+    let dir = ended_with(&[0..1_000, 1_000..2_000]).await;
+    let [bytes, parts] = files(&dir).try_into().unwrap();
+    let mut damaged = std::fs::read(&bytes).unwrap();
+    damaged[1_500] ^= 1;
+    std::fs::write(&bytes, damaged).unwrap();
+    // And a record that was being written.
+    let mut torn = std::fs::read(&parts).unwrap();
+    torn.extend([0; 7]);
+    std::fs::write(&parts, torn).unwrap();
+    let spool = again(&dir, LARGE);
+    assert_eq!(spool.left(&body(1), LARGE).await, [0..1_000]);
+}
+
+#[tokio::test]
+async fn what_means_nothing_or_has_no_room_is_thrown_away() {
+    let dir = ended_with(&[0..1_000]).await;
+    drop(again(&dir, LARGE - 1));
+    assert_eq!(files(&dir), Vec::<PathBuf>::new());
+    for text in ["", "1 no line", "2 of another program\n", "1 x y 5\n"] {
+        std::fs::write(dir.path().join("spool/a.parts"), text).unwrap();
+        std::fs::write(dir.path().join("spool/a.bytes"), "").unwrap();
+        drop(again(&dir, LARGE));
+        assert_eq!(files(&dir), Vec::<PathBuf>::new(), "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_asks_for_is_thrown_away_sooner_if_there_is_no_room() {
+    let dir = ended_with(&[0..1_000]).await;
+    let spool = again(&dir, LARGE);
+    spool.left(&body(1), LARGE).await;
+    spool.forget_unasked();
+    assert_eq!(files(&dir).len(), 2, "somebody did");
+    assert!(spool.slot(body(2), WANT, Kind::Blob, LARGE).is_err());
+    drop(spool);
+    let spool = again(&dir, LARGE);
+    spool.slot(body(2), WANT, Kind::Blob, LARGE).unwrap();
+    assert_eq!(spool.left(&body(1), LARGE).await, []);
+    assert_eq!(files(&dir).len(), 2, "those of the other one");
+}
+
+#[test]
+fn a_folder_is_used_by_one_process_which_is_known_again() {
+    let (dir, first) = spool(0);
+    let owner = first.owner();
+    drop(first);
+    let spool = again(&dir, 0);
+    assert_eq!(spool.owner(), owner);
+    assert_ne!(self::spool(0).1.owner(), owner);
+    let error = Spool::open(&dir.path().join("spool"), 0).err().unwrap();
+    assert!(
+        error.to_string().contains("replication.spool_dir"),
+        "{error}"
+    );
 }

@@ -50,7 +50,7 @@ pub(super) async fn read(
             return Ok(RemoteBlob { region, read });
         }
     };
-    let demand = Demand::new(shell, &holder.want)?;
+    let demand = Demand::new(shell, &holder.want).await?;
     if !demand.begun(start, region).await? {
         return Err(missing(shell, registry, repository, digest, &located)
             .await?
@@ -94,17 +94,18 @@ async fn missing(
 
 impl Demand {
     /// Begins to wait.
-    pub(super) fn new(shell: &Arc<Shell>, want: &Want) -> Result<Self, ReadError> {
+    pub(super) async fn new(shell: &Arc<Shell>, want: &Want) -> Result<Self, ReadError> {
         let unavailable = |reason: &str| ReadError::Unavailable {
             reason: format!("what is in another region cannot be brought: {reason}"),
         };
+        let parts = shell.spool.left(&want.body, want.size).await;
         // In one go: what nobody waits for any more is forgotten in between otherwise.
         let slot = shell.engine.tell(|agent, now| {
             let known = agent.wanted(&want.body).map(|known| known.size);
             if known.is_some_and(|known| known != want.size) {
                 return Err(unavailable("regions differ in how long it is"));
             }
-            if !agent.demand(now, want, &[]) {
+            if !agent.demand(now, want, &parts) {
                 return Err(unavailable("too many clients wait"));
             }
             let by = agent.want_of(&want.body).expect("it is demanded");

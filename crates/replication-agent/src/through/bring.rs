@@ -98,7 +98,7 @@ async fn bring_blob(
     if lease().await? {
         return Ok(());
     }
-    let demand = Demand::new(shell, &holder.want)?;
+    let demand = Demand::new(shell, &holder.want).await?;
     let stored = demand.slot.stored().await;
     stored.map_err(|error| ReadError::Unavailable {
         reason: format!("blob {digest} of region {}: {error}", holder.region),
