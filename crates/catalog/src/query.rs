@@ -36,7 +36,8 @@ pub use replication::{
 };
 pub use repository::{Described, attributes, contents, describe, is_repository};
 pub use wanted::{
-    Wanted, WantedBlob, WantedManifest, wanted, wanted_blobs, wanted_in, wanted_manifests,
+    Wanted, WantedBlob, WantedManifest, incomplete, wanted, wanted_blobs, wanted_in,
+    wanted_manifests,
 };
 
 use crate::access::{read, suffixes};

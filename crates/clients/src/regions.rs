@@ -112,6 +112,9 @@ pub struct ReplicationStatus {
     pub peers: Vec<PeerStatus>,
     /// What is on its way for each registry, from each region: only where something is.
     pub registries: Vec<RegistryStatus>,
+    /// Images that are merged here and not complete, by registry: only where there are some. The state counts
+    /// them, so that they are told even where nobody has begun to fetch what they lack.
+    pub incomplete: Vec<IncompleteImages>,
 }
 
 /// How far what another region did is merged here.
@@ -180,6 +183,17 @@ pub struct RegistryStatus {
     pub eta: Option<Duration>,
     /// What went wrong last with one of them.
     pub trouble: Option<String>,
+}
+
+/// Images of a registry that are merged here and not complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncompleteImages {
+    /// The registry.
+    pub registry: RegistryId,
+    /// Its name, if it is known here.
+    pub name: Option<RegistryName>,
+    /// How many.
+    pub images: u64,
 }
 
 // === impl Freshness ===

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -99,6 +100,15 @@ pub trait ReplicaApi: Send + Sync + 'static {
         reference: &Reference,
     ) -> Result<Option<ImageView>, ReadError>;
 
+    /// How many images are merged here and cannot be answered yet, because something of them is not here: of
+    /// each registry that has some.
+    async fn incomplete(&self) -> Result<Vec<Incomplete>, ReadError>;
+
+    /// Says that an agent works for this region, and answers which do. What is known of it is lost with whoever
+    /// leads, and an agent that says nothing for [`Attendance::ABSENT`] works no more: agents share their work by
+    /// this, and nothing is wrong if they do some of it twice.
+    async fn attend(&self, agent: AgentId) -> Result<Attendance, ReadError>;
+
     /// The name that a registry bears here.
     async fn registry_name(&self, id: RegistryId) -> Result<RegistryName, ReadError>;
 }
@@ -110,6 +120,29 @@ pub struct Place {
     pub epoch: u64,
     /// Dense within the epoch; 0 is before the first event.
     pub seq: u64,
+}
+
+/// An agent of a region: the same after a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AgentId(pub u64);
+
+/// Which agents work for a region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attendance {
+    /// Those that said so lately, in order.
+    pub agents: Vec<AgentId>,
+    /// Whether who else works would have said so by now. Otherwise those that are known work as well, as far as
+    /// anybody can tell.
+    pub is_settled: bool,
+}
+
+/// Images of a registry that are merged and not complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Incomplete {
+    /// The registry.
+    pub registry: RegistryId,
+    /// How many: each manifest counts, those that an index names as well.
+    pub images: u64,
 }
 
 /// How far a shard of another region's events is merged.
@@ -400,6 +433,13 @@ pub struct CopyPage {
     pub found: Vec<Found>,
     /// Where to go on; nowhere, at the end.
     pub next: Option<CopyMark>,
+}
+
+// === impl Attendance ===
+
+impl Attendance {
+    /// After so long, an agent that says nothing works no more.
+    pub const ABSENT: Duration = Duration::from_secs(5);
 }
 
 // === impl Place ===

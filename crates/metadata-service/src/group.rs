@@ -3,13 +3,14 @@
 //! Owns the Raft instance, its start and its end, and what belongs to it.
 //! Keeps two invariants: a command is admitted where it is proposed, which is at the leader; and
 //! what is read has every write that was acknowledged before, whichever member is asked. Leaves to
-//! `propose` the way of a command, to `reading` that of a read, to `lead` who leads, to `room` whether
-//! there is room for a command, and to `membership` who the members are.
+//! `propose` the way of a command, to `reading` that of a read, to `roster` which agents work, to `lead` who
+//! leads, to `room` whether there is room for a command, and to `membership` who the members are.
 
 pub(crate) mod barrier;
 mod lead;
 mod propose;
 mod reading;
+mod roster;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,7 @@ use crate::room::Door;
 use crate::state::State;
 use barrier::Barrier;
 pub(crate) use propose::Forwarded;
+use roster::Roster;
 
 /// A group of this many writes does not wait for more.
 const ENOUGH: usize = 128;
@@ -64,6 +66,8 @@ pub(crate) struct Group {
     patience: [Patience; 2],
     members: Members,
     barrier: Barrier,
+    /// Which agents work for the region, while this member leads.
+    roster: Roster,
     policy: ReadPolicy,
     /// Whether this member is the whole group, for good. Then what it applied is what was
     /// acknowledged, and a read needs nobody's consent.
@@ -157,6 +161,7 @@ impl Group {
             patience,
             members,
             barrier,
+            roster: Roster::default(),
             policy,
             alone: config.group.advertise.is_none(),
             advertise: config.group.advertise.clone(),

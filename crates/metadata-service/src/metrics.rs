@@ -133,6 +133,14 @@ fn raft(group: &Arc<Group>, metrics: &Metrics) {
         let age = of_tombstones.now().saturating_sub(version.millis);
         i64::try_from(age / 1_000).ok()
     });
+    let of_images = Arc::clone(group);
+    let help =
+        "Images that are merged here and not complete, because something of them is not here.";
+    metrics.read("metadata_incomplete_images", help, move || {
+        let rows = query::incomplete(&of_images.view()).ok()?;
+        let images = rows.iter().map(|(_, images)| images).sum::<u64>();
+        i64::try_from(images).ok()
+    });
     read(
         "metadata_proposals_in_flight",
         "Writes that this member has taken and not answered yet.",

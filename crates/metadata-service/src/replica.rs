@@ -18,8 +18,9 @@ mod merge;
 use async_trait::async_trait;
 use meridian_clients::image::ImageView;
 use meridian_clients::replica::{
-    Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, ManifestBytes, Meeting,
-    Merged, Presence, Progress, RemoteBatch, Removal, ReplicaApi, Stored,
+    AgentId, Attendance, Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found,
+    Incomplete, ManifestBytes, Meeting, Merged, Presence, Progress, RemoteBatch, Removal,
+    ReplicaApi, Stored,
 };
 use meridian_clients::{ReadError, WriteError};
 use meridian_event::RegistryId;
@@ -106,6 +107,14 @@ impl ReplicaApi for MetadataService {
         reference: &Reference,
     ) -> Result<Option<ImageView>, ReadError> {
         image::image(self.of_group(), registry, repository, reference).await
+    }
+
+    async fn incomplete(&self) -> Result<Vec<Incomplete>, ReadError> {
+        content::incomplete(self.of_group()).await
+    }
+
+    async fn attend(&self, agent: AgentId) -> Result<Attendance, ReadError> {
+        self.of_group().attend(agent).await
     }
 
     async fn registry_name(&self, id: RegistryId) -> Result<RegistryName, ReadError> {

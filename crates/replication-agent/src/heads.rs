@@ -20,10 +20,15 @@ use crate::shell::cursor;
 /// After so long without an answer, a region is not waited for. A machine that is busy answers late.
 const DEAF: Duration = Duration::from_secs(3);
 
-/// When other regions were heard of.
+/// When other regions were heard of, and how far they were.
 pub(crate) struct Heads {
     began: Instant,
-    heard: Mutex<BTreeMap<Region, Instant>>,
+    heard: Mutex<BTreeMap<Region, Heard>>,
+}
+
+struct Heard {
+    at: Instant,
+    heads: Vec<(u16, Cursor)>,
 }
 
 /// A stream of which the region knows less than was merged here before it was asked. Merging goes on while
@@ -57,8 +62,16 @@ impl Heads {
 
     /// Whether a region was not heard of for so long that it is not waited for.
     pub(crate) fn is_deaf(&self, region: Region) -> bool {
-        let heard = self.heard().get(&region).copied();
+        let heard = self.heard().get(&region).map(|heard| heard.at);
         heard.unwrap_or(self.began).elapsed() > DEAF
+    }
+
+    /// How far a stream was when its region was heard of.
+    pub(crate) fn head(&self, stream: StreamId) -> Option<Cursor> {
+        let heard = self.heard();
+        let mut heads = heard.get(&stream.origin)?.heads.iter();
+        let head = heads.find(|(shard, _)| *shard == stream.shard);
+        head.map(|(_, head)| *head)
     }
 
     /// Asks until it is stopped.
@@ -121,10 +134,11 @@ impl Heads {
         shell
             .engine
             .tell_freshness(|it, _| it.answered(region, &heads));
-        self.heard().insert(region, Instant::now());
+        let at = Instant::now();
+        self.heard().insert(region, Heard { at, heads });
     }
 
-    fn heard(&self) -> MutexGuard<'_, BTreeMap<Region, Instant>> {
+    fn heard(&self) -> MutexGuard<'_, BTreeMap<Region, Heard>> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

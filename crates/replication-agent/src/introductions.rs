@@ -172,8 +172,15 @@ impl Introductions {
             self.explain(peer.region, reason.filter(|_| !peer.is_open));
         }
         let open = Open::of(&here.stance);
-        self.open
-            .send_if_modified(|old| std::mem::replace(old, open) != *old);
+        let is_news = self.open.send_if_modified(|old| {
+            let is_news = *old != open;
+            *old = open;
+            is_news
+        });
+        if is_news {
+            // Another agent may have copied what this one is to fetch.
+            shell.engine.tell(|agent, now| agent.search(now));
+        }
         is_done
     }
 
@@ -207,6 +214,9 @@ impl Introductions {
         drop(said);
         let (uncopied, removal) = (uncopied.map(|peer| peer.region), removal.copied());
         if here.stance.is_joining || (uncopied.is_none() && removal.is_none()) {
+            return;
+        }
+        if !shell.crew.copies() {
             return;
         }
         if self.is_copying.swap(true, Ordering::Relaxed) {

@@ -3,7 +3,9 @@
 
 mod config;
 mod consume;
+mod crew;
 mod engine;
+mod follow;
 mod grpc;
 mod heads;
 mod image;

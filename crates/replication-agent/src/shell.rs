@@ -25,6 +25,7 @@ use meridian_event::Leaf;
 use meridian_replication::{Action, Body, Kind, TransferId, Want};
 use tokio_util::sync::CancellationToken;
 
+use crate::crew::Crew;
 use crate::engine::Engine;
 use crate::heads::Heads;
 use crate::introductions::Introductions;
@@ -34,6 +35,7 @@ use crate::stops::Stops;
 use crate::{Config, Ports};
 
 pub(crate) use merge::cursor;
+pub(crate) use repair::stream_of;
 
 /// What carries out the engine's actions.
 pub(crate) struct Shell {
@@ -42,6 +44,7 @@ pub(crate) struct Shell {
     pub(crate) ports: Ports,
     pub(crate) engine: Engine,
     pub(crate) spool: Spool,
+    pub(crate) crew: Crew,
     pub(crate) heads: Heads,
     pub(crate) introductions: Introductions,
     pub(crate) stops: Stops,
@@ -62,6 +65,7 @@ impl Shell {
         ports: Ports,
         engine: Engine,
         spool: Spool,
+        crew: Crew,
         spawner: Spawner,
     ) -> Self {
         let copying = ports.peers.iter().map(|peer| (peer.region, <_>::default()));
@@ -73,6 +77,7 @@ impl Shell {
             ports,
             engine,
             spool,
+            crew,
             heads: Heads::new(),
             introductions: Introductions::new(),
             stops: Stops::default(),

@@ -6,25 +6,20 @@ use std::time::Duration;
 
 use meridian_chassis::Supervisor;
 use meridian_clients::peer::PeerApi;
-use meridian_clients::replica::{Progress, ReplicaApi};
+use meridian_clients::replica::ReplicaApi;
 use meridian_clients::{BlobApi, IngestApi, MetadataApi};
 use meridian_clock::{Clock, Region};
 use meridian_error::{Classify, Code};
-use meridian_event::SHARDS;
 use meridian_eventlog::EventLog;
-use meridian_replication::{Agent, Cursor, Freshness, StreamId};
-use tokio_util::sync::CancellationToken;
+use meridian_replication::{Agent, Freshness};
 
-use crate::consume::Consumer;
+use crate::crew::Crew;
 use crate::engine::Engine;
 use crate::heads::Heads;
 use crate::introductions::Introductions;
-use crate::shell::{Shell, cursor};
+use crate::shell::Shell;
 use crate::spool::Spool;
-use crate::{Config, ReplicationAgent, metrics};
-
-/// How long to wait before the state is asked again how far it is, when it did not say.
-const AGAIN: Duration = Duration::from_millis(500);
+use crate::{Config, ReplicationAgent, follow, metrics};
 
 /// How long what an earlier process has left in the spool is kept for somebody to ask for it. By then the state
 /// was asked what it is missing.
@@ -102,7 +97,8 @@ pub async fn start(
     }
     let engine = Engine::new(agent, freshness, Arc::clone(&ports.clock));
     let spawner = supervisor.spawner();
-    let shell = Shell::new(region, config, ports, engine, spool, spawner.clone());
+    let crew = Crew::new(spool.owner());
+    let shell = Shell::new(region, config, ports, engine, spool, crew, spawner.clone());
     let shell = Arc::new(shell);
     metrics::show(&shell, supervisor.metrics());
     let stop = supervisor.token();
@@ -136,59 +132,21 @@ pub async fn start(
             }
         }
     });
-    supervisor.spawn("replication.follow", {
-        let shell = Arc::clone(&shell);
+    supervisor.spawn("replication.crew", {
+        let (shell, stop) = (Arc::clone(&shell), stop.clone());
         async move {
-            follow(shell, stop).await;
+            Crew::run(shell, stop).await;
+            Ok(())
+        }
+    });
+    supervisor.spawn("replication.follow", {
+        let (shell, spawner) = (Arc::clone(&shell), supervisor.spawner());
+        async move {
+            follow::run(shell, spawner, stop).await;
             Ok(())
         }
     });
     Ok(ReplicationAgent { shell })
-}
-
-/// Follows every stream of every other region, from where the state stands.
-async fn follow(shell: Arc<Shell>, stop: CancellationToken) {
-    let Some(progress) = stop.run_until_cancelled(progress(&shell)).await else {
-        return;
-    };
-    let mut consumers = Vec::new();
-    for peer in &shell.ports.peers {
-        for shard in 0..SHARDS {
-            let stream = StreamId {
-                origin: peer.region,
-                shard,
-            };
-            let cursor = stands(&progress, stream);
-            shell
-                .engine
-                .tell_freshness(|it, _| it.learn_cursor(stream, cursor));
-            shell
-                .engine
-                .tell(|agent, now| agent.follow(now, stream, cursor));
-            let log = Arc::clone(&peer.events);
-            consumers.push(Consumer::new(Arc::clone(&shell), log, stream).run(stop.clone()));
-        }
-    }
-    futures::future::join_all(consumers).await;
-}
-
-/// How far the state is, as soon as it says so.
-async fn progress(shell: &Shell) -> Progress {
-    loop {
-        match shell.in_time(shell.ports.replica.progress()).await {
-            Some(Ok(progress)) => return progress,
-            Some(Err(error)) => tracing::debug!(%error, "the state does not say how far it is"),
-            None => {}
-        }
-        tokio::time::sleep(AGAIN).await;
-    }
-}
-
-fn stands(progress: &Progress, stream: StreamId) -> Cursor {
-    let mut cursors = progress.cursors.iter();
-    let mine = cursors.find(|at| (at.origin, at.shard) == (stream.origin, stream.shard));
-    let start = Cursor { epoch: 0, seq: 0 };
-    mine.map_or(start, |at| cursor(at.place))
 }
 
 /// Agents that run at once are to have different ones.

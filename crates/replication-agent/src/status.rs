@@ -1,15 +1,18 @@
 //! How far this region is with what others did.
 //!
-//! Read off the engine whenever it is asked for; there is no second account. Speaks of this agent: what
-//! others of the same region fetch, they know themselves.
+//! Read off the engine whenever it is asked for; there is no second account. What is fetched it says of
+//! this agent: what others of the same region fetch, they know themselves. How many images are not
+//! complete is the state's to say: the engine knows of no more than fits into its table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use meridian_clients::ReadError;
-use meridian_clients::regions::{PeerStatus, RegistryStatus, ReplicationStatus, StreamStatus};
-use meridian_clients::replica::Place;
+use meridian_clients::regions::{
+    IncompleteImages, PeerStatus, RegistryStatus, ReplicationStatus, StreamStatus,
+};
+use meridian_clients::replica::{Incomplete, Place};
 use meridian_clock::Region;
-use meridian_event::RegistryId;
+use meridian_event::{RegistryId, SHARDS};
 use meridian_oci::RegistryName;
 use meridian_replication as engine;
 
@@ -27,12 +30,21 @@ struct Snapshot {
 pub(crate) async fn status(shell: &Shell) -> Result<ReplicationStatus, ReadError> {
     let snapshot = Snapshot::of(shell);
     let peers = snapshot.peers(shell);
-    let names = names(shell, &snapshot).await?;
+    let incomplete = shell.ports.replica.incomplete().await?;
+    let on_its_way = snapshot.registries.iter().map(|row| row.registry);
+    let ids = on_its_way.chain(incomplete.iter().map(|row| row.registry));
+    let names = names(shell, ids).await?;
     let registries = snapshot.registries.iter().map(|row| told(row, &names));
+    let images = |row: &Incomplete| IncompleteImages {
+        registry: row.registry,
+        name: names.get(&row.registry).cloned(),
+        images: row.images,
+    };
     Ok(ReplicationStatus {
         region: shell.region,
         peers,
         registries: registries.collect(),
+        incomplete: incomplete.iter().map(images).collect(),
     })
 }
 
@@ -41,18 +53,18 @@ pub(crate) fn of_peers(shell: &Shell) -> Vec<PeerStatus> {
     Snapshot::of(shell).peers(shell)
 }
 
-/// The names of the registries of which something is on its way.
+/// The names of registries, as far as they are known here.
 async fn names(
     shell: &Shell,
-    snapshot: &Snapshot,
+    ids: impl Iterator<Item = RegistryId>,
 ) -> Result<BTreeMap<RegistryId, RegistryName>, ReadError> {
     let mut names = BTreeMap::new();
-    for row in &snapshot.registries {
-        if names.contains_key(&row.registry) {
+    for id in ids {
+        if names.contains_key(&id) {
             continue;
         }
-        match shell.ports.replica.registry_name(row.registry).await {
-            Ok(name) => drop(names.insert(row.registry, name)),
+        match shell.ports.replica.registry_name(id).await {
+            Ok(name) => drop(names.insert(id, name)),
             // Its events may come before its record.
             Err(ReadError::RegistryUnknown) => {}
             Err(error) => return Err(error),
@@ -127,12 +139,20 @@ impl Snapshot {
         let failure = peer.and_then(|peer| peer.failure);
         let etas = streams().map(|it| it.eta).chain(rows().map(|it| it.eta));
         let etas = etas.collect::<Option<Vec<_>>>();
+        let abroad = others(shell, region, streams().map(|it| it.stream.shard).collect());
+        let events = streams()
+            .map(|it| it.behind)
+            .chain(abroad.iter().map(behind));
+        let events = events.sum();
+        let own = streams().map(|it| stream(it, shell));
+        let mut all: Vec<_> = own.chain(abroad).collect();
+        all.sort_by_key(|stream| stream.shard);
         PeerStatus {
             region,
             answers: !shell.heads.is_deaf(region),
             fresh,
-            streams: streams().map(|it| stream(it, shell)).collect(),
-            events: streams().map(|it| it.behind).sum(),
+            streams: all,
+            events,
             age: streams().filter_map(|it| it.age).max(),
             bodies: rows().map(|it| it.bodies).sum(),
             bytes: rows().map(|it| it.bytes).sum(),
@@ -145,6 +165,28 @@ impl Snapshot {
                 .or_else(|| failure.map(|it| words::failure(it).to_owned())),
         }
     }
+}
+
+/// The streams of a region that other agents of this one consume: how far the state is with them.
+fn others(shell: &Shell, origin: Region, own: BTreeSet<u16>) -> Vec<StreamStatus> {
+    let shards = (0..SHARDS).filter(|shard| !own.contains(shard));
+    let of_others = shards.filter_map(|shard| {
+        let stream = engine::StreamId { origin, shard };
+        Some(StreamStatus {
+            shard,
+            cursor: place(shell.crew.cursor(stream)?),
+            head: shell.heads.head(stream).map(place),
+            // Whoever consumes it knows.
+            alarm: None,
+        })
+    });
+    of_others.collect()
+}
+
+/// How many events of a stream are not merged here, as far as they are of the epoch that is.
+fn behind(stream: &StreamStatus) -> u64 {
+    let head = stream.head.filter(|head| head.epoch == stream.cursor.epoch);
+    head.map_or(0, |head| head.seq.saturating_sub(stream.cursor.seq))
 }
 
 fn stream(status: &engine::StreamStatus, shell: &Shell) -> StreamStatus {

@@ -10,7 +10,7 @@ use super::Result;
 use super::replication::manifest;
 use crate::access::{exists, read, suffixes};
 use crate::key::{self, Key};
-use crate::row::Needs;
+use crate::row::{Needs, Usage};
 use crate::{CatalogError, Read};
 
 /// A manifest that is present and whose bytes are not here, or that is to be described anew.
@@ -136,6 +136,21 @@ pub fn wanted_blobs<S: Read>(
         };
         begin = past(blob.name());
         found.push(blob);
+    }
+    Ok(found)
+}
+
+/// How many manifests of each registry are merged and not exposed, because they or what they need are not
+/// here; only where there are some. A pass over all registries.
+pub fn incomplete<S: Read>(store: &S) -> Result<Vec<(RegistryId, u64)>, S> {
+    let mut found = Vec::new();
+    for suffix in suffixes(store, key::USAGE, &[], usize::MAX)? {
+        let damaged = || CatalogError::Damaged("usage");
+        let (registry, _) = key::take_registry(&suffix).ok_or_else(damaged)?;
+        let usage = read::<Usage, S>(store, &key::usage(registry))?.unwrap_or_default();
+        if usage.unexposed > 0 {
+            found.push((registry, usage.unexposed));
+        }
     }
     Ok(found)
 }

@@ -69,6 +69,8 @@ pub async fn run(fixture: &impl Fixture) {
 
     content::what_is_wanted_comes_in_order_and_once(fixture).await;
     content::what_is_here_or_wanted_is_told_apart(fixture).await;
+    content::what_is_merged_and_not_complete_is_counted(fixture).await;
+    content::agents_hear_of_each_other(fixture).await;
     content::a_registry_bears_its_name(fixture).await;
 
     copying::a_copy_and_the_events_after_it_are_as_good_as_all_events(fixture).await;

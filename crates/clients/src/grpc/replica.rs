@@ -12,8 +12,9 @@ use super::convert;
 use super::{EndpointError, GrpcConfig, MAX_REPLICA_MESSAGE, Ways};
 use crate::image::ImageView;
 use crate::replica::{
-    Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found, ManifestBytes, Meeting,
-    Merged, Presence, Progress, RemoteBatch, Removal, ReplicaApi, Stored,
+    AgentId, Attendance, Content, CopyMark, CopyPage, CursorAt, EventRange, Events, Found,
+    Incomplete, ManifestBytes, Meeting, Merged, Presence, Progress, RemoteBatch, Removal,
+    ReplicaApi, Stored,
 };
 use crate::{ReadError, WriteError};
 
@@ -186,6 +187,23 @@ impl ReplicaApi for GrpcReplica {
         let message = convert::image_request(registry, repository, reference);
         let send = |mut to: Client, request| async move { to.get_image(request).await };
         self.calls.call(message, send, convert::take_image).await
+    }
+
+    async fn incomplete(&self) -> Result<Vec<Incomplete>, ReadError> {
+        let message = pb::ListIncompleteRequest {};
+        let send = |mut to: Client, request| async move { to.list_incomplete(request).await };
+        let read = |answer: pb::ListIncompleteResponse| {
+            let rows = answer.registries.into_iter().map(TryInto::try_into);
+            rows.collect()
+        };
+        self.calls.call(message, send, read).await
+    }
+
+    async fn attend(&self, agent: AgentId) -> Result<Attendance, ReadError> {
+        let message = pb::AttendRequest { agent: agent.0 };
+        let send = |mut to: Client, request| async move { to.attend(request).await };
+        let read = |answer: pb::AttendResponse| Ok(answer.into());
+        self.calls.call(message, send, read).await
     }
 
     async fn registry_name(&self, id: RegistryId) -> Result<RegistryName, ReadError> {

@@ -172,6 +172,14 @@ impl Raft for RaftAdapter {
         seal(&index.map_err(|error| failure::attach(status::to_status(&error), &error))?)
     }
 
+    async fn attend(&self, request: Request<pb::Message>) -> Answer<pb::Message> {
+        let agent = self.open(request.get_ref())?;
+        if !self.group.is_leader() {
+            return Err(Status::unavailable("another member leads by now"));
+        }
+        seal(&self.group.attend_here(agent))
+    }
+
     async fn reform(&self, request: Request<pb::Message>) -> Answer<pb::Message> {
         let change: Change = self.open(request.get_ref())?;
         if !self.group.is_leader() {

@@ -8,7 +8,7 @@ use meridian_clients::grpc::convert::{
     take_meet_request, wanted_after,
 };
 use meridian_clients::grpc::{MAX_REPLICA_MESSAGE, deadline};
-use meridian_clients::replica::{CursorAt, EventRange, Meeting, RemoteBatch, ReplicaApi};
+use meridian_clients::replica::{AgentId, CursorAt, EventRange, Meeting, RemoteBatch, ReplicaApi};
 use meridian_proto::meridian::replication::v1 as pb;
 use meridian_proto::registry;
 use pb::replica_server::{Replica, ReplicaServer};
@@ -65,6 +65,8 @@ calls! {
     level: LevelRequest -> LevelResponse;
     get_registry_name: GetRegistryNameRequest -> GetRegistryNameResponse;
     get_image: GetImageRequest -> GetImageResponse;
+    list_incomplete: ListIncompleteRequest -> ListIncompleteResponse;
+    attend: AttendRequest -> AttendResponse;
 }
 
 async fn get_progress(
@@ -196,4 +198,19 @@ async fn get_image(
     let image = api.image(registry, &repository, &reference).await;
     let image = image.map_err(refused)?.map(Into::into);
     Ok(pb::GetImageResponse { image })
+}
+
+async fn list_incomplete(
+    api: &dyn ReplicaApi,
+    _: pb::ListIncompleteRequest,
+) -> Result<pb::ListIncompleteResponse> {
+    let registries = api.incomplete().await.map_err(refused)?;
+    Ok(pb::ListIncompleteResponse {
+        registries: registries.into_iter().map(Into::into).collect(),
+    })
+}
+
+async fn attend(api: &dyn ReplicaApi, request: pb::AttendRequest) -> Result<pb::AttendResponse> {
+    let attendance = api.attend(AgentId(request.agent)).await;
+    attendance.map(Into::into).map_err(refused)
 }

@@ -2,7 +2,7 @@
 
 use meridian_catalog::query::{self, Wanted};
 use meridian_clients::ReadError;
-use meridian_clients::replica::{Content, ContentKind, Presence};
+use meridian_clients::replica::{Content, ContentKind, Incomplete, Presence};
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, RegistryName};
 
@@ -57,6 +57,13 @@ fn content(wanted: Wanted) -> Content {
             leaf: wanted.blob,
         },
     }
+}
+
+pub(super) async fn incomplete(group: &Group) -> Result<Vec<Incomplete>> {
+    let view = group.read().await?;
+    let found = query::incomplete(&view).map_err(failed)?.into_iter();
+    let found = found.map(|(registry, images)| Incomplete { registry, images });
+    Ok(found.collect())
 }
 
 pub(super) async fn registry_name(group: &Group, id: RegistryId) -> Result<RegistryName> {

@@ -43,6 +43,8 @@ impl Shell {
     }
 
     pub(super) async fn scan(self: Arc<Self>, after: Option<Body>, limit: usize) {
+        // Before it is known who else works, all that is missing would be this agent's.
+        self.crew.until_known().await;
         let after = after.map(|body| (body.registry, body.digest));
         let wanted = self.in_time(self.ports.replica.wanted(after, limit)).await;
         let page = match wanted {
@@ -52,7 +54,9 @@ impl Shell {
                 let through = found.last().map(|want| want.body).filter(|_| is_full);
                 // Of what is merely pointed at, nobody knows how long it is before its event comes.
                 let is_known = |want: &Want| want.kind == Kind::Blob || want.size > 0;
-                let found = found.into_iter().filter(is_known).collect();
+                let is_ours = |want: &Want| self.crew.fetches(want.body.registry, &want.repository);
+                let found = found.into_iter().filter(|it| is_known(it) && is_ours(it));
+                let found = found.collect();
                 Some(Page { found, through })
             }
             Some(Err(error)) => {

@@ -194,7 +194,7 @@ fn cursors(progress: &Progress) -> Vec<CursorAt> {
     cursors.collect()
 }
 
-const fn stream_of(at: &CursorAt) -> StreamId {
+pub(crate) const fn stream_of(at: &CursorAt) -> StreamId {
     StreamId {
         origin: at.origin,
         shard: at.shard,

@@ -7,7 +7,7 @@ use super::{Fixture, default};
 use crate::ReadError;
 use crate::conformance::metadata::digest_of;
 use crate::conformance::{repository, sha256};
-use crate::replica::{Content, ContentKind, Presence};
+use crate::replica::{AgentId, Content, ContentKind, Incomplete, Presence};
 
 pub(super) async fn what_is_wanted_comes_in_order_and_once(fixture: &impl Fixture) {
     let (eu, us) = (fixture.open("eu").await, fixture.open("us").await);
@@ -75,6 +75,41 @@ pub(super) async fn what_is_here_or_wanted_is_told_apart(fixture: &impl Fixture)
     us.fetch(&eu).await;
     assert_eq!(look(&us).await, [Here, Absent, Here, Absent]);
     assert_eq!(us.replica.look(&[]).await.unwrap(), []);
+}
+
+pub(super) async fn what_is_merged_and_not_complete_is_counted(fixture: &impl Fixture) {
+    let at = repository("incomplete/images");
+    let (eu, us) = (fixture.open("eu").await, fixture.open("us").await);
+    let count = async |region: &super::Region| region.replica.incomplete().await.unwrap();
+    for name in ["a", "b"] {
+        eu.stage().push_image(&at, name, name).await;
+    }
+    assert_eq!(count(&eu).await, []);
+    us.hear(&eu).await;
+    let images = |images| Incomplete {
+        registry: default(),
+        images,
+    };
+    assert_eq!(count(&us).await, [images(2)]);
+    // One whose manifest is here still lacks its blobs.
+    us.fetch_manifest(&eu, &us.wants().await[0]).await;
+    assert_eq!(count(&us).await, [images(2)]);
+    us.fetch(&eu).await;
+    assert_eq!(count(&us).await, []);
+}
+
+pub(super) async fn agents_hear_of_each_other(fixture: &impl Fixture) {
+    let (eu, us) = (fixture.open("eu").await, fixture.open("us").await);
+    let attend = async |region: &super::Region, agent| {
+        let attendance = region.replica.attend(AgentId(agent)).await.unwrap();
+        let agents = attendance.agents.iter().map(|agent| agent.0);
+        (agents.collect::<Vec<_>>(), attendance.is_settled)
+    };
+    assert_eq!(attend(&eu, u64::MAX).await, (vec![u64::MAX], false));
+    assert_eq!(attend(&eu, 7).await, (vec![7, u64::MAX], false));
+    assert_eq!(attend(&eu, u64::MAX).await, (vec![7, u64::MAX], false));
+    // Those of another region are none of its business.
+    assert_eq!(attend(&us, 3).await, (vec![3], false));
 }
 
 pub(super) async fn a_registry_bears_its_name(fixture: &impl Fixture) {

@@ -8,7 +8,9 @@ use meridian_proto::meridian::replication::v1 as pb;
 use meridian_proto::{DecodeError, digest, registry, required, text};
 
 use super::Result;
-use crate::replica::{Content, ManifestBytes, Merged, Presence, RemoteBatch, Stored};
+use crate::replica::{
+    AgentId, Attendance, Content, Incomplete, ManifestBytes, Merged, Presence, RemoteBatch, Stored,
+};
 
 impl From<ManifestBytes> for pb::ManifestBytes {
     fn from(manifest: ManifestBytes) -> Self {
@@ -205,6 +207,44 @@ impl From<pb::StoreManifestResponse> for Stored {
         match value.unreadable {
             None => Self::Kept,
             Some(reason) => Self::Unreadable { reason },
+        }
+    }
+}
+
+impl From<Incomplete> for pb::Incomplete {
+    fn from(row: Incomplete) -> Self {
+        Self {
+            registry: Some(row.registry.into()),
+            images: row.images,
+        }
+    }
+}
+
+impl TryFrom<pb::Incomplete> for Incomplete {
+    type Error = DecodeError;
+
+    fn try_from(value: pb::Incomplete) -> Result<Self> {
+        Ok(Self {
+            registry: registry(value.registry, "registries.registry")?,
+            images: value.images,
+        })
+    }
+}
+
+impl From<Attendance> for pb::AttendResponse {
+    fn from(attendance: Attendance) -> Self {
+        Self {
+            agents: attendance.agents.iter().map(|agent| agent.0).collect(),
+            settled: attendance.is_settled,
+        }
+    }
+}
+
+impl From<pb::AttendResponse> for Attendance {
+    fn from(value: pb::AttendResponse) -> Self {
+        Self {
+            agents: value.agents.into_iter().map(AgentId).collect(),
+            is_settled: value.settled,
         }
     }
 }

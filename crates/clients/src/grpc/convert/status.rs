@@ -6,7 +6,9 @@ use meridian_proto::meridian::replication::v1 as pb;
 use meridian_proto::{DecodeError, registry, required, text};
 
 use super::Result;
-use crate::regions::{PeerStatus, RegistryStatus, ReplicationStatus, StreamStatus};
+use crate::regions::{
+    IncompleteImages, PeerStatus, RegistryStatus, ReplicationStatus, StreamStatus,
+};
 
 impl From<ReplicationStatus> for pb::GetReplicationStatusResponse {
     fn from(status: ReplicationStatus) -> Self {
@@ -14,6 +16,7 @@ impl From<ReplicationStatus> for pb::GetReplicationStatusResponse {
             region: status.region.to_string(),
             peers: status.peers.into_iter().map(Into::into).collect(),
             registries: status.registries.into_iter().map(Into::into).collect(),
+            incomplete: status.incomplete.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -24,10 +27,12 @@ impl TryFrom<pb::GetReplicationStatusResponse> for ReplicationStatus {
     fn try_from(value: pb::GetReplicationStatusResponse) -> Result<Self> {
         let peers = value.peers.into_iter().map(TryInto::try_into);
         let registries = value.registries.into_iter().map(TryInto::try_into);
+        let incomplete = value.incomplete.into_iter().map(TryInto::try_into);
         Ok(Self {
             region: text(&value.region, "region")?,
             peers: peers.collect::<Result<_>>()?,
             registries: registries.collect::<Result<_>>()?,
+            incomplete: incomplete.collect::<Result<_>>()?,
         })
     }
 }
@@ -132,6 +137,29 @@ impl TryFrom<pb::RegistryStatus> for RegistryStatus {
             bytes_per_second: value.bytes_per_second,
             eta: value.eta_millis.map(Duration::from_millis),
             trouble: value.trouble,
+        })
+    }
+}
+
+impl From<IncompleteImages> for pb::IncompleteImages {
+    fn from(row: IncompleteImages) -> Self {
+        Self {
+            registry: Some(row.registry.into()),
+            name: row.name.map(|name| name.to_string()),
+            images: row.images,
+        }
+    }
+}
+
+impl TryFrom<pb::IncompleteImages> for IncompleteImages {
+    type Error = DecodeError;
+
+    fn try_from(value: pb::IncompleteImages) -> Result<Self> {
+        let name = value.name.map(|name| text(&name, "incomplete.name"));
+        Ok(Self {
+            registry: registry(value.registry, "incomplete.registry")?,
+            name: name.transpose()?,
+            images: value.images,
         })
     }
 }

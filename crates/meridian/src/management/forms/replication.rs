@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use meridian_clients::RepositoryPath;
 use meridian_clients::image::{ImageState, ImageStatus};
-use meridian_clients::regions::{PeerStatus, RegistryStatus, ReplicationStatus, StreamStatus};
+use meridian_clients::regions::{
+    IncompleteImages, PeerStatus, RegistryStatus, ReplicationStatus, StreamStatus,
+};
 use meridian_clock::Region;
 use meridian_oci::Reference;
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,20 @@ pub(crate) struct Replication {
     pub(crate) peers: Vec<ReplicationPeer>,
     /// What is on its way for each registry, from each region: only where something is.
     pub(crate) registries: Vec<ReplicationRegistry>,
+    /// Images that are merged here and not complete, because something of them is not here: of all registries.
+    #[serde(default)]
+    pub(crate) incomplete_images: u64,
+    /// The same, for each registry that has some.
+    #[serde(default)]
+    pub(crate) incomplete: Vec<ReplicationIncomplete>,
+}
+
+/// Images of a registry that are merged here and not complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ReplicationIncomplete {
+    /// Its name; its id, while the name is not known here.
+    pub(crate) registry: String,
+    pub(crate) images: u64,
 }
 
 /// How far what another region did is merged here.
@@ -176,6 +192,8 @@ impl From<ReplicationStatus> for Replication {
             region: status.region.to_string(),
             peers: status.peers.into_iter().map(Into::into).collect(),
             registries: status.registries.into_iter().map(Into::into).collect(),
+            incomplete_images: status.incomplete.iter().map(|row| row.images).sum(),
+            incomplete: status.incomplete.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -208,6 +226,12 @@ impl fmt::Display for Replication {
             ]);
         }
         write!(f, "\n{peers}")?;
+        write!(f, "\n\nincomplete images: {}", self.incomplete_images)?;
+        if !self.incomplete.is_empty() {
+            let of = |row: &ReplicationIncomplete| format!("{} of {}", row.images, row.registry);
+            let rows: Vec<_> = self.incomplete.iter().map(of).collect();
+            write!(f, " ({})", rows.join(", "))?;
+        }
         if !self.registries.is_empty() {
             let mut rows = Columns::new([
                 "registry", "from", "events", "oldest", "content", "bytes", "rate", "rest in",
@@ -345,6 +369,18 @@ impl From<RegistryStatus> for ReplicationRegistry {
             bytes_per_second: row.bytes_per_second,
             eta_millis: row.eta.map(whole),
             last_failure: row.trouble,
+        }
+    }
+}
+
+// === impl ReplicationIncomplete ===
+
+impl From<IncompleteImages> for ReplicationIncomplete {
+    fn from(row: IncompleteImages) -> Self {
+        let id = row.registry;
+        Self {
+            registry: row.name.map_or_else(|| id.to_string(), |it| it.to_string()),
+            images: row.images,
         }
     }
 }

@@ -11,8 +11,8 @@ use futures::{StreamExt, stream};
 use meridian_clients::grpc::{GrpcConfig, GrpcRegions};
 use meridian_clients::image::{ImageState, ImageStatus};
 use meridian_clients::regions::{
-    Freshness, PeerStatus, RegionsApi, RegistryStatus, RemoteBlob, ReplicationStatus, Resolved,
-    StreamStatus,
+    Freshness, IncompleteImages, PeerStatus, RegionsApi, RegistryStatus, RemoteBlob,
+    ReplicationStatus, Resolved, StreamStatus,
 };
 use meridian_clients::replica::Place;
 use meridian_clients::{
@@ -108,10 +108,16 @@ fn status() -> ReplicationStatus {
         eta: Some(Duration::from_secs(5)),
         trouble: None,
     };
+    let incomplete = IncompleteImages {
+        registry: RegistryId::new(version(1)),
+        name: None,
+        images: 4_607,
+    };
     ReplicationStatus {
         region: "eu".parse().unwrap(),
         peers: vec![peer],
         registries: vec![registry],
+        incomplete: vec![incomplete],
     }
 }
 
