@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod alone;
+mod apart;
 mod at_once;
+mod budget;
+mod crew;
 mod joining;
 mod locks;
 mod notices;

@@ -176,3 +176,50 @@ async fn a_region_that_is_cut_off_is_said_to_be() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_that_are_not_complete_are_counted_even_if_nobody_fetches_them_yet() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut content = Content::new(seed(74));
+    let builder = DevBuilder::new(folder.path())
+        .arg("--wan")
+        .arg("40ms,200kB/s")
+        // No more bodies than this are known to be outstanding,
+        .env("MERIDIAN_REPLICATION__FETCH__WANTS", "16")
+        // and it takes its time until the rest is looked for.
+        .env("MERIDIAN_REPLICATION__BACKFILL__SOON", "2s");
+    let regions = Regions::start_with(builder, &["eu", "us"]);
+    let us = folder.path().join("us");
+    let client = regions.client("eu");
+    const IMAGES: u64 = 24;
+    for number in 0..IMAGES {
+        let image = content.image(&[20_000]);
+        let tag = number.to_string();
+        let pushed = client.push_image("team/app", &tag, &image).await;
+        pushed.unwrap().expect(201);
+    }
+    let outstanding = |status: &Value| status["peers"][0]["bodies_outstanding"].as_u64();
+    eventually("more is incomplete than is outstanding", SOON, || async {
+        let status = json(&us, &["status"]);
+        let images = status["incomplete_images"].as_u64()?;
+        assert!(images <= IMAGES, "{status}");
+        assert_eq!(
+            status["incomplete"].as_array()?.len(),
+            usize::from(images > 0)
+        );
+        (images > outstanding(&status)?).then_some(())
+    })
+    .await;
+    let shown = String::from_utf8(replication(&us, &["status"]).stdout).unwrap();
+    assert!(shown.contains("incomplete images: "), "{shown}");
+    eventually("all is complete", 2 * SOON, || async {
+        let status = json(&us, &["status"]);
+        let is_merged = status["peers"][0]["events_behind"] == 0;
+        (is_merged && status["incomplete_images"] == 0).then_some(())
+    })
+    .await;
+    for number in 0..IMAGES {
+        let status = json(&us, &["status", &format!("team/app:{number}")]);
+        assert_eq!(row(&status, "us")["state"], "complete", "{status}");
+    }
+}
