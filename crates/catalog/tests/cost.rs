@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use std::ops::Bound;
 
 use meridian_catalog::{
-    BlobPlace, Collect, Command, Entry, MemoryStore, Read, Refusal, Reply, RequestId, Visit, Write,
-    apply,
+    BlobPlace, Collect, Command, Entry, MemoryStore, NewManifest, Read, Refusal, Reply, RequestId,
+    Visit, Write, apply,
 };
 
 use crate::peer::{Peer, merge};
@@ -243,4 +243,41 @@ fn what_was_unlocked_again_costs_nothing_when_its_repository_is_to_go() {
     let (reply, reads, _) = weigh(&stage, delete);
     assert_eq!(reply, Reply::Refused(Refusal::Locked));
     assert!(reads < 20, "{reads} reads");
+}
+
+#[test]
+fn a_deletion_looks_at_no_more_children_than_one_manifest_has() {
+    let mut stage = Stage::new(SETTINGS);
+    let mut us = Peer::of(&stage, "us");
+    let children = |from: u64, count: u64| (from..from + count).map(blob).collect::<Vec<_>>();
+    let low = index(&children(20_000, 2));
+    let wide = index(&children(0, 10_000));
+    let deep = index(&[children(0, 9_999), vec![low.leaf()]].concat());
+    for top in [&wide, &deep] {
+        stage.quietly(merge(us.puts(top)));
+    }
+    for some in [&wide, &deep, &low] {
+        stage.quietly(us.bytes(some));
+    }
+    // Where nobody had heard of the lock: it would go with the index that keeps it, and what it keeps.
+    us.now += 1_000;
+    stage.quietly(merge(us.deletes("a", low.digest)));
+    stage.quietly(Command::PutManifest(Box::new(image(&[]).tagged(&["v"]))));
+    let lock = |is_enabled| Command::SetAttributes {
+        registry: registry(),
+        repository: repository("a"),
+        target: Target::Tag(tag("v")),
+        attributes: writable(is_enabled),
+    };
+    stage.now += 2_000;
+    stage.quietly(lock(false));
+    let delete = |of: &NewManifest| delete_manifest("a", of.digest, None);
+    let (reply, ..) = weigh(&stage, delete(&wide));
+    assert!(matches!(reply, Reply::Done { .. }), "{reply:?}");
+    let (reply, reads, _) = weigh(&stage, delete(&deep));
+    assert_eq!(reply, Reply::Refused(Refusal::Locked));
+    assert!(reads < 60_000, "{reads} reads");
+    stage.quietly(lock(true));
+    let (reply, ..) = weigh(&stage, delete(&deep));
+    assert!(matches!(reply, Reply::Done { .. }), "{reply:?}");
 }

@@ -22,6 +22,9 @@ use crate::key::{self, Key};
 use crate::row::{Needs, Rights};
 use crate::{CatalogError, NewManifest, Write};
 
+/// At how many children one deletion looks: as many as the largest manifest has, which one entry puts.
+const CHILDREN: usize = meridian_oci::MAX_DESCRIPTORS;
+
 /// Whether a manifest may not be put, or its tags not be pointed at it. What changes nothing is no
 /// overwriting: a tag that points at it already, or a manifest of the same media type.
 pub(super) fn forbids_put<S: Write>(
@@ -94,14 +97,22 @@ pub(super) fn forbids_delete<S: Write>(
     keeps_child(turn, place, digest)
 }
 
-/// Whether something that only this manifest keeps, and that would go with it, must not be deleted.
+/// Whether something that only this manifest keeps, and that would go with it, must not be deleted. Usually
+/// nothing would: what was put goes by a deletion of its own. If what was deleted elsewhere, and is kept, has
+/// more below it than [`CHILDREN`], all told, nobody looks on: some of it may be locked, as far as is known,
+/// and it all stays until nothing in the repository is.
 fn keeps_child<S: Write>(turn: &Turn<'_, S>, place: &Place, digest: Digest) -> Result<bool, S> {
     let (mut seen, mut left) = (BTreeSet::new(), vec![digest]);
+    let mut looks = 0;
     while let Some(parent) = left.pop() {
         let Some(needs) = turn.read::<Needs>(&place.needs(parent))? else {
             continue;
         };
         for child in needs.distinct_children() {
+            looks += 1;
+            if looks > CHILDREN {
+                return Ok(guard::stands(Guard::LocksHold));
+            }
             let row = Cell::load(turn, place, child)?.row;
             let goes = !row.is_absent()
                 && !row.is_added()
