@@ -3,7 +3,8 @@
 //! Keeps the invariants that presence is the metadata's to say, never the store's, and that a body
 //! has exactly the promised bytes or fails visibly. So an object that is missing although a record
 //! names it is an outage (and an alarm), not an absent blob. But a push that asks whether it must
-//! upload the blob hears that it must, once the loss is known: that is how it is repaired.
+//! upload the blob hears that it must, once the loss is known: that is how it is repaired. Whether a blob
+//! may be pulled is the metadata's to say as well; it is told, and what is delivered obeys it.
 
 use std::io;
 use std::ops::Range;
@@ -81,6 +82,7 @@ impl Reads {
         }
         Ok(BlobStat {
             size: record.size,
+            is_readable: record.is_readable,
             stale: record.stale,
         })
     }
@@ -104,6 +106,9 @@ impl Reads {
         wish: Handover,
     ) -> Result<Delivered, ReadBlobError> {
         let record = self.metadata.blob(repository, digest).await?;
+        if !record.is_readable {
+            return Err(ReadError::Locked.into());
+        }
         let (presign, stale) = (self.presign.as_deref(), record.stale);
         let elsewhere = handover::elsewhere(presign, &record, range, wish).await;
         let delivery = match elsewhere {

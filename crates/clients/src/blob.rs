@@ -35,8 +35,9 @@ pub trait BlobApi: Send + Sync + 'static {
         for_push: bool,
     ) -> Result<BlobStat, ReadBlobError>;
 
-    /// Opens a blob. `range` is the value of a `Range` header, resolved against the blob's size
-    /// (RFC 9110 §14).
+    /// Opens a blob, for whoever has a say in it: attributes of its repository forbid nothing here, because
+    /// other regions copy what must not be pulled as well. `range` is the value of a `Range` header, resolved
+    /// against the blob's size (RFC 9110 §14).
     async fn read(
         &self,
         repository: &RepositoryPath,
@@ -44,8 +45,8 @@ pub trait BlobApi: Send + Sync + 'static {
         range: Option<&str>,
     ) -> Result<BlobRead, ReadBlobError>;
 
-    /// [`read`](Self::read), unless the reader is better sent where `handover` allows. In any case the
-    /// blob was present a moment ago. One that is small, rests with its record, or of which the range
+    /// [`read`](Self::read) for a client, unless it is better sent where `handover` allows. In any case the
+    /// blob was present a moment ago; one that must not be pulled is [`ReadError::Locked`]. One that is small, rests with its record, or of which the range
     /// does not exist, is answered here.
     async fn deliver(
         &self,
@@ -142,6 +143,8 @@ pub struct Transfer {
 pub struct BlobStat {
     /// Its length in bytes.
     pub size: u64,
+    /// Whether it may be pulled.
+    pub is_readable: bool,
     /// Set when nobody could say whether it is still there.
     pub stale: Option<Stale>,
 }
@@ -297,6 +300,33 @@ pub enum UploadError {
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct DeleteBlobError(#[from] pub WriteError);
+
+// === impl BlobStat ===
+
+impl BlobStat {
+    /// The same for a client that pulls.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Locked`] when it must not be pulled.
+    pub fn pulled(self) -> Result<Self, ReadBlobError> {
+        match self.is_readable {
+            true => Ok(self),
+            false => Err(ReadError::Locked.into()),
+        }
+    }
+}
+
+// === impl Handover ===
+
+impl Handover {
+    /// Nowhere.
+    pub const NONE: Self = Self {
+        at_least: u64::MAX,
+        by_link: false,
+        presigned: None,
+    };
+}
 
 // === impl Transfer ===
 

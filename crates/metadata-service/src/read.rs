@@ -226,6 +226,7 @@ pub(crate) async fn blob(
             }),
         },
         wants_touch: found.wants_touch,
+        is_readable: found.is_readable,
         stale,
     })
 }

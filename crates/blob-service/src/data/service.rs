@@ -16,7 +16,7 @@ use meridian_chassis::metrics::Metrics;
 use meridian_chassis::telemetry::{ACCESS_TARGET, trace};
 use meridian_clients::content::{self, BlobContent, SizedBody, conditional};
 use meridian_clients::link::Link;
-use meridian_clients::{ReadBlobError, ReadError, RequestId};
+use meridian_clients::{Delivery, Handover, ReadBlobError, ReadError, RequestId};
 use tower::Service;
 use tracing::{Instrument, Span};
 
@@ -123,13 +123,17 @@ impl Shared {
         };
         if head.method == Method::HEAD || current != Ok(false) {
             let stat = self.within(blobs.stat(repository, digest, false)).await?;
+            let stat = stat.pulled()?;
             return Ok(match current? {
                 true => answer.not_modified(),
                 false => answer.head(stat.size),
             });
         }
         let range = content::range(&head.headers, &digest);
-        let read = self.within(blobs.read(repository, digest, range)).await?;
+        let deliver = blobs.deliver(repository, digest, range, Handover::NONE);
+        let Delivery::Here(read) = self.within(deliver).await?.delivery else {
+            return Err(astray().into());
+        };
         Ok(answer.of(self.metrics.counting(read))?)
     }
 
@@ -141,6 +145,12 @@ impl Shared {
         let answered = tokio::time::timeout(self.deadline, call).await;
         answered.unwrap_or_else(|_elapsed| Err(ReadError::DeadlineExceeded.into()))
     }
+}
+
+/// The blob service sends a client on that nobody offered to send anywhere.
+fn astray() -> ReadBlobError {
+    let reason = "the blob service hands over what was to be read here".to_owned();
+    ReadError::Internal { reason }.into()
 }
 
 /// The content never changes, but who may have it is said by the link: nobody keeps it for longer

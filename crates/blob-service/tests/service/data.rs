@@ -4,6 +4,7 @@ mod handover;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use meridian_clock::Clock;
 use meridian_oci::Digest;
 use tower::ServiceExt;
 
-use crate::harness::{Life, World, content, push, repository};
+use crate::harness::{Life, World, content, pull, push, repository};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -287,6 +288,34 @@ async fn presence_is_asked_for_after_the_link_was_made() {
     }
     // The same link gives the blob again when it is pushed again: it names the blob, not an object.
     endpoint.push(&bytes).await;
+    assert_eq!(endpoint.get(&link, &[]).await.body, bytes);
+    endpoint.stop().await;
+}
+
+#[tokio::test]
+async fn what_must_not_be_pulled_is_not_by_a_link_that_was_made_before_either() {
+    let endpoint = Endpoint::new(World::new()).await;
+    let bytes = content(4, 100_000);
+    let digest = endpoint.push(&bytes).await;
+    let link = endpoint.link(digest);
+    let is_unreadable = &endpoint.world.metadata.is_unreadable;
+    is_unreadable.store(true, Ordering::Relaxed);
+    let known = format!("\"{digest}\"");
+    for (method, headers) in [
+        (Method::GET, &[][..]),
+        (Method::HEAD, &[]),
+        (Method::GET, &[("if-none-match", &*known)]),
+    ] {
+        let (status, said) = endpoint.ask(method, &link, headers).await.refusal();
+        assert_eq!(status, 405);
+        assert!(said.contains("REGISTRY_DISALLOWED_OPERATION"), "{said}");
+    }
+    // Other regions copy it all the same, and pushes go on.
+    let here = repository("a");
+    let service = &endpoint.life.service;
+    assert_eq!(pull(service, &here, digest, None).await.unwrap(), bytes);
+    endpoint.push(&bytes).await;
+    is_unreadable.store(false, Ordering::Relaxed);
     assert_eq!(endpoint.get(&link, &[]).await.body, bytes);
     endpoint.stop().await;
 }

@@ -6,7 +6,7 @@
 //! tests can show that they would notice.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -47,6 +47,8 @@ pub(crate) struct MemoryMetadata {
     pub(crate) lost_requests: AtomicU64,
     pub(crate) writes: AtomicU64,
     pub(crate) touches: AtomicU64,
+    /// Whether nothing may be pulled.
+    pub(crate) is_unreadable: AtomicBool,
 }
 
 #[derive(Default)]
@@ -105,6 +107,7 @@ impl MemoryMetadata {
             lost_requests: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             touches: AtomicU64::new(0),
+            is_unreadable: AtomicBool::new(false),
         }
     }
 
@@ -318,6 +321,7 @@ impl MetadataApi for MemoryMetadata {
                 location: row.location.clone(),
                 wants_touch: !state.is_referenced(digest)
                     && (row.condemned || *lease < self.clock.now_millis() + state.lease / 2),
+                is_readable: !self.is_unreadable.load(Ordering::Relaxed),
                 stale: None,
             })
         };

@@ -7,7 +7,7 @@ use meridian_oci::{Digest, RepositoryName};
 
 use super::Result;
 use crate::access::{exists, read, suffixes};
-use crate::hold::hold;
+use crate::hold;
 use crate::key;
 use crate::row::{Blob, Link, System};
 use crate::{BlobPlace, CatalogError, Encoding, ObjectKey, Read};
@@ -24,6 +24,8 @@ pub struct BlobView {
     /// Whether a push that relies on it must touch it first: no manifest needs it, and it is
     /// condemned or less than half of its lease is left.
     pub wants_touch: bool,
+    /// Whether it may be pulled, by the attributes of the repository.
+    pub is_readable: bool,
 }
 
 /// A blob whose turn in garbage collection has come.
@@ -68,6 +70,7 @@ pub fn blob<S: Read>(
         encoding: blob.encoding,
         place: blob.place,
         wants_touch,
+        is_readable: hold::cell(store, registry, repository)?.in_force().read,
     }))
 }
 
@@ -96,7 +99,7 @@ fn due_view<S: Read>(store: &S, key: &[u8], now: u64) -> Result<DueView, S> {
     let (digest, _) = key::take_digest(rest).ok_or_else(damaged)?;
     let blob = read::<Blob, S>(store, &key::blob(registry, digest))?.ok_or_else(damaged)?;
     let system = read::<System, S>(store, key::SYSTEM)?.ok_or_else(damaged)?;
-    let held = hold(store, &system.settings, registry, digest, &blob)?.keeps(now);
+    let held = hold::hold(store, &system.settings, registry, digest, &blob)?.keeps(now);
     Ok(DueView {
         registry,
         digest,

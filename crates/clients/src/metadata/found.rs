@@ -123,3 +123,5 @@ pub struct BlobRecord {
     /// Set when nobody could say whether it is still there.
     pub stale: Option<Stale>,
 }
+    /// Whether it may be pulled. One that may not is there all the same, and a push may rely on it.
+    pub is_readable: bool,

@@ -31,6 +31,7 @@ pub(crate) async fn head(
 ) -> Result<Answer, Failure> {
     let repository = call.state.path(name);
     let stat = blob::relied_upon(call.state, &repository, digest).await?;
+    let stat = stat.pulled()?;
     let mut answer = match conditional::is_current(call.headers, &digest)? {
         true => about(&digest).not_modified(),
         false => about(&digest).head(stat.size),
@@ -158,11 +159,11 @@ async fn revalidate(
                 Err(failure) => {
                     let stat = call.state.blobs.stat(repository, digest, false);
                     let stat = call.state.read_blob(stat).await;
-                    (stat.map_err(|_| failure)?.stale, None)
+                    (stat.map_err(|_| failure)?.pulled()?.stale, None)
                 }
             }
         }
-        stat => (stat?.stale, None),
+        stat => (stat?.pulled()?.stale, None),
     };
     current?;
     let mut answer = about(&digest).not_modified();

@@ -24,6 +24,7 @@ pub(crate) struct Memory {
     stale: Mutex<Option<Stale>>,
     is_overtaken: AtomicBool,
 }
+    is_unreadable: AtomicBool,
 
 #[derive(Default)]
 struct Contents {
@@ -109,6 +110,11 @@ impl Memory {
     }
 
     /// From now on, blobs are found there as well.
+    /// From now on, nothing may be pulled, or everything.
+    pub(crate) fn forbid_reads(&self, is_forbidden: bool) {
+        self.is_unreadable.store(is_forbidden, Ordering::Relaxed);
+    }
+
     pub(crate) fn presign(&self, url: &str) {
         *self.presigned.lock().unwrap() = Some(url.parse().unwrap());
     }

@@ -26,24 +26,19 @@ pub(super) async fn find(
     let name = match reference {
         Reference::Digest(digest) => {
             let manifest = manifest(&view, registry, repository, *digest)?;
-            let Some(manifest) = manifest else {
-                return Ok(Vec::new());
-            };
             let targets = [Target::Repository, Target::Manifest(*digest)];
             let attributes = attributes(&view, registry, repository, &targets)?;
-            return Ok([manifest].into_iter().chain(attributes).collect());
+            return Ok(manifest.into_iter().chain(attributes).collect());
         }
         Reference::Tag(name) => name,
     };
     let winner = query::tag_winner(&view, registry, repository, name).map_err(failed)?;
-    let Some(winner) = winner else {
-        return Ok(Vec::new());
-    };
-    let manifest = match winner.digest {
+    let digest = winner.as_ref().and_then(|winner| winner.digest);
+    let manifest = match digest {
         Some(digest) => manifest(&view, registry, repository, digest)?,
         None => None,
     };
-    let tag = Found::Tag {
+    let tag = winner.map(|winner| Found::Tag {
         registry,
         repository: repository.clone(),
         tag: FoundTag {
@@ -51,11 +46,12 @@ pub(super) async fn find(
             version: winner.version,
             digest: winner.digest,
         },
-    };
+    });
+    // What is not there may be locked all the same.
     let mut targets = vec![Target::Repository, Target::Tag(name.clone())];
-    targets.extend(winner.digest.map(Target::Manifest));
+    targets.extend(digest.map(Target::Manifest));
     let attributes = attributes(&view, registry, repository, &targets)?;
-    let found = manifest.into_iter().chain([tag]).chain(attributes);
+    let found = manifest.into_iter().chain(tag).chain(attributes);
     Ok(found.collect())
 }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use meridian_clients::regions::RemoteBlob;
-use meridian_clients::replica::ContentKind;
+use meridian_clients::replica::{ContentKind, Found};
 use meridian_clients::{BlobRead, ByteStream, ReadBlobError, ReadError, RepositoryPath};
 use meridian_clock::Region;
-use meridian_event::RegistryId;
-use meridian_oci::{ByteRange, Digest, Resolved};
+use meridian_event::{RegistryId, Target};
+use meridian_oci::{ByteRange, Digest, Reference, Resolved};
 use meridian_replication::{Body, Want};
 
 use super::locate::{Located, content};
@@ -38,6 +38,9 @@ pub(super) async fn read(
             .await?
             .into());
     };
+    if !is_readable(shell, registry, repository, digest).await? {
+        return Err(ReadError::Locked.into());
+    }
     let (region, size) = (holder.region, holder.want.size);
     let (start, end) = match ByteRange::resolve(range, size) {
         Resolved::Whole => (0, size),
@@ -67,6 +70,28 @@ pub(super) async fn read(
         },
     };
     Ok(RemoteBlob { region, read })
+}
+
+/// Whether blobs of a repository may be pulled, as far as is known here: what is brought for a push may not be
+/// given to whoever pulls.
+async fn is_readable(
+    shell: &Shell,
+    registry: RegistryId,
+    repository: &RepositoryPath,
+    digest: Digest,
+) -> Result<bool, ReadError> {
+    let reference = Reference::Digest(digest);
+    let replica = &shell.ports.replica;
+    let found = replica.find(registry, &repository.name, &reference).await?;
+    let mut settings = found.iter().filter_map(|found| match found {
+        Found::Attributes {
+            target: Target::Repository,
+            settings,
+            ..
+        } => settings.read,
+        _ => None,
+    });
+    Ok(settings.all(|read| read.is_enabled))
 }
 
 /// Why a blob is not had. It may have come here since it was missed, or be here for another repository only:

@@ -74,6 +74,7 @@ impl From<BlobRecord> for pb::GetBlobResponse {
             location: Some(record.location.into()),
             wants_touch: record.wants_touch,
             stale: record.stale.map(Into::into),
+            unreadable: !record.is_readable,
         }
     }
 }
@@ -87,6 +88,7 @@ impl TryFrom<pb::GetBlobResponse> for BlobRecord {
             encoding: encoding(value.encoding)?,
             location: location(value.location)?,
             wants_touch: value.wants_touch,
+            is_readable: !value.unreadable,
             stale: value.stale.map(TryInto::try_into).transpose()?,
         })
     }

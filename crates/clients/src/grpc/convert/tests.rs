@@ -160,11 +160,12 @@ proptest! {
         request in request(),
         version in version(),
         wants_touch in any::<bool>(),
+        is_readable in any::<bool>(),
         stale in stale(),
     ) {
         let encoding = Encoding::Plain;
         let location_of = location.clone();
-        let record = BlobRecord { size, encoding, location: location_of, wants_touch, stale };
+        let record = BlobRecord { size, encoding, location: location_of, wants_touch, is_readable, stale };
         let message: pb::GetBlobResponse = sent(record.clone());
         prop_assert_eq!(BlobRecord::try_from(message), Ok(record));
         let put = PutBlob { repository, digest, size, encoding, location, instead_of, request };
@@ -351,7 +352,11 @@ fn sessions_come_back() {
         age: Some(Duration::from_millis(1_500)),
     };
     for stale in [None, Some(stale)] {
-        let stat = BlobStat { size: 9, stale };
+        let stat = BlobStat {
+            size: 9,
+            is_readable: stale.is_none(),
+            stale,
+        };
         let message: blob::StatResponse = sent(stat);
         assert_eq!(BlobStat::try_from(message), Ok(stat));
     }

@@ -12,6 +12,7 @@ impl From<BlobStat> for pb::StatResponse {
         Self {
             size: stat.size,
             stale: stat.stale.map(Into::into),
+            unreadable: !stat.is_readable,
         }
     }
 }
@@ -22,6 +23,7 @@ impl TryFrom<pb::StatResponse> for BlobStat {
     fn try_from(value: pb::StatResponse) -> Result<Self> {
         Ok(Self {
             size: value.size,
+            is_readable: !value.unreadable,
             stale: value.stale.map(TryInto::try_into).transpose()?,
         })
     }

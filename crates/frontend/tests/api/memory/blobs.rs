@@ -1,6 +1,7 @@
 //! Blobs and upload sessions in memory.
 
 use std::io;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -111,7 +112,11 @@ impl BlobApi for Memory {
     ) -> Result<BlobStat, ReadBlobError> {
         let size = self.contents()?.blob(repository, &digest)?.len() as u64;
         let stale = *self.stale.lock().unwrap();
-        Ok(BlobStat { size, stale })
+        Ok(BlobStat {
+            size,
+            is_readable: !self.is_unreadable.load(Ordering::Relaxed),
+            stale,
+        })
     }
 
     async fn read(
@@ -151,6 +156,7 @@ impl BlobApi for Memory {
         range: Option<&str>,
         handover: Handover,
     ) -> Result<Delivered, ReadBlobError> {
+        self.stat(repository, digest, false).await?.pulled()?;
         let read = self.read(repository, digest, range).await?;
         let stale = *self.stale.lock().unwrap();
         let (BlobRead::Whole { size, .. }
