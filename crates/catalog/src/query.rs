@@ -12,6 +12,7 @@ mod outbox;
 mod registry;
 mod replication;
 mod repository;
+mod view;
 mod wanted;
 
 use meridian_event::RegistryId;
@@ -35,6 +36,7 @@ pub use replication::{
     manifest_presence, tag_winner,
 };
 pub use repository::{Described, attributes, contents, describe, is_repository};
+pub use view::{Held, Holding, MOST, Mark, Order, held};
 pub use wanted::{
     Wanted, WantedBlob, WantedManifest, incomplete, wanted, wanted_blobs, wanted_in,
     wanted_manifests,

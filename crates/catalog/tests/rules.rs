@@ -3,6 +3,7 @@
 mod blob;
 mod collect;
 mod exposure;
+mod held;
 mod lock;
 mod manifest;
 mod meet;

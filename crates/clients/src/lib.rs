@@ -23,8 +23,8 @@ pub use ingest::IngestApi;
 pub use metadata::{
     AttributesSet, BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, Condition,
     DeleteManifest, DeleteRepository, Deleted, Described, Doomed, Due, Encoding, Generations,
-    ManifestPut, ManifestStat, MetadataApi, PutBlob, PutManifest, ReadError, Referrers,
-    RepositoryDeleted, SetAttributes, Stale, StorageKey, StoreBlob, StoredManifest, Usage,
-    WriteError,
+    Holding, ListRequest, Listing, ManifestPut, ManifestStat, Mark, MetadataApi, Order, PutBlob,
+    PutManifest, ReadError, Referrers, RepositoryDeleted, SetAttributes, Stale, StorageKey,
+    StoreBlob, StoredManifest, Usage, WriteError,
 };
 pub use repository::{Page, PageRequest, RepositoryPath, RequestId};

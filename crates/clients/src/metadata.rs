@@ -6,6 +6,7 @@
 mod collection;
 mod error;
 mod found;
+mod list;
 mod write;
 
 use async_trait::async_trait;
@@ -20,6 +21,7 @@ pub use found::{
     BlobLocation, BlobRecord, Described, Encoding, ManifestStat, Referrers, Stale, StorageKey,
     StoredManifest,
 };
+pub use list::{Holding, ListRequest, Listing, Mark, Order};
 pub use write::{
     AttributesSet, BlobPut, Condition, DeleteManifest, DeleteRepository, Deleted, Generations,
     ManifestPut, PutBlob, PutManifest, RepositoryDeleted, SetAttributes, StoreBlob,
@@ -100,6 +102,16 @@ pub trait MetadataApi: Send + Sync + 'static {
         repository: &RepositoryPath,
         target: &Target,
     ) -> Result<Described, ReadError>;
+
+    /// What a repository holds, described, but for what is not to be in lists. A page may be short of its
+    /// limit, or empty, and says where to go on. Nothing, if the list cannot be put in order: by time,
+    /// there is too much in it ([`ListRequest::MOST`]), or what it is to go on behind is not in it, and
+    /// nothing says when that was put.
+    async fn list(
+        &self,
+        repository: &RepositoryPath,
+        request: ListRequest,
+    ) -> Result<Option<Listing>, ReadError>;
 
     /// Sets attributes of a repository, a tag or a manifest. They hold in other regions as soon as those hear
     /// of them.

@@ -5,8 +5,10 @@ use meridian_catalog::{Command, query};
 use meridian_clients::{
     DeleteRepository, Described, ReadError, RepositoryDeleted, RepositoryPath, WriteError,
 };
-use meridian_event::Target;
+use meridian_event::{RegistryId, Target};
+use meridian_oci::RepositoryName;
 
+use crate::changes::View;
 use crate::group::Group;
 use crate::read::{absent, failed, registry_in};
 use crate::write;
@@ -17,11 +19,21 @@ pub(crate) async fn describe(
     target: &Target,
 ) -> Result<Described, ReadError> {
     let view = group.read().await?;
-    let (registry, name) = (registry_in(&view, &repository.registry)?, &repository.name);
-    let found = query::describe(&view, registry, name, target).map_err(failed)?;
+    let registry = registry_in(&view, &repository.registry)?;
+    let unknown = || absent(&view, registry, repository, ReadError::unknown(target));
+    look_at(&view, registry, &repository.name, target)?.ok_or_else(unknown)
+}
+
+/// Describes something as it stands in a view, if it is there or has attributes.
+pub(crate) fn look_at(
+    view: &View,
+    registry: RegistryId,
+    name: &RepositoryName,
+    target: &Target,
+) -> Result<Option<Described>, ReadError> {
+    let found = query::describe(view, registry, name, target).map_err(failed)?;
     let Some(found) = found else {
-        let unknown = ReadError::unknown(target);
-        return Err(absent(&view, registry, repository, unknown));
+        return Ok(None);
     };
     let mut described = Described {
         is_there: found.is_there,
@@ -36,9 +48,9 @@ pub(crate) async fn describe(
         bytes: Bytes::new(),
     };
     let Some(reference) = target.reference() else {
-        return Ok(described);
+        return Ok(Some(described));
     };
-    let manifest = query::manifest(&view, registry, name, &reference, Bytes::copy_from_slice);
+    let manifest = query::manifest(view, registry, name, &reference, Bytes::copy_from_slice);
     if let Some((stat, bytes)) = manifest.map_err(failed)? {
         described.digest = Some(stat.digest);
         if let Target::Manifest(_) = target {
@@ -46,7 +58,7 @@ pub(crate) async fn describe(
             described.bytes = bytes;
         }
     }
-    Ok(described)
+    Ok(Some(described))
 }
 
 /// Deletes a repository. What it held is read before, so that the entry need not carry it: what comes

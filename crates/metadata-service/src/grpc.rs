@@ -68,6 +68,7 @@ calls! {
     get_registry: GetRegistryRequest -> GetRegistryResponse = read;
     get_usage: GetUsageRequest -> GetUsageResponse = read;
     describe: DescribeRequest -> DescribeResponse = read;
+    list: ListRequest -> ListResponse = read;
     put_manifest: PutManifestRequest -> PutManifestResponse = write;
     set_attributes: SetAttributesRequest -> SetAttributesResponse = write;
     delete_repository: DeleteRepositoryRequest -> DeleteRepositoryResponse = write;

@@ -11,6 +11,7 @@ mod grpc;
 mod heartbeat;
 mod identity;
 mod leadership;
+mod list;
 mod members;
 mod membership;
 mod metrics;

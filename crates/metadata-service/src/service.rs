@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use meridian_catalog::{Command, query};
 use meridian_clients::{
     AttributesSet, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, DeleteRepository,
-    Deleted, Described, Doomed, Due, Generations, ManifestPut, ManifestStat, MetadataApi, Page,
-    PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted, RepositoryPath,
-    RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage, WriteError,
+    Deleted, Described, Doomed, Due, Generations, ListRequest, Listing, ManifestPut, ManifestStat,
+    MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted,
+    RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage,
+    WriteError,
 };
 use meridian_clock::Region;
 use meridian_event::{RegistryId, Target};
@@ -23,7 +24,7 @@ use crate::grpc::RaftAdapter;
 use crate::heartbeat::{self, RemoveError};
 use crate::membership::{self, Change, GroupStatus, ReformError};
 use crate::tail::{EventPage, ReadFrom, Tail};
-use crate::{describe, read, write};
+use crate::{describe, list, read, write};
 
 /// How long a push waits for a new region to meet the others.
 const JOINING: Duration = Duration::from_secs(3);
@@ -230,6 +231,14 @@ impl MetadataApi for MetadataService {
         target: &Target,
     ) -> Result<Described, ReadError> {
         describe::describe(&self.group, repository, target).await
+    }
+
+    async fn list(
+        &self,
+        repository: &RepositoryPath,
+        request: ListRequest,
+    ) -> Result<Option<Listing>, ReadError> {
+        list::list(&self.group, repository, request).await
     }
 
     async fn set_attributes(&self, request: SetAttributes) -> Result<AttributesSet, WriteError> {

@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use meridian_clients::{
     AttributesSet, BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest,
-    DeleteRepository, Deleted, Described, Doomed, Due, Encoding, Generations, ManifestPut,
-    ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError, Referrers,
-    RepositoryDeleted, RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob,
+    DeleteRepository, Deleted, Described, Doomed, Due, Encoding, Generations, ListRequest, Listing,
+    ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError,
+    Referrers, RepositoryDeleted, RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob,
     StoredManifest, Usage, WriteError,
 };
 use meridian_clock::{Clock, Version};
@@ -638,6 +638,14 @@ impl MetadataApi for MemoryMetadata {
         _repository: &RepositoryPath,
         _target: &Target,
     ) -> Result<Described, ReadError> {
+        unreachable!("the blob service asks for no attributes")
+    }
+
+    async fn list(
+        &self,
+        _repository: &RepositoryPath,
+        _request: ListRequest,
+    ) -> Result<Option<Listing>, ReadError> {
         unreachable!("the blob service asks for no attributes")
     }
 

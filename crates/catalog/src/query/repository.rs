@@ -247,7 +247,7 @@ pub fn contents<S: Read>(
     Ok((manifests, tags))
 }
 
-fn is_visible<S: Read>(
+pub(super) fn is_visible<S: Read>(
     store: &S,
     registry: RegistryId,
     repository: &RepositoryName,

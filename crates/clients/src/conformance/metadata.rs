@@ -78,6 +78,8 @@ pub async fn run(fixture: &impl Fixture) {
 
     attributes::what_is_locked_stays_as_it_is(&stage).await;
     attributes::a_deleted_repository_is_gone(&stage).await;
+    attributes::a_blob_says_whether_it_may_be_pulled(&stage).await;
+    attributes::what_a_repository_holds_is_listed(&stage).await;
 
     collection::a_blob_that_nobody_needs_is_collected(&Stage(fixture.open().await), fixture).await;
     collection::a_touch_revives(&Stage(fixture.open().await), fixture).await;

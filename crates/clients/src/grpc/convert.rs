@@ -10,6 +10,7 @@ mod collection;
 mod handover;
 mod image;
 mod list;
+mod listing;
 mod manifest;
 mod outcome;
 mod peer;
@@ -29,6 +30,7 @@ pub use image::{
     take_image_request,
 };
 pub use meridian_proto::DecodeError;
+pub use listing::{list_request, listing, take_list_request, take_listing};
 pub use outcome::{mounted, take_mounted};
 pub use peer::{held, holds_request, take_held, take_parts};
 pub use regions::{digests, take_digests};

@@ -11,9 +11,10 @@ use super::convert::{self, DecodeError};
 use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE, Ways};
 use crate::{
     AttributesSet, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, DeleteRepository,
-    Deleted, Described, Doomed, Due, Generations, ManifestPut, ManifestStat, MetadataApi, Page,
-    PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted, RepositoryPath,
-    RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage, WriteError,
+    Deleted, Described, Doomed, Due, Generations, ListRequest, Listing, ManifestPut, ManifestStat,
+    MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted,
+    RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage,
+    WriteError,
 };
 
 /// A [`MetadataApi`] in another process. Cheap to clone; clones share their connection.
@@ -168,6 +169,16 @@ impl MetadataApi for GrpcMetadata {
         let message = convert::describe_request(repository, target);
         let send = |mut to: Client, request| async move { to.describe(request).await };
         self.calls.call(message, send, TryInto::try_into).await
+    }
+
+    async fn list(
+        &self,
+        repository: &RepositoryPath,
+        request: ListRequest,
+    ) -> Result<Option<Listing>, ReadError> {
+        let message = convert::list_request(repository, request);
+        let send = |mut to: Client, request| async move { to.list(request).await };
+        self.calls.call(message, send, convert::take_listing).await
     }
 
     async fn set_attributes(&self, request: SetAttributes) -> Result<AttributesSet, WriteError> {

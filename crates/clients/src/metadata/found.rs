@@ -64,6 +64,24 @@ pub struct Described {
     pub bytes: Bytes,
 }
 
+impl Default for Described {
+    /// Something that is not there, and of which nobody set anything.
+    fn default() -> Self {
+        Self {
+            is_there: false,
+            attributes: Attributes::ENABLED,
+            created: None,
+            updated: None,
+            manifests: 0,
+            tags: 0,
+            digest: None,
+            names: Vec::new(),
+            media_type: None,
+            bytes: Bytes::new(),
+        }
+    }
+}
+
 /// An answer from a state that may be old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stale {
@@ -120,8 +138,8 @@ pub struct BlobRecord {
     pub location: BlobLocation,
     /// Whether a push that relies on it must renew its lease first.
     pub wants_touch: bool,
+    /// Whether it may be pulled. One that may not is there all the same, and a push may rely on it.
+    pub is_readable: bool,
     /// Set when nobody could say whether it is still there.
     pub stale: Option<Stale>,
 }
-    /// Whether it may be pulled. One that may not is there all the same, and a push may rely on it.
-    pub is_readable: bool,

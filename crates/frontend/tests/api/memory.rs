@@ -2,6 +2,7 @@
 //! pass on. It obeys the contracts of the traits as far as the frontend can see them.
 
 pub(crate) mod abroad;
+mod attributes;
 mod blobs;
 mod metadata;
 
@@ -23,8 +24,8 @@ pub(crate) struct Memory {
     presigned: Mutex<Option<PresignedUrl>>,
     stale: Mutex<Option<Stale>>,
     is_overtaken: AtomicBool,
-}
     is_unreadable: AtomicBool,
+}
 
 #[derive(Default)]
 struct Contents {
@@ -109,12 +110,12 @@ impl Memory {
         self.is_overtaken.store(true, Ordering::Relaxed);
     }
 
-    /// From now on, blobs are found there as well.
     /// From now on, nothing may be pulled, or everything.
     pub(crate) fn forbid_reads(&self, is_forbidden: bool) {
         self.is_unreadable.store(is_forbidden, Ordering::Relaxed);
     }
 
+    /// From now on, blobs are found there as well.
     pub(crate) fn presign(&self, url: &str) {
         *self.presigned.lock().unwrap() = Some(url.parse().unwrap());
     }

@@ -1,7 +1,8 @@
 //! Calls that read.
 
 use meridian_clients::grpc::convert::{
-    descriptor_bytes, page_limit, reference, registry_name, repository, take_describe_request,
+    descriptor_bytes, listing, page_limit, reference, registry_name, repository,
+    take_describe_request, take_list_request,
 };
 use meridian_clients::{MetadataApi, PageRequest};
 use meridian_proto::meridian::metadata::v1 as pb;
@@ -33,6 +34,15 @@ pub(super) async fn describe(
     let (repository, target) = take_describe_request(request).map_err(malformed)?;
     let described = api.describe(&repository, &target).await;
     described.map(Into::into).map_err(refused)
+}
+
+pub(super) async fn list(
+    api: &dyn MetadataApi,
+    request: pb::ListRequest,
+) -> Result<pb::ListResponse> {
+    let (repository, request) = take_list_request(request).map_err(malformed)?;
+    let found = api.list(&repository, request).await;
+    found.map(listing).map_err(refused)
 }
 
 pub(super) async fn list_tags(

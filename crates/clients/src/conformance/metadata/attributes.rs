@@ -3,8 +3,11 @@
 use meridian_event::{Attributes, Target};
 use meridian_oci::Reference;
 
-use super::{Stage, digest_of, fresh, repository};
-use crate::{DeleteRepository, PageRequest, ReadError, RepositoryPath, SetAttributes, WriteError};
+use super::{Stage, digest_of, fresh, repository, sha256};
+use crate::{
+    DeleteRepository, Holding, ListRequest, Listing, Mark, Order, PageRequest, ReadError,
+    RepositoryPath, SetAttributes, WriteError,
+};
 
 async fn set(
     stage: &Stage,
@@ -77,6 +80,79 @@ pub(super) async fn what_is_locked_stays_as_it_is(stage: &Stage) {
     assert_eq!(found.bytes, manifest.bytes());
     let nothing = set(stage, &at, &Target::Tag("x".parse().unwrap()), write(false)).await;
     assert_eq!(nothing, Err(ReadError::ManifestUnknown.into()));
+}
+
+pub(super) async fn a_blob_says_whether_it_may_be_pulled(stage: &Stage) {
+    let at = repository("attributes/unreadable");
+    stage.push_image(&at, "one", "v").await;
+    let layer = sha256(b"one");
+    assert!(stage.blob(&at, layer).await.unwrap().is_readable);
+    let unreadable = Attributes {
+        read: Some(false),
+        ..Attributes::default()
+    };
+    set(stage, &at, &Target::Repository, unreadable)
+        .await
+        .unwrap();
+    assert!(!stage.blob(&at, layer).await.unwrap().is_readable);
+    // Content is pushed all the same.
+    stage.push_image(&at, "two", "w").await;
+}
+
+pub(super) async fn what_a_repository_holds_is_listed(stage: &Stage) {
+    let at = repository("attributes/listed");
+    let one = stage.push_image(&at, "one", "b").await;
+    let two = stage.push_image(&at, "two", "a").await;
+    let list = async |holding, order, after: Option<Mark>, limit| {
+        let request = ListRequest {
+            holding,
+            order,
+            after,
+            limit,
+        };
+        stage.list(&at, request).await.unwrap()
+    };
+    let names = |listing: &Listing| -> Vec<String> {
+        let items = listing.items.iter();
+        items.map(|(name, _)| name.to_string()).collect()
+    };
+    let all = list(Holding::Tags, Order::Name, None, 10).await.unwrap();
+    assert_eq!(
+        (names(&all), all.next),
+        (vec!["a".into(), "b".into()], None)
+    );
+    let (_, described) = &all.items[1];
+    assert_eq!(described.digest, Some(digest_of(&one)));
+    assert!(described.is_there && described.updated.is_some());
+
+    let first = list(Holding::Tags, Order::Oldest, None, 1).await.unwrap();
+    assert_eq!(names(&first), ["b"]);
+    assert_eq!(first.next.as_ref().unwrap().at, first.items[0].1.updated);
+    let rest = list(Holding::Tags, Order::Oldest, first.next, 1)
+        .await
+        .unwrap();
+    assert_eq!((names(&rest), rest.next), (vec!["a".to_owned()], None));
+    let of = list(Holding::TagsOf(digest_of(&two)), Order::Name, None, 10).await;
+    assert_eq!(names(&of.unwrap()), ["a"]);
+    let manifests = list(Holding::Manifests, Order::Newest, None, 10)
+        .await
+        .unwrap();
+    let newest = &manifests.items[0];
+    assert_eq!(newest.0, digest_of(&two).into());
+    assert_eq!((&newest.1.bytes, newest.1.names.len()), (two.bytes(), 1));
+    let nowhere = Some(Mark {
+        after: Reference::Tag("x".parse().unwrap()),
+        at: None,
+    });
+    assert_eq!(list(Holding::Tags, Order::Newest, nowhere, 1).await, None);
+    let request = ListRequest {
+        holding: Holding::Tags,
+        order: Order::Name,
+        after: None,
+        limit: 1,
+    };
+    let unknown = stage.list(&repository("attributes/nowhere"), request).await;
+    assert_eq!(unknown, Err(ReadError::RepositoryUnknown));
 }
 
 pub(super) async fn a_deleted_repository_is_gone(stage: &Stage) {

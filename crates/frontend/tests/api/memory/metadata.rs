@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use meridian_clients::{
     AttributesSet, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, DeleteRepository,
-    Deleted, Described, Doomed, Due, Generations, ManifestPut, ManifestStat, MetadataApi, Page,
-    PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted, RepositoryPath,
-    RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage, WriteError,
+    Deleted, Described, Doomed, Due, Generations, ListRequest, Listing, ManifestPut, ManifestStat,
+    MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted,
+    RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage,
+    WriteError,
 };
 use meridian_event::Target;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
@@ -35,6 +36,9 @@ impl MetadataApi for Memory {
     ) -> Result<ManifestStat, ReadError> {
         let contents = self.contents()?;
         let (digest, manifest) = contents.manifest(repository, reference)?;
+        if self.is_unreadable.load(Ordering::Relaxed) {
+            return Err(ReadError::Locked);
+        }
         let version = contents.versions[&(repository.name.clone(), reference.clone())];
         Ok(ManifestStat {
             digest,
@@ -223,21 +227,40 @@ impl MetadataApi for Memory {
 
     async fn describe(
         &self,
-        _repository: &RepositoryPath,
-        _target: &Target,
+        repository: &RepositoryPath,
+        target: &Target,
     ) -> Result<Described, ReadError> {
-        unreachable!("the tests of attributes are over the real metadata")
+        self.contents()?.describe(repository, target)
     }
 
-    async fn set_attributes(&self, _request: SetAttributes) -> Result<AttributesSet, WriteError> {
-        unreachable!("the tests of attributes are over the real metadata")
+    async fn list(
+        &self,
+        repository: &RepositoryPath,
+        request: ListRequest,
+    ) -> Result<Option<Listing>, ReadError> {
+        self.contents()?.list(repository, request)
+    }
+
+    async fn set_attributes(&self, request: SetAttributes) -> Result<AttributesSet, WriteError> {
+        let mut contents = self.contents()?;
+        contents.describe(&request.repository, &request.target)?;
+        let version = Some(contents.version());
+        Ok(AttributesSet { version })
     }
 
     async fn delete_repository(
         &self,
-        _request: DeleteRepository,
+        request: DeleteRepository,
     ) -> Result<RepositoryDeleted, WriteError> {
-        unreachable!("the tests of attributes are over the real metadata")
+        let mut contents = self.contents()?;
+        let version = contents.version();
+        let gone = contents.repositories.remove(&request.repository.name);
+        let gone = gone.ok_or(ReadError::RepositoryUnknown)?;
+        Ok(RepositoryDeleted {
+            version,
+            manifests: gone.manifests.into_keys().collect(),
+            tags: gone.tags.into_keys().collect(),
+        })
     }
 
     async fn due(&self, _limit: usize) -> Result<Vec<Due>, ReadError> {
