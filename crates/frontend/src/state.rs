@@ -123,6 +123,14 @@ impl State {
         }
     }
 
+    /// Waits until everything is here that any region had done before, where a write must be stamped above it.
+    pub(crate) async fn level(&self) -> Result<(), Failure> {
+        match &self.regions {
+            Some(elsewhere) => elsewhere.level().await,
+            None => Ok(()),
+        }
+    }
+
     /// This region, where there are others.
     pub(crate) fn here(&self) -> Option<Region> {
         self.regions.as_ref().map(|elsewhere| elsewhere.here())

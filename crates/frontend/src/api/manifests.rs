@@ -4,6 +4,8 @@
 //! belong together, and clients that send `*/*` or nothing are common. Conditions on writes travel
 //! with the write and are decided where it is applied.
 
+use std::iter;
+
 use axum::body::Body;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, WARNING};
@@ -130,8 +132,11 @@ pub(crate) async fn delete(
         condition,
         request: call.id,
     };
-    let tag = request.reference.as_tag();
-    find::level(call.state, &request.repository, tag.into_iter()).await?;
+    match request.reference.as_tag() {
+        Some(tag) => find::level(call.state, &request.repository, iter::once(tag)).await?,
+        // It takes tags along, and locks have a say in it.
+        None => call.state.level().await?,
+    }
     let deleted = take_away(call.state, request).await?;
     fail::fail_point!("fe.del.after_commit_before_reply");
     let mut answer = respond::empty(StatusCode::ACCEPTED);

@@ -25,25 +25,54 @@ pub(super) async fn find(
             elsewhere.answered_tag(Answered::from(behind));
             return Ok(found.confessing(behind.clone()));
         }
+        // Others may know that it was unlocked.
+        (Err(ReadError::Locked), Judgement::Ask(_) | Judgement::Insist) => Err(ReadError::Locked),
+        (Err(ReadError::Locked), Judgement::Answer(behind)) => {
+            return Err(Failure::unsure(ReadError::Locked, behind));
+        }
         (Err(error), _) if !is_unknown(&error) => return Err(error.into()),
         (local, _) => local,
     };
     let ask = match (&judged, &local) {
-        (Judgement::Insist, _) | (_, Ok(_)) => Ask::Newer,
-        (_, Err(_)) => Ask::Missing,
+        (Judgement::Answer(_) | Judgement::Ask(_), Err(missing)) if is_unknown(missing) => {
+            Ask::Missing
+        }
+        _ => Ask::Newer,
     };
     let answer = match resolve(state, elsewhere, sought, ask).await {
         Ok(resolved) => newest(local.ok(), resolved, &judged),
         // What is known here alone still is; what was deleted elsewhere is known to be now.
         Err(error) if is_unknown(&error) => match local {
-            Ok(_) => here(state, sought).await.map_err(Failure::from),
-            Err(missing) => Err(missing.into()),
+            Err(missing) if is_unknown(&missing) => Err(missing.into()),
+            _ => here(state, sought).await.map_err(Failure::from),
+        },
+        Err(ReadError::Locked) => match judged {
+            Judgement::Insist => locked(state, elsewhere, sought).await,
+            // Who was silent, nobody says.
+            Judgement::Answer(behind) | Judgement::Ask(behind) => {
+                Err(Failure::unsure(ReadError::Locked, &behind))
+            }
         },
         Err(error) if is_away(&error) => without(elsewhere, local, judged),
         Err(error) => Err(error.into()),
     };
     elsewhere.answered_tag(answered(&answer));
     answer
+}
+
+/// What is answered about a tag that must not be pulled, as far as those regions know that answered, where all
+/// have to: it is not said before what the others did is here as well.
+pub(super) async fn locked(
+    state: &State,
+    elsewhere: &Elsewhere,
+    sought: Sought<'_>,
+) -> Result<Sighted, Failure> {
+    elsewhere.level().await?;
+    match here(state, sought).await {
+        // Its content is not here, but its attributes are.
+        Err(error) if is_unknown(&error) => Err(ReadError::Locked.into()),
+        found => Ok(found?),
+    }
 }
 
 /// Has what other regions wrote to tags merged here before a write to them, which then is stamped above
@@ -71,8 +100,9 @@ pub(crate) async fn level(
         match resolve(state, elsewhere, sought, Ask::Newer).await {
             Ok(found) if found.manifest.stat.stale.is_some() => Err(Failure::Behind),
             Err(error) if is_away(&error) => Err(Failure::Behind),
-            // What must not be pulled is merged all the same.
-            Err(error) if !is_unknown(&error) && error != ReadError::Locked => Err(error.into()),
+            // What must not be pulled is merged all the same; but nobody says who was silent.
+            Err(ReadError::Locked) => elsewhere.level().await,
+            Err(error) if !is_unknown(&error) => Err(error.into()),
             Ok(_) | Err(_) => Ok(()),
         }
     };

@@ -10,7 +10,7 @@ use meridian_clock::Version;
 use meridian_oci::Reference;
 use tokio::time::sleep;
 
-use super::{Sighted, Sought, here, is_away, is_unknown, resolve};
+use super::{Sighted, Sought, here, is_away, is_unknown, resolve, tag};
 use crate::error::Failure;
 use crate::regions::{Ask, Elsewhere, Judgement};
 use crate::state::State;
@@ -46,6 +46,8 @@ async fn look(
     let insists = insists(elsewhere, sought.reference);
     match here(state, sought).await {
         Ok(found) if found.stat.version >= version && !insists => return Ok(Some(found)),
+        // Others may know that it was unlocked.
+        Err(ReadError::Locked) if insists => {}
         Err(error) if !is_unknown(&error) && !is_away(&error) => return Err(error.into()),
         _ => {}
     }
@@ -58,6 +60,10 @@ async fn look(
         // The region that stamped it has nothing any more. What it deleted is known to be deleted now.
         Err(error) if is_unknown(&error) => settled(here(state, sought).await, version),
         Err(error) if is_away(&error) => Ok(None),
+        Err(ReadError::Locked) if insists => {
+            let found = tag::locked(state, elsewhere, sought).await?;
+            Ok(Some(found).filter(|found| found.stat.version >= version))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -62,6 +62,19 @@ impl Elsewhere {
         self.consistency == Consistency::Strong
     }
 
+    /// Waits until everything is here that any region had done before, where an answer must not lack any of
+    /// it, or a write must be stamped above all of it (design §6.8).
+    ///
+    /// # Errors
+    ///
+    /// When that takes too long: a region may be silent.
+    pub(crate) async fn level(&self) -> Result<(), Failure> {
+        match self.insists() {
+            true => self.wait_for_all().await.map(drop),
+            false => Ok(()),
+        }
+    }
+
     /// The regions that may have changed a list that is read from now on.
     ///
     /// # Errors
