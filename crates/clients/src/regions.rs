@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use meridian_clock::{Region, Version};
-use meridian_event::RegistryId;
+use meridian_event::{RegistryId, Target};
 use meridian_oci::{Digest, Reference, RegistryName};
 
 use crate::image::ImageStatus;
@@ -52,6 +52,14 @@ pub trait RegionsApi: Send + Sync + 'static {
         repository: &RepositoryPath,
         digests: &[Digest],
     ) -> Result<Vec<Digest>, ReadError>;
+
+    /// Which regions have the attributes of something as this one has them, or newer ones; this one first. A
+    /// region that does not answer in time is not named.
+    async fn holders(
+        &self,
+        repository: &RepositoryPath,
+        target: &Target,
+    ) -> Result<Vec<Region>, ReadError>;
 
     /// How far what other regions did is merged and copied here.
     async fn status(&self) -> Result<ReplicationStatus, ReadError>;

@@ -20,6 +20,7 @@ use meridian_chassis::metrics::Metrics;
 use meridian_clients::regions::{RegionsApi, RemoteBlob, Resolved};
 use meridian_clients::{BlobApi, ReadBlobError, ReadError, RepositoryPath, Stale};
 use meridian_clock::{Region, Version};
+use meridian_event::Target;
 use meridian_oci::{Digest, Reference};
 use tokio::time::Instant;
 
@@ -189,6 +190,15 @@ impl Elsewhere {
         };
         self.counts.asked(outcome, region);
         read
+    }
+
+    /// Which regions have the attributes of something as they are here.
+    pub(crate) async fn holders(
+        &self,
+        repository: &RepositoryPath,
+        target: &Target,
+    ) -> Result<Vec<Region>, ReadError> {
+        self.api.holders(repository, target).await
     }
 
     /// Has what a push relies on brought here. Returns what of it is nowhere.

@@ -7,6 +7,7 @@
 mod answers;
 mod blob;
 mod bring;
+mod holders;
 mod locate;
 mod resolve;
 
@@ -15,6 +16,7 @@ use meridian_clients::image::ImageStatus;
 use meridian_clients::regions::{Freshness, RegionsApi, RemoteBlob, ReplicationStatus, Resolved};
 use meridian_clients::{ReadBlobError, ReadError, RepositoryPath};
 use meridian_clock::{Region, Version};
+use meridian_event::Target;
 use meridian_oci::{Digest, Reference};
 use meridian_replication::StreamId;
 
@@ -62,6 +64,14 @@ impl RegionsApi for ReplicationAgent {
         digests: &[Digest],
     ) -> Result<Vec<Digest>, ReadError> {
         bring::bring(&self.shell, repository, digests).await
+    }
+
+    async fn holders(
+        &self,
+        repository: &RepositoryPath,
+        target: &Target,
+    ) -> Result<Vec<Region>, ReadError> {
+        holders::holders(&self.shell, repository, target).await
     }
 
     async fn status(&self) -> Result<ReplicationStatus, ReadError> {

@@ -22,15 +22,16 @@ mod status;
 mod upload;
 
 pub use attributes::{
-    deletion_request, describe_request, take_deletion_request, take_describe_request,
+    deletion_request, describe_request, holders_request, take_deletion_request,
+    take_describe_request, take_holders_request,
 };
 pub use collection::{doomed, due, storage_keys, take_doomed, take_due};
 pub use image::{
     image_report_request, image_request, take_image, take_image_report, take_image_report_request,
     take_image_request,
 };
-pub use meridian_proto::DecodeError;
 pub use listing::{list_request, listing, take_list_request, take_listing};
+pub use meridian_proto::DecodeError;
 pub use outcome::{mounted, take_mounted};
 pub use peer::{held, holds_request, take_held, take_parts};
 pub use regions::{digests, take_digests};

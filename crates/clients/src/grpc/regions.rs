@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use meridian_clock::{Region, Version};
+use meridian_event::Target;
 use meridian_oci::{Digest, Reference};
 use meridian_proto::meridian::replication::v1 as pb;
 use pb::read_blob_response::Message;
@@ -118,6 +119,21 @@ impl RegionsApi for GrpcRegions {
             digests: convert::digests(digests),
         };
         self.bringing.call(message, send, read).await
+    }
+
+    async fn holders(
+        &self,
+        repository: &RepositoryPath,
+        target: &Target,
+    ) -> Result<Vec<Region>, ReadError> {
+        let message = convert::holders_request(repository, target);
+        let send = |mut to: Client, request| async move { to.list_holders(request).await };
+        let read = |answer: pb::ListHoldersResponse| {
+            let regions = answer.regions.iter();
+            let regions = regions.map(|region| meridian_proto::text(region, "regions"));
+            regions.collect::<Result<_, DecodeError>>()
+        };
+        self.calls.call(message, send, read).await
     }
 
     async fn status(&self) -> Result<ReplicationStatus, ReadError> {

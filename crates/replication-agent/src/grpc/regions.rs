@@ -89,6 +89,23 @@ impl Regions for RegionsAdapter {
         deadline::within(request, bring).await
     }
 
+    async fn list_holders(
+        &self,
+        request: Request<pb::ListHoldersRequest>,
+    ) -> Answer<pb::ListHoldersResponse> {
+        let holders = async |request: pb::ListHoldersRequest| {
+            let (repository, target) = convert::take_holders_request(request).map_err(malformed)?;
+            let holders = self.api.holders(&repository, &target).await;
+            let regions = holders
+                .map_err(refused)?
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            Ok(pb::ListHoldersResponse { regions })
+        };
+        deadline::within(request, holders).await
+    }
+
     async fn get_replication_status(
         &self,
         request: Request<pb::GetReplicationStatusRequest>,

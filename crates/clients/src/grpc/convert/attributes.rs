@@ -2,6 +2,7 @@
 
 use meridian_event::{Attributes, Target};
 use meridian_proto::meridian::metadata::v1 as pb;
+use meridian_proto::meridian::replication::v1 as replication;
 use meridian_proto::{DecodeError, digest, required, text, version};
 use pb::target::Target as Wire;
 
@@ -61,6 +62,29 @@ pub fn describe_request(repository: &RepositoryPath, target: &Target) -> pb::Des
 ///
 /// When a part of it is missing, or is none.
 pub fn take_describe_request(value: pb::DescribeRequest) -> Result<(RepositoryPath, Target)> {
+    Ok((repository(value.repository)?, take_target(value.target)?))
+}
+
+/// A question for the regions that have attributes of something.
+#[must_use]
+pub fn holders_request(
+    repository: &RepositoryPath,
+    target: &Target,
+) -> replication::ListHoldersRequest {
+    replication::ListHoldersRequest {
+        repository: Some(repository.into()),
+        target: Some(wire_target(target)),
+    }
+}
+
+/// Of what they are.
+///
+/// # Errors
+///
+/// When a part of it is missing, or is none.
+pub fn take_holders_request(
+    value: replication::ListHoldersRequest,
+) -> Result<(RepositoryPath, Target)> {
     Ok((repository(value.repository)?, take_target(value.target)?))
 }
 

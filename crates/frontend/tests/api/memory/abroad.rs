@@ -11,6 +11,7 @@ use meridian_clients::image::ImageStatus;
 use meridian_clients::regions::{Freshness, RegionsApi, RemoteBlob, ReplicationStatus, Resolved};
 use meridian_clients::{BlobApi, MetadataApi, ReadBlobError, ReadError, RepositoryPath};
 use meridian_clock::{Region, Version};
+use meridian_event::Target;
 use meridian_oci::{Digest, Reference};
 use tokio::sync::Semaphore;
 
@@ -207,6 +208,15 @@ impl RegionsApi for Abroad {
             }
         }
         Ok(nowhere)
+    }
+
+    async fn holders(
+        &self,
+        _repository: &RepositoryPath,
+        _target: &Target,
+    ) -> Result<Vec<Region>, ReadError> {
+        self.ask("holders")?;
+        Ok(vec!["eu".parse().unwrap(), self.region])
     }
 
     async fn status(&self) -> Result<ReplicationStatus, ReadError> {

@@ -21,7 +21,7 @@ use meridian_clients::{
 };
 use meridian_clock::{Region, Version};
 use meridian_error::Classify;
-use meridian_event::RegistryId;
+use meridian_event::{RegistryId, Target};
 use meridian_oci::{Digest, MediaType, Reference};
 use tonic::service::Routes;
 
@@ -40,6 +40,10 @@ fn repository() -> RepositoryPath {
         registry: "default".parse().unwrap(),
         name: "team/app".parse().unwrap(),
     }
+}
+
+fn locked() -> Target {
+    Target::Tag("latest".parse().unwrap())
 }
 
 fn freshness() -> Freshness {
@@ -214,6 +218,15 @@ impl RegionsApi for Agent {
         self.say(digests[1..].to_vec())
     }
 
+    async fn holders(
+        &self,
+        asked: &RepositoryPath,
+        target: &Target,
+    ) -> Result<Vec<Region>, ReadError> {
+        assert_eq!((asked, target), (&repository(), &locked()));
+        self.say(vec!["eu".parse().unwrap(), "us".parse().unwrap()])
+    }
+
     async fn status(&self) -> Result<ReplicationStatus, ReadError> {
         self.say(status())
     }
@@ -269,6 +282,8 @@ async fn questions_and_answers_cross() {
     let digests = [sha256(b"a"), sha256(b"b")];
     let absent = client.bring(&repository(), &digests).await.unwrap();
     assert_eq!(absent, [sha256(b"b")]);
+    let holders = client.holders(&repository(), &locked()).await.unwrap();
+    assert_eq!(holders, ["eu", "us"].map(|name| name.parse().unwrap()));
     assert_eq!(client.status().await.unwrap(), status());
     let us = "us".parse().unwrap();
     assert_eq!(client.skip(us, 3).await.unwrap(), Some(17));
