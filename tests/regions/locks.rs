@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Answer, Client, Content, Regions, eventually, seed};
+use harness::{Answer, Client, Content, Regions, digest, eventually, seed};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -74,6 +74,14 @@ async fn a_lock_and_a_deleted_repository_are_the_same_in_all_regions_and_in_one_
     for client in [&eu, &us, &asia] {
         expect_locked(client).await;
     }
+    eventually("all say that they have the lock", SOON, || async {
+        let answer = eu.get(TAG).await.unwrap();
+        let document: Value = serde_json::from_slice(&answer.body).unwrap();
+        let mut regions: Vec<_> = document["regions"].as_array()?.iter().collect();
+        regions.sort_by_key(|region| region.as_str());
+        (regions == ["asia", "eu", "us"]).then_some(())
+    })
+    .await;
     set(&eu, TAG, json!({ "writeEnable": false }))
         .await
         .expect(400);
@@ -115,6 +123,82 @@ async fn a_lock_and_a_deleted_repository_are_the_same_in_all_regions_and_in_one_
         })
         .await;
     }
+}
+
+async fn document(client: &Client, path: &str) -> Value {
+    let answer = client.get(path).await.unwrap().expect(200);
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_pulled_from_a_repository_that_must_not_be_read_and_all_of_it_is_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut content = Content::new(seed(79));
+    let image = content.image(&[200_000, 3_000]);
+    let two = Regions::start(&["eu", "us"], folder.path(), None);
+    let (eu, us) = (two.client("eu"), two.client("us"));
+    let pushed = eu.push_image("team/app", "1", &image).await;
+    pushed.unwrap().expect(201);
+    let of_repository = "/acr/v1/team/app";
+    let answer = set(&eu, of_repository, json!({ "readEnabled": false })).await;
+    answer.expect(200);
+    for client in [&eu, &us] {
+        eventually("it must not be read", SOON, || async {
+            let answer = client.get(of_repository).await.unwrap();
+            let is_locked = answer.status == StatusCode::OK
+                && attributes(&answer)["readEnabled"] == Value::Bool(false);
+            is_locked.then_some(())
+        })
+        .await;
+        expect_refusal(client.manifest("team/app", "1").await.unwrap());
+        for blob in &image.blobs {
+            let blob = digest(blob);
+            expect_refusal(client.blob("team/app", blob).await.unwrap());
+            let path = format!("/v2/team/app/blobs/{blob}");
+            client.head(&path).await.unwrap().expect(405);
+        }
+    }
+    // What comes while it must not be read is complete once it may be.
+    let other = content.image(&[150_000]);
+    let pushed = eu.push_image("team/app", "2", &other).await;
+    pushed.unwrap().expect(201);
+    eventually("it is here", SOON, || async {
+        let list = document(&us, "/acr/v1/team/app/_tags?orderby=timedesc").await;
+        (list["tags"][0]["name"] == "2").then_some(())
+    })
+    .await;
+    set(&eu, of_repository, json!({ "readEnabled": true }))
+        .await
+        .expect(200);
+    eventually("it may be read", SOON, || async {
+        let answer = us.manifest("team/app", "2").await.unwrap();
+        (answer.body == other.manifest).then_some(())
+    })
+    .await;
+
+    // What tools of Azure Container Registry ask for.
+    let server = us.base().strip_prefix("http://").unwrap();
+    let list = document(&us, "/acr/v1/team%2Fapp/_manifests?orderby=timeasc&n=1").await;
+    assert_eq!(list["registry"], server);
+    let manifest = &list["manifests"][0];
+    assert_eq!(manifest["digest"], image.digest().to_string());
+    assert_eq!(manifest["tags"], json!(["1"]));
+    let second = other.digest();
+    let tags = document(&us, &format!("/acr/v1/team/app/_tags?digest={second}")).await;
+    assert_eq!(tags["tags"][0]["name"], "2");
+    assert_eq!(
+        document(&us, "/acr/v1/_catalog?n=1").await,
+        json!({ "repositories": ["team/app"] })
+    );
+    us.delete("/acr/v1/team/app/_tags/2")
+        .await
+        .unwrap()
+        .expect(202);
+    let tags = document(&us, "/acr/v1/team/app/_tags").await;
+    assert_eq!(tags["tags"].as_array().unwrap().len(), 1);
+    let path = format!("/acr/v1/team/app/_manifests/{second}");
+    us.delete(&path).await.unwrap().expect(202);
+    us.get(&path).await.unwrap().expect(404);
 }
 
 async fn is_gone(client: &Client) -> bool {

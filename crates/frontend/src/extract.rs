@@ -163,7 +163,7 @@ pub(crate) fn min_version(headers: &HeaderMap) -> Result<Option<Version>, Extrac
 }
 
 /// A version as it was shown, and in no other form.
-fn version(text: &str) -> Option<Version> {
+pub(crate) fn version(text: &str) -> Option<Version> {
     let (moment, region) = text.split_once('@')?;
     let (millis, counter) = moment.split_once('.')?;
     let version = Version {

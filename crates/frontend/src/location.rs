@@ -33,5 +33,21 @@ pub(crate) fn referrers(repository: &RepositoryName, subject: &Digest) -> String
     format!("/v2/{repository}/referrers/{subject}")
 }
 
+/// `/acr/v1/<name>/_tags`
+pub(crate) fn tag_attributes(repository: &RepositoryName) -> String {
+    format!("{ACR}/{repository}/_tags")
+}
+
+/// `/acr/v1/<name>/_manifests`
+pub(crate) fn manifest_attributes(repository: &RepositoryName) -> String {
+    format!("{ACR}/{repository}/_manifests")
+}
+
+/// Where the API of Azure Container Registry begins.
+const ACR: &str = "/acr/v1";
+
+/// `/acr/v1/_catalog`
+pub(crate) const ACR_CATALOG: &str = "/acr/v1/_catalog";
+
 /// `/v2/_catalog`
 pub(crate) const CATALOG: &str = "/v2/_catalog";

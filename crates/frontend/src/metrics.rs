@@ -15,7 +15,7 @@ pub(crate) struct RequestMetrics {
     times: Grid<Histogram>,
 }
 
-const ROUTES: [&str; 14] = [
+const ROUTES: [&str; 15] = [
     "base",
     "catalog",
     "discovery",
@@ -28,6 +28,7 @@ const ROUTES: [&str; 14] = [
     "repository",
     "tag_attributes",
     "manifest_attributes",
+    "manifests",
     "probe",
     "none",
 ];
@@ -109,17 +110,18 @@ impl RequestMetrics {
 pub(crate) const fn place(route: &Route) -> usize {
     match route {
         Route::Base => 0,
-        Route::Catalog => 1,
+        Route::Catalog | Route::AcrCatalog => 1,
         Route::Discovery(_) => 2,
         Route::Manifest(..) => 3,
         Route::Blob(..) => 4,
         Route::Uploads(_) => 5,
         Route::Upload(..) => 6,
-        Route::Tags(_) => 7,
+        Route::Tags(_) | Route::AcrTags(_) => 7,
         Route::Referrers(..) => 8,
         Route::Attributes(_, Target::Repository) => 9,
         Route::Attributes(_, Target::Tag(_)) => 10,
         Route::Attributes(_, Target::Manifest(_)) => 11,
+        Route::AcrManifests(_) => 12,
     }
 }
 

@@ -16,6 +16,15 @@ pub(crate) enum PageError {
     /// `n` is not a number.
     #[error("n is not a number")]
     Number,
+    /// `orderby` is not an order.
+    #[error("orderby is not an order")]
+    Order,
+    /// `at` is not a version.
+    #[error("at is malformed")]
+    Place,
+    /// The list cannot be put in the order of time.
+    #[error("the list cannot be put in the order of time")]
+    Unordered,
     /// `last` is not what the list consists of, so nothing follows it.
     #[error("last is malformed")]
     Marker(ErrorCode),
@@ -28,12 +37,18 @@ pub(crate) fn requested<T: FromStr>(
     most: usize,
     code: ErrorCode,
 ) -> Result<PageRequest<T>, PageError> {
-    let limit = match query.first("n") {
-        Some(number) => size(&number).ok_or(PageError::Number)?.min(most),
-        None => most,
-    };
+    let limit = limit(query, most, most)?;
     let after = after(query, code)?;
     Ok(PageRequest { after, limit })
+}
+
+/// Reads `n`. A greater one than `most` counts as `most`; an absent one is `usual`.
+pub(crate) fn limit(query: Query<'_>, usual: usize, most: usize) -> Result<usize, PageError> {
+    let wanted = match query.first("n") {
+        Some(number) => size(&number).ok_or(PageError::Number)?,
+        None => usual,
+    };
+    Ok(wanted.min(most))
 }
 
 /// Reads `last`; an empty one is none.

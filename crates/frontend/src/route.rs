@@ -34,6 +34,12 @@ pub(crate) enum Route {
     Tags(RepositoryName),
     /// `/v2/<name>/referrers/<digest>`
     Referrers(RepositoryName, Digest),
+    /// `/acr/v1/_catalog`
+    AcrCatalog,
+    /// `/acr/v1/<name>/_tags`
+    AcrTags(RepositoryName),
+    /// `/acr/v1/<name>/_manifests`
+    AcrManifests(RepositoryName),
     /// `/acr/v1/<name>`, `/acr/v1/<name>/_tags/<tag>`, `/acr/v1/<name>/_manifests/<digest>`
     Attributes(RepositoryName, Target),
 }
@@ -110,11 +116,17 @@ impl Route {
 /// No component of a name begins with `_`, so whatever follows one that does is not the name.
 fn attributes(path: &str) -> Result<Route, RouteError> {
     let Some((before, rest)) = path.split_once("/_") else {
-        return match path.starts_with('_') {
-            true => Err(RouteError::ExtensionUnknown),
-            false => Ok(Route::Attributes(name(path)?, Target::Repository)),
+        return match path {
+            "_catalog" => Ok(Route::AcrCatalog),
+            _ if path.starts_with('_') => Err(RouteError::ExtensionUnknown),
+            _ => Ok(Route::Attributes(name(path)?, Target::Repository)),
         };
     };
+    match rest {
+        "tags" => return Ok(Route::AcrTags(name(before)?)),
+        "manifests" => return Ok(Route::AcrManifests(name(before)?)),
+        _ => {}
+    }
     let target = match rest.split_once('/') {
         Some(("tags", text)) => Target::Tag(text.parse().map_err(|_malformed| RouteError::Tag)?),
         Some(("manifests", text)) => Target::Manifest(digest(text)?),

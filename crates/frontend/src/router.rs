@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use bytes::Bytes;
+use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use meridian_chassis::Supervisor;
@@ -27,6 +28,7 @@ use tower::Service;
 use tracing::{Instrument, Span};
 
 use crate::access::Access;
+use crate::api::attributes::lists;
 use crate::api::{attributes, base, blobs, catalog, health, manifests, referrers, tags, uploads};
 use crate::body::Inbound;
 use crate::error::{self, Failure};
@@ -61,6 +63,18 @@ pub(crate) struct Call<'a> {
 struct Seen {
     route: usize,
     standing: Option<Standing>,
+}
+
+// === impl Call ===
+
+impl Call<'_> {
+    /// The registry, as the client calls it: the host that it addressed. The door has seen to it that there is
+    /// one, and that it is a name of this registry if those are configured.
+    pub(crate) fn login_server(&self) -> &str {
+        let host = self.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let host = host.filter(|host| !host.is_empty());
+        host.unwrap_or_else(|| self.state.registry().as_str())
+    }
 }
 
 // === impl Seen ===
@@ -230,6 +244,9 @@ async fn dispatch(call: Call<'_>, method: &Method, route: Route) -> Result<Answe
             return referrers::list(call, name, digest).await;
         }
         Route::Catalog if reads(method) => return catalog::list(call).await,
+        Route::AcrCatalog if reads(method) => return catalog::list_as_acr(call).await,
+        Route::AcrTags(name) if reads(method) => return lists::tags(call, name).await,
+        Route::AcrManifests(name) if reads(method) => return lists::manifests(call, name).await,
         Route::Base if reads(method) => return base::check(call),
         Route::Discovery(_) if reads(method) => return Ok(base::discover()),
         Route::Attributes(name, target) => match (method, &target) {
@@ -239,12 +256,18 @@ async fn dispatch(call: Call<'_>, method: &Method, route: Route) -> Result<Answe
             (&Method::DELETE, Target::Tag(tag)) => {
                 return manifests::delete(call, name, tag.clone().into()).await;
             }
-            (_, Target::Manifest(_)) => "GET, PATCH",
-            (_, Target::Repository | Target::Tag(_)) => "GET, PATCH, DELETE",
+            // ACR has it under `/v2/` alone.
+            (&Method::DELETE, Target::Manifest(digest)) => {
+                return manifests::delete(call, name, (*digest).into()).await;
+            }
+            _ => "GET, PATCH, DELETE",
         },
         Route::Tags(_)
         | Route::Referrers(..)
         | Route::Catalog
+        | Route::AcrCatalog
+        | Route::AcrTags(_)
+        | Route::AcrManifests(_)
         | Route::Base
         | Route::Discovery(_) => "GET, HEAD",
     };

@@ -2,24 +2,30 @@
 //! 2021-07-01, `/acr/v1/`).
 //!
 //! What an attribute forbids is decided where a write is applied, and refused with 405 there. Setting one is
-//! never forbidden by another. How resources look stands in `shape`.
+//! never forbidden by another. Where a tag is only written with what all regions wrote to it, so are
+//! attributes, and so is the end of a repository. How resources look stands in `shape`, lists of them in
+//! `lists`.
 
+pub(crate) mod lists;
 mod shape;
 
 use std::io;
 
 use http::StatusCode;
 use meridian_clients::{
-    DeleteRepository, Described, ReadError, RepositoryPath, RequestId, SetAttributes, WriteError,
+    DeleteRepository, Described, ReadError, RepositoryPath, RequestId, SetAttributes, Stale,
+    WriteError,
 };
+use meridian_clock::Region;
 use meridian_event::{Attributes, Target};
-use meridian_oci::RepositoryName;
+use meridian_oci::{Reference, RepositoryName};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::body::CollectError;
 use crate::error::Failure;
-use crate::find;
+use crate::extract;
+use crate::find::{self, Sighted, Sought};
 use crate::regions::Ask;
 use crate::respond::{self, Answer};
 use crate::router::Call;
@@ -68,29 +74,112 @@ struct Patch {
     _teleport_enabled: Option<IgnoredAny>,
 }
 
-/// `GET /acr/v1/<name>`, `…/_tags/<tag>`, `…/_manifests/<digest>`
+/// `GET /acr/v1/<name>`, `…/_tags/<tag>`, `…/_manifests/<digest>`. None of them says what its name says, so
+/// the answer is as old as that about a tag, or a list, may be (design §6.8).
 pub(crate) async fn get(
     call: Call<'_>,
     name: RepositoryName,
     target: Target,
 ) -> Result<Answer, Failure> {
     let repository = call.state.path(name);
-    let missing = match describe(call.state, &repository, &target).await {
-        Ok(found) if found.is_there => {
-            return Ok(respond::json(shape::document(&repository, &target, &found)));
+    let Told { found, behind } = match target.reference() {
+        None => of_repository(call.state, &repository).await?,
+        Some(reference) => of_reference(&call, &repository, &target, &reference).await?,
+    };
+    let regions = match found.attributes == Attributes::ENABLED {
+        true => Vec::new(),
+        false => holders(call.state, &repository, &target).await,
+    };
+    let registry = call.login_server();
+    let document = shape::document(registry, &repository, &target, &found, &regions);
+    let mut answer = respond::json(document);
+    respond::confess(answer.headers_mut(), behind);
+    Ok(answer)
+}
+
+/// Something described, and the regions that may know better.
+struct Told {
+    found: Described,
+    behind: Vec<Stale>,
+}
+
+async fn of_repository(state: &State, repository: &RepositoryPath) -> Result<Told, Failure> {
+    let behind = state.judge_list().await?;
+    let missing = match described(state, repository, &Target::Repository).await {
+        Ok(found) if found.is_there => return Ok(Told { found, behind }),
+        Ok(_) => ReadError::RepositoryUnknown,
+        Err(error) => error,
+    };
+    Err(Failure::unsure(missing, &behind))
+}
+
+/// A tag or a manifest is found as it is for a pull, and then described. What must not be pulled is described
+/// as well.
+async fn of_reference(
+    call: &Call<'_>,
+    repository: &RepositoryPath,
+    target: &Target,
+    reference: &Reference,
+) -> Result<Told, Failure> {
+    let state = call.state;
+    let mut behind = match target {
+        // A tag is judged where it is looked for.
+        Target::Tag(_) => Vec::new(),
+        Target::Repository | Target::Manifest(_) => state.judge_list().await?,
+    };
+    let sought = Sought {
+        repository,
+        reference,
+        at_least: extract::min_version(call.headers)?,
+        whole: false,
+    };
+    let sighted = match find::manifest(state, sought).await {
+        Ok(sighted) => Some(sighted),
+        Err(Failure::Read(ReadError::Locked)) => None,
+        Err(Failure::Unsure {
+            error: ReadError::Locked,
+            behind: others,
+        }) => {
+            behind = others;
+            None
         }
-        Ok(_) => ReadError::unknown(&target),
-        Err(Failure::Read(missing)) if find::is_unknown(&missing) => missing,
+        Err(Failure::Read(error)) => return Err(Failure::unsure(error, &behind)),
         Err(failure) => return Err(failure),
     };
-    if !search(call.state, &repository, &target, &missing).await? {
-        return Err(missing.into());
+    let found = match described(state, repository, target).await {
+        Ok(found) => Some(found),
+        // It is not complete here, and has no attributes.
+        Err(error) if find::is_unknown(&error) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let found = match (found, sighted) {
+        (found, Some(sighted)) => {
+            behind.extend(sighted.behind.iter().copied());
+            behind.extend(sighted.stat.stale);
+            seen(found.unwrap_or_default(), target, sighted)
+        }
+        (Some(found), None) if found.is_there => found,
+        (_, None) => return Err(Failure::unsure(ReadError::unknown(target), &behind)),
+    };
+    Ok(Told { found, behind })
+}
+
+/// What is described here, as another region sees it, if that is newer.
+fn seen(found: Described, target: &Target, sighted: Sighted) -> Described {
+    let Sighted { stat, bytes, .. } = sighted;
+    if found.is_there && found.updated >= Some(stat.version) {
+        return found;
     }
-    let found = describe(call.state, &repository, &target).await?;
-    if !found.is_there {
-        return Err(missing.into());
+    let is_manifest = matches!(target, Target::Manifest(_));
+    Described {
+        is_there: true,
+        created: Some(stat.version),
+        updated: Some(stat.version),
+        digest: Some(stat.digest),
+        media_type: Some(stat.media_type).filter(|_| is_manifest),
+        bytes: bytes.filter(|_| is_manifest).unwrap_or(found.bytes),
+        ..found
     }
-    Ok(respond::json(shape::document(&repository, &target, &found)))
 }
 
 /// `PATCH /acr/v1/<name>`, `…/_tags/<tag>`, `…/_manifests/<digest>`
@@ -100,6 +189,7 @@ pub(crate) async fn patch(
     target: Target,
 ) -> Result<Answer, Failure> {
     let (state, attributes) = (call.state, received(&call).await?);
+    state.level().await?;
     let mut request = SetAttributes {
         repository: state.path(name),
         target,
@@ -122,8 +212,12 @@ pub(crate) async fn patch(
         }
         set => set?,
     };
-    let found = describe(state, &request.repository, &request.target).await?;
-    let document = shape::document(&request.repository, &request.target, &found);
+    let found = described(state, &request.repository, &request.target).await?;
+    let regions = holders(state, &request.repository, &request.target).await;
+    let SetAttributes {
+        repository, target, ..
+    } = &request;
+    let document = shape::document(call.login_server(), repository, target, &found, &regions);
     let mut answer = respond::json(document);
     if let Some(version) = set.version {
         let version = respond::value(version.to_string());
@@ -135,6 +229,7 @@ pub(crate) async fn patch(
 /// `DELETE /acr/v1/<name>`
 pub(crate) async fn delete(call: Call<'_>, name: RepositoryName) -> Result<Answer, Failure> {
     let state = call.state;
+    state.level().await?;
     let request = DeleteRepository {
         repository: state.path(name),
         request: call.id,
@@ -148,13 +243,24 @@ pub(crate) async fn delete(call: Call<'_>, name: RepositoryName) -> Result<Answe
     Ok(answer)
 }
 
-async fn describe(
+/// The regions that have the attributes of something as they are here (design §6.9), as far as they say so in
+/// time. There is nothing to be said where there are no others.
+async fn holders(state: &State, repository: &RepositoryPath, target: &Target) -> Vec<Region> {
+    let Some(elsewhere) = &state.regions else {
+        return Vec::new();
+    };
+    let holders = state.read(elsewhere.holders(repository, target)).await;
+    holders.unwrap_or_default()
+}
+
+async fn described(
     state: &State,
     repository: &RepositoryPath,
     target: &Target,
-) -> Result<Described, Failure> {
-    let described = state.metadata.describe(repository, target);
-    Ok(state.read(described).await?)
+) -> Result<Described, ReadError> {
+    state
+        .read(state.metadata.describe(repository, target))
+        .await
 }
 
 /// Has what is unknown here merged, if another region has it. Whether a repository is there, only its own

@@ -13,7 +13,9 @@
 
 use http::StatusCode;
 use meridian_clients::content::conditional::ConditionError;
-use meridian_clients::{DeleteBlobError, ReadBlobError, ReadError, UploadError, WriteError};
+use meridian_clients::{
+    DeleteBlobError, ListRequest, ReadBlobError, ReadError, UploadError, WriteError,
+};
 use meridian_clock::Region;
 use meridian_error::{Classify, Code, Retry};
 use meridian_oci::{ErrorCode, MAX_MANIFEST_BYTES, ParseManifestError, RepositoryName};
@@ -44,6 +46,20 @@ pub(super) fn refuse(failure: &Failure) -> Refusal {
         Failure::Page(PageError::Number) => {
             Refusal::bad(ErrorCode::PaginationNumberInvalid, "n is not a number")
         }
+        Failure::Page(PageError::Order) => Refusal::bad(
+            ErrorCode::Unsupported,
+            "orderby is one of timedesc, timeasc and none",
+        ),
+        Failure::Page(PageError::Place) => Refusal::bad(
+            ErrorCode::Unsupported,
+            "at is malformed: it is what a Link said, or left out",
+        ),
+        Failure::Page(PageError::Unordered) => Refusal::bad(
+            ErrorCode::Unsupported,
+            "the list cannot be put in the order of time: it is too long, or last names nothing in it; \
+             leave orderby out, or go on where Link says",
+        )
+        .with(Detail::Limit(ListRequest::MOST as u64)),
         Failure::Page(PageError::Marker(code)) => Refusal::bad(*code, "last is malformed"),
         Failure::Condition(error) => of_condition(*error),
         Failure::Intake(error) => of_intake(error),

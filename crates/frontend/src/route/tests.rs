@@ -60,6 +60,9 @@ fn each_endpoint_is_found() {
             &format!("/acr/v1/a%2fb/_manifests/{}", DIGEST.replace(':', "%3A")),
             Route::Attributes(named("a/b"), Target::Manifest(digest)),
         ),
+        ("/acr/v1/_catalog", Route::AcrCatalog),
+        ("/acr/v1/a%2Fb/_tags", Route::AcrTags(named("a/b"))),
+        ("/acr/v1/a/b/_manifests", Route::AcrManifests(named("a/b"))),
     ] {
         assert_eq!(Route::parse(path), Ok(route), "{path}");
     }
@@ -123,8 +126,9 @@ fn hostile_paths_are_told_apart() {
         ("/acr/v1", Unknown),
         ("/acr/v1/", Name),
         ("/acr/v1/a/", Name),
-        ("/acr/v1/_catalog", ExtensionUnknown),
-        ("/acr/v1/a/_tags", ExtensionUnknown),
+        ("/acr/v1/_catalog/x", ExtensionUnknown),
+        ("/acr/v1/a/_tags/", Tag),
+        ("/acr/v1/A/_tags", Name),
         ("/acr/v1/a/_x/y", ExtensionUnknown),
         ("/acr/v1/a/_tags/b/c", Tag),
         ("/acr/v1/a/_manifests/b", Digest),

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 
 /// The target of a `Link`.
-fn next(reply: &Reply) -> String {
+pub(crate) fn next(reply: &Reply) -> String {
     let link = reply.header("link");
     let target = link.strip_prefix('<').unwrap();
     target.strip_suffix(">; rel=\"next\"").unwrap().to_owned()

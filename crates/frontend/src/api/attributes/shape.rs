@@ -6,9 +6,9 @@
 
 use jiff::Timestamp;
 use meridian_clients::{Described, RepositoryDeleted, RepositoryPath};
-use meridian_clock::Version;
+use meridian_clock::{Region, Version};
 use meridian_event::{Attributes, Target};
-use meridian_oci::Digest;
+use meridian_oci::{Digest, Reference, Tag};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -39,10 +39,17 @@ struct Platform {
     os: Option<String>,
 }
 
-/// A resource.
-pub(super) fn document(repository: &RepositoryPath, target: &Target, found: &Described) -> String {
-    let (registry, name) = (repository.registry.as_str(), repository.name.as_str());
-    let document = match target {
+/// A resource of the registry that the client calls `registry`, and the regions that have its attributes as it
+/// shows them, where anybody asked: ACR says nothing of those.
+pub(super) fn document(
+    registry: &str,
+    repository: &RepositoryPath,
+    target: &Target,
+    found: &Described,
+    regions: &[Region],
+) -> String {
+    let name = repository.name.as_str();
+    let mut document = match target {
         Target::Repository => {
             let mut it = timed(found);
             it["registry"] = registry.into();
@@ -51,20 +58,29 @@ pub(super) fn document(repository: &RepositoryPath, target: &Target, found: &Des
             it["tagCount"] = found.tags.into();
             it
         }
-        Target::Tag(tag) => {
-            let mut it = timed(found);
-            it["name"] = tag.as_str().into();
-            it["signed"] = false.into();
-            if let Some(digest) = found.digest {
-                it["digest"] = digest.to_string().into();
-            }
+        Target::Tag(name_of_it) => {
+            let it = tag(name_of_it, found);
             json!({ "registry": registry, "imageName": name, "tag": it })
         }
         Target::Manifest(digest) => {
-            let it = manifest(*digest, found);
+            let content = content(found);
+            let mut it = manifest(*digest, found, &content);
+            let references = content.manifests.into_iter().map(|part| {
+                let mut it = json!(part.platform.unwrap_or_default());
+                it["digest"] = part.digest.into();
+                it
+            });
+            let references: Vec<_> = references.collect();
+            if !references.is_empty() {
+                it["references"] = references.into();
+            }
             json!({ "registry": registry, "imageName": name, "manifest": it })
         }
     };
+    if !regions.is_empty() {
+        let regions = regions.iter().map(ToString::to_string);
+        document["regions"] = regions.collect::<Vec<_>>().into();
+    }
     document.to_string()
 }
 
@@ -79,8 +95,37 @@ pub(super) fn deleted(deleted: &RepositoryDeleted) -> String {
     .to_string()
 }
 
-fn manifest(digest: Digest, found: &Described) -> Value {
-    let content: Content = serde_json::from_slice(&found.bytes).unwrap_or_default();
+/// A list of tags, or of manifests. What an index holds, its own document says.
+pub(super) fn list(
+    registry: &str,
+    repository: &RepositoryPath,
+    kind: &'static str,
+    items: &[(Reference, Described)],
+) -> String {
+    let items = items.iter().map(|(reference, found)| match reference {
+        Reference::Tag(name) => tag(name, found),
+        Reference::Digest(digest) => manifest(*digest, found, &content(found)),
+    });
+    let mut document = json!({ "registry": registry, "imageName": repository.name.as_str() });
+    document[kind] = items.collect::<Vec<_>>().into();
+    document.to_string()
+}
+
+fn tag(name: &Tag, found: &Described) -> Value {
+    let mut it = timed(found);
+    it["name"] = name.as_str().into();
+    it["signed"] = false.into();
+    if let Some(digest) = found.digest {
+        it["digest"] = digest.to_string().into();
+    }
+    it
+}
+
+fn content(found: &Described) -> Content {
+    serde_json::from_slice(&found.bytes).unwrap_or_default()
+}
+
+fn manifest(digest: Digest, found: &Described, content: &Content) -> Value {
     let mut it = timed(found);
     it["digest"] = digest.to_string().into();
     let names = found.names.iter().map(ToString::to_string);
@@ -92,17 +137,9 @@ fn manifest(digest: Digest, found: &Described) -> Value {
     it["imageSize"] = parts
         .fold(0, |sum: u64, part| sum.saturating_add(part.size))
         .into();
-    if let Some(config) = content.config.filter(|it| !it.media_type.is_empty()) {
-        it["configMediaType"] = config.media_type.into();
-    }
-    let references = content.manifests.into_iter().map(|part| {
-        let mut it = json!(part.platform.unwrap_or_default());
-        it["digest"] = part.digest.into();
-        it
-    });
-    let references: Vec<_> = references.collect();
-    if !references.is_empty() {
-        it["references"] = references.into();
+    let config = content.config.as_ref();
+    if let Some(config) = config.filter(|it| !it.media_type.is_empty()) {
+        it["configMediaType"] = config.media_type.as_str().into();
     }
     it
 }
@@ -174,7 +211,8 @@ mod tests {
             registry: "default".parse().unwrap(),
             name: "team/app".parse().unwrap(),
         };
-        serde_json::from_str(&document(&repository, target, found)).unwrap()
+        let document = document("reg.example:5000", &repository, target, found, &[]);
+        serde_json::from_str(&document).unwrap()
     }
 
     #[test]
@@ -186,14 +224,14 @@ mod tests {
         assert_eq!(
             read(&Target::Repository, &found()),
             json!({
-                "registry": "default", "imageName": "team/app", "manifestCount": 2, "tagCount": 3,
+                "registry": "reg.example:5000", "imageName": "team/app", "manifestCount": 2, "tagCount": 3,
                 "createdTime": time, "lastUpdateTime": time, "changeableAttributes": attributes,
             })
         );
         assert_eq!(
             read(&Target::Tag("v1".parse().unwrap()), &found()),
             json!({
-                "registry": "default", "imageName": "team/app",
+                "registry": "reg.example:5000", "imageName": "team/app",
                 "tag": {
                     "name": "v1", "signed": false, "createdTime": time, "lastUpdateTime": time,
                     "changeableAttributes": attributes,

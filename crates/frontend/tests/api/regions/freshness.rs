@@ -1,6 +1,7 @@
 //! How old answers may be that other regions change.
 
 use meridian_frontend::Consistency;
+use serde_json::json;
 
 use super::*;
 
@@ -252,4 +253,189 @@ async fn a_strong_write_is_refused_while_a_region_cannot_say() {
     // A digest is the same everywhere.
     let path = format!("a/manifests/{}", sha256(&manifest));
     assert_eq!(world.eu.put(&path, INDEX, &manifest).await.status, 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_a_tag_is_as_old_as_the_tag_may_be() {
+    let path = "/acr/v1/a/_tags/v1";
+    let digest_in = |reply: &Reply| reply.json()["tag"]["digest"].clone();
+    for (consistency, age, newest, stale) in [
+        (Consistency::Eventual, 7_000, false, &["us;age=7"][..]),
+        (Consistency::Bounded, 1_000, false, &[]),
+        (Consistency::Bounded, 7_000, true, &[]),
+        (Consistency::Strong, 0, true, &[]),
+    ] {
+        let (mut world, digests) = moved(consistency).await;
+        world.abroad.age(&[("us", Some(age))]);
+        let _supervisor = world.watch().await;
+        let reply = world.eu.get(path).await;
+        let expected = digests[usize::from(newest)].to_string();
+        assert_eq!(digest_in(&reply), expected, "{consistency:?} {age}");
+        assert_eq!(reply.stale(), stale, "{consistency:?} {age}");
+
+        world.abroad.cut(true);
+        let reply = world.eu.get(path).await;
+        match consistency {
+            Consistency::Strong => {
+                assert_eq!(reply.refusal(), (503, "UNAVAILABLE".to_owned()));
+            }
+            Consistency::Eventual | Consistency::Bounded => {
+                assert_eq!(digest_in(&reply), digests[0].to_string());
+                assert_eq!(
+                    reply.stale().is_empty(),
+                    age < 2_000,
+                    "{consistency:?} {age}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_a_repository_or_a_manifest_is_as_old_as_a_list_may_be() {
+    for consistency in CONSISTENCIES {
+        let (mut world, [digest, _]) = moved(consistency).await;
+        world.abroad.age(&[("us", Some(2_500)), ("asia", None)]);
+        let _supervisor = world.watch().await;
+        for path in [
+            "/acr/v1/a".to_owned(),
+            "/acr/v1/a/_tags".to_owned(),
+            "/acr/v1/a/_manifests".to_owned(),
+            "/acr/v1/_catalog".to_owned(),
+            format!("/acr/v1/a/_manifests/{digest}"),
+        ] {
+            let reply = world.eu.get(&path).await;
+            if consistency == Consistency::Strong {
+                assert_eq!(reply.refusal(), (503, "UNAVAILABLE".to_owned()), "{path}");
+                continue;
+            }
+            assert_eq!(reply.status, 200, "{path}");
+            assert_eq!(reply.stale(), ["us;age=2", "asia"], "{path}");
+        }
+        if consistency != Consistency::Strong {
+            let reply = world.eu.get("/acr/v1/b").await;
+            assert_eq!(reply.refusal(), (404, "NAME_UNKNOWN".to_owned()));
+            assert_eq!(reply.stale(), ["us;age=2", "asia"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_unknown_here_is_described_as_another_region_has_it() {
+    let world = World::new();
+    let digest = world.us.tag("a", "v1", "x").await;
+    let reply = world.eu.get("/acr/v1/a/_tags/v1").await;
+    assert_eq!(reply.json()["tag"]["digest"], digest.to_string());
+    let reply = world
+        .eu
+        .get(&format!("/acr/v1/a/_manifests/{digest}"))
+        .await;
+    let manifest = reply.json()["manifest"].clone();
+    assert_eq!(
+        (&manifest["digest"], &manifest["mediaType"]),
+        (&json!(digest.to_string()), &json!(INDEX))
+    );
+}
+
+/// What takes effect in a repository, but for writes to a tag.
+async fn write(world: &World, digest: Digest) -> Vec<Reply> {
+    let mut replies = Vec::new();
+    for (line, body) in [
+        ("PATCH /acr/v1/a/_tags/v1", "{\"writeEnabled\":false}"),
+        ("PATCH /acr/v1/a", "{}"),
+        (&format!("DELETE /v2/a/manifests/{digest}"), ""),
+        ("DELETE /acr/v1/a", ""),
+    ] {
+        replies.push(world.eu.call(line, &[], body).await);
+    }
+    replies
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strong_lock_or_deletion_comes_after_all_that_any_region_did() {
+    for consistency in CONSISTENCIES {
+        let (mut world, [digest, _]) = moved(consistency).await;
+        world.abroad.age(&[("us", Some(7_000))]);
+        let supervisor = world.watch().await;
+        if consistency == Consistency::Strong {
+            for reply in write(&world, digest).await {
+                assert_eq!(reply.refusal(), (503, "UNAVAILABLE".to_owned()));
+                assert_eq!(reply.header("retry-after"), "1");
+            }
+            assert_eq!(world.eu.memory.points_at("a", "v1"), Some(digest));
+            world.abroad.age(&[("us", Some(10))]);
+        }
+        let statuses = write(&world, digest).await;
+        let statuses: Vec<_> = statuses.iter().map(|it| it.status.as_u16()).collect();
+        assert_eq!(statuses, [200, 200, 202, 202], "{consistency:?}");
+        drop(supervisor);
+    }
+}
+
+#[tokio::test]
+async fn who_locks_reads_which_regions_have_it() {
+    let (world, _) = moved(Consistency::Eventual).await;
+    let path = "/acr/v1/a/_tags/v1";
+    let line = format!("PATCH {path}");
+    let set = world.eu.call(&line, &[], "{}").await;
+    assert_eq!(set.json()["regions"], json!(["eu", "us"]));
+    // Nothing is locked there, so that nobody is asked.
+    let asked = world.abroad.asked("holders");
+    assert!(world.eu.get(path).await.json().get("regions").is_none());
+    assert_eq!(world.abroad.asked("holders"), asked);
+    world.abroad.cut(true);
+    let set = world.eu.call(&line, &[], "{}").await;
+    assert_eq!(
+        (set.status.as_u16(), set.json().get("regions")),
+        (200, None)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_locked_tag_is_answered_once_all_regions_are_known_to_have_no_say() {
+    let path = "/v2/a/manifests/v1";
+    let locked = (405, "REGISTRY_DISALLOWED_OPERATION".to_owned());
+    for (consistency, age, expected) in [
+        (Consistency::Eventual, 7_000, &locked),
+        (Consistency::Bounded, 7_000, &locked),
+        (Consistency::Strong, 10, &locked),
+        // One of those that were asked was silent.
+        (Consistency::Strong, 7_000, &(503, "UNAVAILABLE".to_owned())),
+    ] {
+        let (mut world, _) = moved(consistency).await;
+        world.abroad.age(&[("us", Some(age))]);
+        let _supervisor = world.watch().await;
+        for registry in [&world.eu, &world.us] {
+            registry.memory.forbid_reads(true);
+        }
+        let reply = world.eu.get(path).await;
+        assert_eq!(reply.refusal(), *expected, "{consistency:?} {age}");
+        // Nor is anything written to it, then.
+        let put = world
+            .eu
+            .put("a/manifests/v1", INDEX, &index("new", None))
+            .await;
+        let is_refused = expected.0 == 503;
+        assert_eq!(put.status == 503, is_refused, "{consistency:?} {age}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_was_unlocked_elsewhere_is_answered_if_others_are_asked() {
+    for (consistency, age, is_asked) in [
+        (Consistency::Eventual, 7_000, false),
+        (Consistency::Bounded, 0, false),
+        (Consistency::Bounded, 7_000, true),
+        (Consistency::Strong, 0, true),
+    ] {
+        let (mut world, [_, new]) = moved(consistency).await;
+        world.abroad.age(&[("us", Some(age))]);
+        let _supervisor = world.watch().await;
+        world.eu.memory.forbid_reads(true);
+        let reply = world.eu.get("/v2/a/manifests/v1").await;
+        assert_eq!(reply.status == 200, is_asked, "{consistency:?} {age}");
+        if is_asked {
+            assert_eq!(reply.header("docker-content-digest"), new.to_string());
+        }
+    }
 }
