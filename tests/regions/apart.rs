@@ -140,12 +140,6 @@ impl Apart {
         serde_json::from_slice(&output.stdout).ok()
     }
 
-    /// What an agent says for people.
-    pub(crate) fn shown(&self, agent: usize) -> String {
-        let output = replication(&agent_dir(&self.folder, agent), &["status"]);
-        String::from_utf8(output.stdout).unwrap()
-    }
-
     /// Whether all that happened in `eu` is merged and complete in `us`, as an agent sees it.
     pub(crate) fn is_even(&self, agent: usize) -> Option<()> {
         let status = self.status(agent)?;

@@ -138,6 +138,7 @@ not_scripted! {
         }
     }
     metadata:
+    list(ListRequest) -> ListResponse;
     get_manifest(GetManifestRequest) -> GetManifestResponse;
     list_tags(ListTagsRequest) -> ListTagsResponse;
     list_repositories(ListRepositoriesRequest) -> ListRepositoriesResponse;

@@ -431,7 +431,7 @@ impl World {
     }
 
     /// A client asks for a body.
-    pub(crate) fn demand(&mut self, n: usize, want: &meridian_replication::Want) -> bool {
+    pub(crate) fn demand(&mut self, n: usize, want: &Want) -> bool {
         let now = self.now();
         if self.waiting.contains_key(&want.body) {
             return true;

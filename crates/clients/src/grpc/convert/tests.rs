@@ -305,6 +305,7 @@ fn an_encoding_that_is_not_known_is_not_taken_for_plain() {
             location: Some(BlobLocation::Inline(Bytes::new()).into()),
             wants_touch: false,
             stale: None,
+            unreadable: false,
         };
         let record = BlobRecord::try_from(message);
         assert_eq!(record, Err(DecodeError::Invalid("encoding")));
