@@ -22,8 +22,16 @@ async fn busy(fixture: &impl Fixture, at: &RepositoryPath) -> (Region, u16, Vec<
     (region, shard, events)
 }
 
-const fn place(seq: u64) -> Place {
+const fn at_seq(seq: u64) -> Place {
     Place { epoch: 1, seq }
+}
+
+/// Where one of these events stands.
+fn place(events: &[Arc<Envelope>], seq: u64) -> Place {
+    Place {
+        epoch: events[0].id.epoch,
+        seq,
+    }
 }
 
 pub(super) async fn events_are_dense_and_come_in_order(fixture: &impl Fixture) {
@@ -32,13 +40,13 @@ pub(super) async fn events_are_dense_and_come_in_order(fixture: &impl Fixture) {
     assert_eq!(progress.region.as_str(), "eu");
     assert_eq!(progress.cursors, []);
     let count = events.len() as u64;
-    assert_eq!(progress.heads[usize::from(shard)], place(count));
+    assert_eq!(progress.heads[usize::from(shard)], place(&events, count));
     let seqs = events.iter().map(|event| event.id.seq);
     assert!(seqs.eq(1..=count));
 
     let range = EventRange {
         shard,
-        epoch: 1,
+        epoch: events[0].id.epoch,
         from: 2,
         to: 4,
         max_bytes: usize::MAX,
@@ -59,7 +67,10 @@ pub(super) async fn events_are_dense_and_come_in_order(fixture: &impl Fixture) {
         ..range
     };
     assert_eq!(ask(later).await, here(&[]));
-    let other = EventRange { epoch: 2, ..range };
+    let other = EventRange {
+        epoch: range.epoch + 1,
+        ..range
+    };
     assert_eq!(ask(other).await, Events::Gone);
 }
 
@@ -72,17 +83,32 @@ pub(super) async fn a_batch_is_merged_where_the_cursor_stands(fixture: &impl Fix
         us.merge(&events[1..], &[]).await,
         Merged::Refused(Place::START)
     );
-    assert_eq!(us.merge(&events[..2], &[]).await, Merged::Through(place(2)));
-    assert_eq!(us.merge(&events[3..], &[]).await, Merged::Refused(place(2)));
+    assert_eq!(
+        us.merge(&events[..2], &[]).await,
+        Merged::Through(place(&events, 2))
+    );
+    assert_eq!(
+        us.merge(&events[3..], &[]).await,
+        Merged::Refused(place(&events, 2))
+    );
     // nothing is merged twice,
-    assert_eq!(us.merge(&events[..1], &[]).await, Merged::Refused(place(2)));
+    assert_eq!(
+        us.merge(&events[..1], &[]).await,
+        Merged::Refused(place(&events, 2))
+    );
     // and what was merged before does not hold up what comes behind it.
-    assert_eq!(us.merge(&events, &[]).await, Merged::Through(place(count)));
-    assert_eq!(us.merge(&events, &[]).await, Merged::Refused(place(count)));
+    assert_eq!(
+        us.merge(&events, &[]).await,
+        Merged::Through(place(&events, count))
+    );
+    assert_eq!(
+        us.merge(&events, &[]).await,
+        Merged::Refused(place(&events, count))
+    );
     let cursor = CursorAt {
         origin: "eu".parse().unwrap(),
         shard,
-        place: place(count),
+        place: place(&events, count),
     };
     assert_eq!(us.replica.progress().await.unwrap().cursors, [cursor]);
 }
@@ -91,7 +117,7 @@ pub(super) async fn what_contradicts_itself_is_refused(fixture: &impl Fixture) {
     let (eu, _, events) = busy(fixture, &repository("streams/refused")).await;
     let us = fixture.open("us").await;
     let mut of_two_epochs = events.clone();
-    Arc::make_mut(&mut of_two_epochs[1]).id.epoch = 2;
+    Arc::make_mut(&mut of_two_epochs[1]).id.epoch += 1;
     let mut of_another_shard = events.clone();
     for event in &mut of_another_shard {
         let id = &mut Arc::make_mut(event).id;
@@ -124,13 +150,13 @@ pub(super) async fn cursors_move_forward_only(fixture: &impl Fixture) {
         place,
     };
     let set = async |cursors: &[CursorAt]| us.replica.set_cursors(cursors.to_vec()).await;
-    set(&[at(3, place(7)), at(5, place(1))]).await.unwrap();
-    set(&[at(3, place(6)), at(5, place(2))]).await.unwrap();
+    set(&[at(3, at_seq(7)), at(5, at_seq(1))]).await.unwrap();
+    set(&[at(3, at_seq(6)), at(5, at_seq(2))]).await.unwrap();
     let cursors = us.replica.progress().await.unwrap().cursors;
-    assert_eq!(cursors, [at(3, place(7)), at(5, place(2))]);
+    assert_eq!(cursors, [at(3, at_seq(7)), at(5, at_seq(2))]);
     let own = CursorAt {
         origin: "us".parse().unwrap(),
-        ..at(3, place(1))
+        ..at(3, at_seq(1))
     };
     let refused = set(&[own]).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
