@@ -7,6 +7,7 @@ mod id;
 mod mark;
 mod registry;
 mod trace;
+pub mod webhook;
 
 pub use attributes::{Attributes, Setting, Target};
 pub use envelope::{Envelope, Event, Leaf, Notice};
