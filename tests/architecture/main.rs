@@ -57,7 +57,11 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "engine",
-        crates: &["meridian-catalog", "meridian-replication"],
+        crates: &[
+            "meridian-catalog",
+            "meridian-delivery",
+            "meridian-replication",
+        ],
         knows: &["kernel"],
         never: IO,
     },
