@@ -60,7 +60,7 @@ impl Apart {
             .start();
         let callers: Vec<_> = (0..agents).map(|agent| caller(net, agent)).collect();
         let us = DevBuilder::run(&whole, folder.path().join("us"));
-        let us = among(us, "us", ("eu", &urls(&[eu_door.clone()])))
+        let us = among(us, "us", ("eu", &urls(std::slice::from_ref(&eu_door))))
             .env("MERIDIAN_METADATA__LISTEN", list(&[&metadata(net)]))
             .env("MERIDIAN_BLOB__LISTEN", list(&[&blob(net)]))
             .env("MERIDIAN_SERVICES__REPLICATION", urls(&callers))

@@ -5,7 +5,7 @@
 //! every region.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use harness::{Client, Image};
@@ -20,6 +20,10 @@ const AT_ONCE: usize = 8;
 const ENOUGH: usize = 5;
 /// How often a read is tried in the end.
 const ATTEMPTS: usize = 3;
+/// For how long whoever cannot be reached may be waited for, as 503 says to (design §4, leaves first).
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What 503 says to wait for.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// When each manifest was acknowledged, and where.
 fn acknowledged(ops: &[Op]) -> HashMap<Digest, (Duration, Name)> {
@@ -101,18 +105,25 @@ async fn lost(client: &Client, repository: &str, image: &Image) -> Option<String
     let blobs = blobs.map(|blob| (format!("blobs/{}", harness::digest(blob)), blob));
     for (path, bytes) in std::iter::once(manifest).chain(blobs) {
         let mut said = String::new();
-        for _ in 0..ATTEMPTS {
+        let since = Instant::now();
+        let mut attempts = 0;
+        while attempts < ATTEMPTS {
             said = match client.get(&format!("/v2/{repository}/{path}")).await {
                 Ok(answer) if answer.status.as_u16() == 200 && answer.body == *bytes => {
                     String::new()
                 }
                 Ok(answer) if answer.status.as_u16() == 200 => "it has other bytes".to_owned(),
+                Ok(answer) if answer.status.as_u16() == 503 && since.elapsed() < PATIENCE => {
+                    tokio::time::sleep(RETRY_AFTER).await;
+                    continue;
+                }
                 Ok(answer) => answer.status.to_string(),
                 Err(error) => error.to_string(),
             };
             if said.is_empty() {
                 break;
             }
+            attempts += 1;
         }
         if !said.is_empty() {
             return Some(format!("{path}: {said}"));

@@ -35,6 +35,12 @@ use crate::raft::{Snapshot, TypeConfig, Vote, codec, transfer};
 /// How long a request without entries waits for one with some.
 const HOLD: Duration = Duration::from_millis(5);
 
+/// How long entries may take at least: until they are on the other one's disk. Given up, they are sent anew with
+/// all that was written since, which takes longer still: where a member needs more than the protocol's heartbeat
+/// for them, because its machine is busy or its disk is slow, it would never catch up. Heartbeats go by themselves,
+/// so that nobody is taken for alive who is not.
+const ENTRIES: Duration = Duration::from_secs(5);
+
 /// Makes connections to the other members.
 #[derive(Clone)]
 pub(crate) struct Network {
@@ -71,6 +77,14 @@ fn condensed(
         Some((request, requests))
     });
     Box::pin(condensed)
+}
+
+/// How long the answer to an append may take.
+fn patience(request: &Append, option: &RPCOption) -> Duration {
+    match request.entries.is_empty() {
+        true => option.soft_ttl(),
+        false => option.soft_ttl().max(ENTRIES),
+    }
 }
 
 // === impl Network ===
@@ -161,7 +175,7 @@ impl RaftNetworkV2<TypeConfig> for Way {
         if self.is_old {
             return self.rpc(Call::Append, action, &request, &option).await;
         }
-        let limit = option.soft_ttl();
+        let limit = patience(&request, &option);
         let appended = tokio::time::timeout(limit, self.append(&request)).await;
         let appended = appended.unwrap_or(Err(CallError::Elapsed));
         self.is_old = appended.as_ref().is_err_and(CallError::is_unknown);
@@ -253,6 +267,14 @@ mod tests {
     async fn committed(requests: &mut BoxStream<'static, Append>) -> Option<u64> {
         let request = requests.next().await?;
         request.leader_commit.map(|id| id.index)
+    }
+
+    #[test]
+    fn entries_are_waited_for_longer_than_a_heartbeat() {
+        let option = RPCOption::new(Duration::from_millis(150));
+        let limit = |entries: &[u64]| patience(&request(entries, 0), &option);
+        assert!(limit(&[1]) >= Duration::from_secs(1));
+        assert!(limit(&[]) < Duration::from_millis(150));
     }
 
     #[tokio::test]

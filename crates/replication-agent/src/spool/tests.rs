@@ -1,3 +1,8 @@
+#![expect(
+    clippy::single_range_in_vec_init,
+    reason = "what a spool has is a list of ranges, often of one"
+)]
+
 use std::sync::Arc;
 
 use bytes::Bytes;
