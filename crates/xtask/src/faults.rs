@@ -24,7 +24,6 @@ const SOME: &[&str] = &[
     "e1_kafka",
     "f5_the",
     "g1_",
-    "h2_regions",
     "nothing_leads",
 ];
 
