@@ -20,7 +20,7 @@ use super::heartbeat::peers;
 use super::place::Place;
 use super::turn::Turn;
 use super::{Result, meet, tag};
-use crate::key::{self, Buried};
+use crate::key::{self, Buried, Key};
 use crate::row::{Floor, Heard, Manifest};
 use crate::{CatalogError, FoundManifest, Write};
 
@@ -31,9 +31,7 @@ pub(super) fn bury_tag<S: Write>(
     name: &TagName,
     version: Version,
 ) -> Result<(), S> {
-    let tombstones = key::tombstones(shard(place)).written_at(version);
-    let key = tombstones.tag_in(place.registry, &place.repository, name);
-    turn.put_bytes(&key, &[])
+    turn.put_bytes(&tag_key(place, name, version), &[])
 }
 
 /// Forgets that a tag's cell was a tombstone of that version, if it was.
@@ -43,8 +41,7 @@ pub(super) fn exhume_tag<S: Write>(
     name: &TagName,
     version: Version,
 ) -> Result<(), S> {
-    let tombstones = key::tombstones(shard(place)).written_at(version);
-    let key = tombstones.tag_in(place.registry, &place.repository, name);
+    let key = tag_key(place, name, version);
     match turn.exists(&key)? {
         true => turn.remove(&key),
         false => Ok(()),
@@ -58,9 +55,7 @@ pub(super) fn bury_manifest<S: Write>(
     digest: Digest,
     version: Version,
 ) -> Result<(), S> {
-    let tombstones = key::tombstones(shard(place)).written_at(version);
-    let key = tombstones.manifest_in(place.registry, &place.repository, digest);
-    turn.put_bytes(&key, &[])
+    turn.put_bytes(&manifest_key(place, digest, version), &[])
 }
 
 /// Forgets that a manifest's cell was a tombstone of that version.
@@ -70,8 +65,7 @@ pub(super) fn exhume_manifest<S: Write>(
     digest: Digest,
     version: Version,
 ) -> Result<(), S> {
-    let tombstones = key::tombstones(shard(place)).written_at(version);
-    turn.remove(&tombstones.manifest_in(place.registry, &place.repository, digest))
+    turn.remove(&manifest_key(place, digest, version))
 }
 
 /// The floor of a repository's shard.
@@ -202,6 +196,18 @@ fn unbury<S: Write>(turn: &mut Turn<'_, S>, buried: &Buried) -> Result<bool, S> 
         }
     }
     Ok(true)
+}
+
+/// Where it is written down that a tag's cell is a tombstone.
+fn tag_key(place: &Place, name: &TagName, version: Version) -> Key {
+    let tombstones = key::tombstones(shard(place)).written_at(version);
+    tombstones.tag_in(place.registry, &place.repository, name)
+}
+
+/// Where it is written down that a manifest's cell is a tombstone.
+fn manifest_key(place: &Place, digest: Digest, version: Version) -> Key {
+    let tombstones = key::tombstones(shard(place)).written_at(version);
+    tombstones.manifest_in(place.registry, &place.repository, digest)
 }
 
 fn shard(place: &Place) -> u16 {
