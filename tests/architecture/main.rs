@@ -45,6 +45,7 @@ const LAYERS: &[Layer] = &[
             "meridian-event",
             "meridian-oci",
             "meridian-secret",
+            "meridian-simulation",
         ],
         knows: &["kernel"],
         never: IO,

@@ -23,9 +23,9 @@ mod region;
 mod world;
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use meridian_simulation::{is_usual, seeds};
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
@@ -58,24 +58,9 @@ fn play(seed: u64, steps: u64) -> Result<BTreeSet<&'static str>, String> {
     Ok(world.seen)
 }
 
-/// A number that whoever plays a seed again gives.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the seed of a failure is given from outside"
-)]
-fn given(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().expect("SEED, SEEDS and STEPS are numbers"))
-}
-
-fn seeds(usual: Range<u64>) -> Range<u64> {
-    let count = given("SEEDS").unwrap_or(1);
-    given("SEED").map_or(usual, |seed| seed..seed + count)
-}
-
 #[test]
 fn regions_that_heard_of_everything_are_alike() {
-    let steps = given("STEPS").unwrap_or(250);
+    let steps = meridian_simulation::steps(250);
     let mut seen = BTreeSet::new();
     for seed in seeds(1000..1032) {
         match play(seed, steps) {
@@ -83,7 +68,7 @@ fn regions_that_heard_of_everything_are_alike() {
             Err(why) => panic!("SEED={seed} STEPS={steps}: {why}"),
         }
     }
-    if given("SEED").is_none() && given("STEPS").is_none() {
+    if is_usual() {
         for what in [
             "a deleted manifest is needed",
             "a deletion comes before its put",

@@ -17,6 +17,8 @@ use meridian_catalog::{
     Collect, Command, Entry, MemoryStore, Refusal, Reply, apply, invariant, query,
 };
 
+use meridian_simulation::{is_usual, seeds, steps};
+
 use crate::model::Model;
 use crate::stage::{DAWN, region, set_counters};
 use content::Content;
@@ -75,7 +77,7 @@ impl History {
         }
     }
 
-    fn run(&mut self, steps: usize) {
+    fn run(&mut self, steps: u64) {
         let create = Entry {
             millis: DAWN,
             request: None,
@@ -199,34 +201,15 @@ impl History {
     }
 }
 
-/// A number that whoever replays a history gives.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the seed of a failure is given from outside"
-)]
-fn given(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().expect("SEED, SEEDS and STEPS are numbers"))
-}
-
-fn seeds(usual: Range<u64>) -> Range<u64> {
-    let count = given("SEEDS").unwrap_or(1);
-    given("SEED").map_or(usual, |seed| seed..seed + count)
-}
-
-fn steps(usual: usize) -> usize {
-    given("STEPS").map_or(usual, |steps| usize::try_from(steps).unwrap())
-}
-
 /// Plays histories, and sees to it that what they are for happened in them.
-fn play(usual_seeds: Range<u64>, usual_steps: usize, crowded: bool, must_happen: &[&str]) {
+fn play(usual_seeds: Range<u64>, usual_steps: u64, crowded: bool, must_happen: &[&str]) {
     let mut happened = BTreeSet::new();
     for seed in seeds(usual_seeds) {
         let mut history = History::begin(seed, crowded);
         history.run(steps(usual_steps));
         happened.append(&mut history.happened());
     }
-    if given("SEED").is_none() && given("STEPS").is_none() {
+    if is_usual() {
         let missing = must_happen.iter().filter(|what| !happened.contains(**what));
         let missing: Vec<_> = missing.collect();
         assert!(

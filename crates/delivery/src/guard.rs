@@ -69,25 +69,9 @@ pub(crate) use lowered::stands;
 
 #[cfg(feature = "testing")]
 mod lowered {
-    use std::cell::Cell;
-
     use super::Guard;
 
-    thread_local! {
-        static LOWERED: Cell<Option<Guard>> = const { Cell::new(None) };
-    }
-
-    pub(crate) fn stands(guard: Guard) -> bool {
-        LOWERED.get() != Some(guard)
-    }
-
-    /// Runs `body` on this thread without one of the rules.
-    pub fn lower<T>(guard: Guard, body: impl FnOnce() -> T) -> T {
-        LOWERED.set(Some(guard));
-        let result = body();
-        LOWERED.set(None);
-        result
-    }
+    meridian_simulation::lowerable!(Guard);
 }
 
 #[cfg(feature = "testing")]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use meridian_delivery::Config;
 use meridian_event::webhook::WebhookId;
+use meridian_simulation::{seeds, steps};
 
-use crate::seeds::{seeds, steps};
 use crate::world::{HOUR, MINUTE, Manner, SECOND, World};
 
 /// Little of everything, so that all bounds are met.

@@ -11,6 +11,5 @@ mod histories;
 mod meanings;
 mod mutations;
 mod scenarios;
-mod seeds;
 mod verifier;
 mod world;

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use meridian_simulation::{seeds, steps};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::seeds::{seeds, steps};
 use crate::world::{Faults, MILLI, Plan, SECOND, World};
 
 /// A world with small limits, so that they are met.

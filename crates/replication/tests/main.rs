@@ -9,5 +9,4 @@
 mod histories;
 mod mutations;
 mod scenarios;
-mod seeds;
 mod world;
