@@ -20,6 +20,8 @@ mod locks;
 mod meetings;
 mod reference;
 mod region;
+mod sights;
+mod verdict;
 mod world;
 
 use std::collections::BTreeSet;

@@ -2,11 +2,12 @@
 //! and in any order; with agents that fetch what is wanted from whoever has it, collectors, crashes,
 //! and clocks that differ.
 //!
-//! Owns what happens next, and what must have come of it in the end.
+//! Owns what happens next. What must have come of it in the end is in `verdict`, what came about on the way in
+//! `sights`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meridian_clock::{Region as RegionName, Version};
+use meridian_clock::Region as RegionName;
 use meridian_event::{Envelope, Event, EventId, RegistryId, SHARDS, Target};
 use meridian_oci::{Digest, RegistryName, RepositoryName, Tag as TagName};
 use rand::seq::SliceRandom as _;
@@ -14,13 +15,10 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::content::Content;
-use super::hidden;
-use super::reference::{Projection, fold, project};
 use super::region::{Region, new_events};
-use crate::row::{Floor, Manifest, Rights, Row, Tag};
+use crate::row::Row as _;
 use crate::{
-    Command, Cursor, Found, Introduction, Read as _, RemoteEvents, Reply, Settings, Write as _,
-    key, query,
+    Command, Cursor, Found, Introduction, RemoteEvents, Reply, Settings, Write as _, key, query,
 };
 
 const DAWN: u64 = 1_760_000_000_000;
@@ -40,13 +38,13 @@ pub(super) struct World {
     /// Registries that were created, and their names.
     pub(super) created: BTreeMap<RegistryId, RegistryName>,
     /// What regions had by a copy, and not by its event.
-    copied: BTreeSet<(RegionName, EventId)>,
+    pub(super) copied: BTreeSet<(RegionName, EventId)>,
     /// What was found elsewhere, for whom, and is not merged yet.
     pub(super) answers: Vec<(usize, Vec<Found>)>,
     /// What regions said of each other, to whom, and is not heard yet.
     pub(super) introductions: Vec<(usize, Introduction)>,
     /// How many regions there were from the beginning.
-    founders: usize,
+    pub(super) founders: usize,
     /// A region that was removed, and says and hears nothing.
     pub(super) gone: Option<usize>,
     /// What came about.
@@ -208,49 +206,6 @@ impl World {
         Ok(())
     }
 
-    /// Whether all regions came to what the events make.
-    pub(super) fn check(&self) -> Result<(), String> {
-        let events = self.events();
-        let expected = fold(events.iter(), (RegistryId::first(), DEFAULT), &self.content);
-        for at in self.members() {
-            let floors: Vec<_> = (0..SHARDS).map(|shard| self.floor(at, shard)).collect();
-            agree(&self.regions[at], &expected, &floors)?;
-            hidden::check_after(&self.regions[at].store, &events)?;
-        }
-        Ok(())
-    }
-
-    /// Up to where a region has dropped tombstones; or, if it came later, may never have had them, because another
-    /// one had dropped them.
-    fn floor(&self, at: usize, shard: u16) -> Option<Version> {
-        let others = match at < self.founders {
-            true => &self.regions[at..=at],
-            false => &self.regions[..],
-        };
-        let floors = others.iter().filter_map(|region| {
-            let row = region.store.get(&key::floor(shard), Floor::decode::<()>);
-            row.unwrap().map(|floor| floor.unwrap().version)
-        });
-        floors.max()
-    }
-
-    /// Every event that anybody committed; of a region that is gone, those that others know.
-    pub(super) fn events(&self) -> Vec<Envelope> {
-        let logs = self.regions.iter().flat_map(|region| {
-            let shards = 0..SHARDS;
-            shards.flat_map(|shard| region.log(shard))
-        });
-        let gone = self.gone.map(|at| self.regions[at].name);
-        let is_known = |id: EventId| {
-            self.members().iter().any(|at| {
-                let cursor = query::cursor(&self.regions[*at].store, id.region, id.shard);
-                cursor.unwrap().is_some_and(|cursor| cursor.seq >= id.seq)
-            })
-        };
-        let known = logs.filter(|it| Some(it.id.region) != gone || is_known(it.id));
-        known.collect()
-    }
-
     /// Another region hears of events, each by itself, in this order, whatever the cursor is.
     pub(super) fn overhear(&mut self, at: usize, envelope: &Envelope) -> Result<(), String> {
         let id = envelope.id;
@@ -341,123 +296,6 @@ impl World {
         }
         Ok(reply)
     }
-
-    /// Whether regions have done all that a push asks of them.
-    fn is_everywhere(&self, push: EventId, regions: &[RegionName]) -> Result<(), String> {
-        let mut others = self.regions.iter();
-        let behind = others.find(|it| regions.contains(&it.name) && !it.is_done_with(push));
-        match behind {
-            Some(region) => Err(format!("{} is not done with {push}", region.name)),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether every push was told of as often as it should.
-    pub(super) fn check_notices(&self) -> Result<(), String> {
-        let events = self.events();
-        let told = |at: RegionName, push: EventId| {
-            let notices = events.iter().filter(|envelope| envelope.id.region == at);
-            let of_push = notices.filter(|envelope| match &envelope.event {
-                Event::Replicated(notice) | Event::ReplicatedAll { notice, .. } => {
-                    notice.push == push
-                }
-                _ => false,
-            });
-            of_push.count()
-        };
-        let expected = fold(events.iter(), (RegistryId::first(), DEFAULT), &self.content);
-        for envelope in &events {
-            let Event::ManifestPut {
-                repository,
-                manifest,
-                tags,
-                ..
-            } = &envelope.event
-            else {
-                continue;
-            };
-            let place = (envelope.registry, repository);
-            for region in &self.regions {
-                let is_live =
-                    expected.deleted(place.0, place.1, manifest.digest) < Some(envelope.version);
-                let is_here = region.name == envelope.id.region;
-                let winner = |tag| query::tag_winner(&region.store, place.0, place.1, tag).unwrap();
-                let mut winners = tags.iter().filter_map(winner);
-                let is_last =
-                    tags.is_empty() || winners.any(|winner| winner.version == envelope.version);
-                let count = told(region.name, envelope.id);
-                let was_copied = self.copied.contains(&(region.name, envelope.id));
-                let must = is_live && !was_copied && (!is_here || is_last);
-                if count > 1 || (must && count == 0) {
-                    let (id, name) = (envelope.id, region.name);
-                    return Err(format!("{name} told {count} times of {id}"));
-                }
-            }
-        }
-        for region in &self.regions {
-            for (key, _) in region.store.pairs() {
-                if matches!(key[0], b'A' | b'P' | b'I' | b'D' | b'F' | b'J' | b'j') {
-                    return Err(format!("{} still has {key:?}", region.name));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes what came about.
-    fn look(&mut self) {
-        for region in &self.regions {
-            for (key, value) in region.store.pairs() {
-                let what = match key[0] {
-                    b'M' => of_manifest(&Manifest::decode::<()>(value).unwrap()),
-                    b't' if Tag::decode::<()>(value).unwrap().is_behind => Some("a tag is behind"),
-                    b'e' => Some("a tag waits"),
-                    b'z' => Some("a repository is still to be swept"),
-                    b'l' => of_tag_attributes(region, &key[1..], value),
-                    b'r' => Some("registries are twins"),
-                    b'V' => Some("an index waits"),
-                    b'W' => Some("an image waits"),
-                    b'u' => Some("a child is still to be looked at"),
-                    b'v' => Some("waiting tags are still to be judged"),
-                    b'w' => Some("tags are still to be hidden"),
-                    b'y' => Some("parents are still to be told"),
-                    b'P' => Some("a push elsewhere waits"),
-                    b'i' => Some("pushes are still to be told of"),
-                    b'2' => Some("tombstones are still to be dropped"),
-                    b'5' => Some("a floor rises"),
-                    b'j' => Some("a heartbeat is still to be looked through"),
-                    b'Y' => Some("waiters for a blob are still to be told"),
-                    _ => None,
-                };
-                self.seen.extend(what);
-            }
-        }
-    }
-}
-
-fn of_tag_attributes(region: &Region, rest: &[u8], value: &[u8]) -> Option<&'static str> {
-    let is_locked = !Rights::decode::<()>(value).unwrap().in_force(None).write;
-    let (registry, name) = key::take_registry(rest)?;
-    let (repository, tag) = key::take_repository(name)?;
-    let tag: TagName = key::parse(tag)?;
-    let winner = query::tag_winner(&region.store, registry, &repository, &tag).unwrap();
-    match winner {
-        None => Some("attributes come before their tag"),
-        Some(_) => is_locked.then_some("a tag is locked"),
-    }
-}
-
-fn of_manifest(row: &Manifest) -> Option<&'static str> {
-    if row.is_misdescribed {
-        return Some("a manifest is misdescribed");
-    }
-    if !row.is_absent() && !row.is_added() {
-        return Some("a deleted manifest is needed");
-    }
-    if row.put.is_none() && row.has_body() {
-        return Some("bytes come before their event");
-    }
-    (row.add.is_none() && row.del.is_some()).then_some("a deletion comes before its put")
 }
 
 /// Reads a copy, a page at a time.
@@ -522,23 +360,5 @@ fn found_default() -> Command {
     Command::FoundRegistry {
         id: RegistryId::first(),
         name: DEFAULT.parse().unwrap(),
-    }
-}
-
-/// Whether a region has everything, and nothing else.
-fn agree(region: &Region, expected: &Projection, floors: &[Option<Version>]) -> Result<(), String> {
-    let name = region.name;
-    let wanted = query::wanted_manifests(&region.store, None, 10).unwrap();
-    if let Some(wanted) = wanted.first() {
-        return Err(format!("{name} wants what nobody has: {wanted:?}"));
-    }
-    let wanted = query::wanted_blobs(&region.store, None, 10).unwrap();
-    if let Some(wanted) = wanted.first() {
-        return Err(format!("{name} wants what nobody has: {wanted:?}"));
-    }
-    let [is, ought] = [project(&region.store), expected.clone()].map(|it| it.above(floors));
-    match is.difference(&ought) {
-        None => Ok(()),
-        Some(difference) => Err(format!("{name} and the events differ in {difference}")),
     }
 }

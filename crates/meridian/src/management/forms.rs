@@ -2,10 +2,12 @@
 
 mod columns;
 mod event;
+mod image;
 mod replication;
 
 use std::fmt;
 
+use bytesize::ByteSize;
 use meridian_blob_service::{
     CollectionPhase, CollectionReport, CollectionStatus, Tally, WouldCollect,
 };
@@ -14,9 +16,8 @@ use utoipa::{IntoParams, ToSchema};
 
 pub(crate) use event::EventLogPage;
 pub(super) use event::parse_after;
-pub(crate) use replication::{
-    ImageReplication, OtherRegions, RegionImage, Replication, ReplicationState, Skip, Skipped,
-};
+pub(crate) use image::{ImageReplication, RegionImage, ReplicationState};
+pub(crate) use replication::{OtherRegions, Replication, Skip, Skipped};
 
 /// How garbage collection is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -271,4 +272,9 @@ impl From<meridian_clients::Usage> for Usage {
             blob_bytes: usage.blob_bytes,
         }
     }
+}
+
+/// Bytes for people.
+fn size(bytes: u64) -> String {
+    ByteSize::b(bytes).display().si().to_string()
 }
