@@ -109,13 +109,12 @@ impl Way {
         call: Call,
         action: RPCTypes,
         request: &Q,
-        option: &RPCOption,
+        limit: Duration,
     ) -> Result<R, Failure>
     where
         Q: Serialize,
         R: DeserializeOwned,
     {
-        let limit = option.soft_ttl();
         let asked = self.peer.ask(call, request, limit).await;
         asked.map_err(|error| self.failure(error, action, limit))
     }
@@ -172,10 +171,10 @@ impl RaftNetworkV2<TypeConfig> for Way {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, Failure> {
         let action = RPCTypes::AppendEntries;
-        if self.is_old {
-            return self.rpc(Call::Append, action, &request, &option).await;
-        }
         let limit = patience(&request, &option);
+        if self.is_old {
+            return self.rpc(Call::Append, action, &request, limit).await;
+        }
         let appended = tokio::time::timeout(limit, self.append(&request)).await;
         let appended = appended.unwrap_or(Err(CallError::Elapsed));
         self.is_old = appended.as_ref().is_err_and(CallError::is_unknown);
@@ -187,7 +186,7 @@ impl RaftNetworkV2<TypeConfig> for Way {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, Failure> {
-        self.rpc(Call::Vote, RPCTypes::Vote, &request, &option)
+        self.rpc(Call::Vote, RPCTypes::Vote, &request, option.soft_ttl())
             .await
     }
 
@@ -196,7 +195,7 @@ impl RaftNetworkV2<TypeConfig> for Way {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, Failure> {
-        self.rpc(Call::PreVote, RPCTypes::Vote, &request, &option)
+        self.rpc(Call::PreVote, RPCTypes::Vote, &request, option.soft_ttl())
             .await
     }
 
@@ -206,7 +205,7 @@ impl RaftNetworkV2<TypeConfig> for Way {
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, Failure> {
         let action = RPCTypes::TransferLeader;
-        self.rpc(Call::TransferLeader, action, &request, &option)
+        self.rpc(Call::TransferLeader, action, &request, option.soft_ttl())
             .await
     }
 
