@@ -164,7 +164,8 @@ impl Fetch {
         }
     }
 
-    /// A client waits for a body, of which these parts are here. Says no if too many do.
+    /// A client waits for a body, of which these parts are here, and which its holders said a moment ago that
+    /// they have. Says no if too many do.
     pub(crate) fn demand(&mut self, now: Now, want: &Want, parts: &[Range<u64>]) -> bool {
         let is_waited_for = self
             .entries
@@ -189,6 +190,12 @@ impl Fetch {
         entry.demands = entry.demands.saturating_add(1);
         if matches!(entry.state, State::New | State::Checking) {
             entry.resume(parts);
+        }
+        for holder in &want.holders {
+            entry.holder_says(*holder);
+        }
+        for holder in &want.holders {
+            self.has_answered(now, *holder);
         }
         self.hurry(now, want.body);
         true

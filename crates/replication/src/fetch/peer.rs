@@ -92,6 +92,13 @@ impl Peer {
         self.open_until.is_some()
     }
 
+    /// For how long it is still left alone.
+    #[cfg(test)]
+    pub(super) fn rest(&self, now: Now) -> Duration {
+        let until = self.open_until.unwrap_or_default();
+        until.saturating_sub(now.elapsed)
+    }
+
     /// Whether it may be asked a question.
     pub(super) fn may_be_asked(&self, now: Now) -> bool {
         self.asked.is_none() && self.open_until.is_none_or(|until| until <= now.elapsed)
@@ -115,11 +122,11 @@ impl Peer {
         self.succeed();
     }
 
-    /// Something went well.
-    pub(super) const fn succeed(&mut self) {
+    /// Something went well. Says whether it was left alone until now.
+    pub(super) const fn succeed(&mut self) -> bool {
         self.failures = 0;
-        self.open_until = None;
         self.backoff.succeed();
+        self.open_until.take().is_some()
     }
 
     /// Something went wrong. Says whether it is left alone from now on.

@@ -153,7 +153,10 @@ impl Fetch {
         if matches!(state, Some(State::New | State::Unstaged | State::Resting)) {
             self.place(now, body);
         } else if state == Some(State::Searching) {
-            self.conclude(now, body);
+            match self.choose(body) {
+                Some(_) => self.place(now, body),
+                None => self.conclude(now, body),
+            }
         }
     }
 }

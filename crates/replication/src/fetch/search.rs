@@ -10,7 +10,7 @@ use std::time::Duration;
 use meridian_clock::Region;
 
 use super::entry::{Standing, State, Trouble};
-use super::peer::PeerFailure;
+use super::peer::{Peer, PeerFailure};
 use super::{Body, Fetch};
 use crate::{Action, Now};
 
@@ -112,8 +112,7 @@ impl Fetch {
             }
             return self.blame(now, region, PeerFailure::NoAnswer);
         };
-        let was_open = peer.is_open();
-        peer.succeed();
+        let was_open = peer.succeed();
         for body in asked {
             let Some(entry) = self.entries.get_mut(&body) else {
                 continue;
@@ -127,6 +126,13 @@ impl Fetch {
             }
         }
         if was_open {
+            self.welcome(now, region);
+        }
+    }
+
+    /// A peer answered somebody else: it is left alone no longer.
+    pub(super) fn has_answered(&mut self, now: Now, region: Region) {
+        if self.peers.get_mut(&region).is_some_and(Peer::succeed) {
             self.welcome(now, region);
         }
     }

@@ -166,3 +166,43 @@ fn a_peer_that_asks_for_a_pause_gets_it() {
     assert_eq!(fetch.wake(at(2)), Some(Duration::from_millis(3_001)));
     assert_eq!(orders(&poll(&mut fetch, at(3_001))).len(), 1);
 }
+
+/// A link was cut for so long that nobody is asked again for half a minute.
+#[test]
+fn a_client_has_what_a_peer_says_that_it_has_however_long_that_is_left_alone() {
+    let mut fetch = fetch();
+    let want = blob(1, 1_000);
+    fetch.want(&want, Class::Backlog);
+    let mut now = at(0);
+    while fetch.peers()[&region("eu")].rest(now) < Duration::from_secs(20) {
+        for action in poll(&mut fetch, now) {
+            match action {
+                Action::Transfer(order) => fetch.ended(now, order.id, End::BrokeOff),
+                Action::Ask { peer, .. } => fetch.answered(now, peer, None),
+                _ => {}
+            }
+        }
+        now.elapsed += Duration::from_millis(100);
+    }
+    assert_eq!(orders(&poll(&mut fetch, now)), []);
+    assert!(fetch.demand(now, &want, &[]));
+    let actions = poll(&mut fetch, now);
+    assert_eq!(only(&actions).peer, region("eu"));
+    let is_absent = |action: &Action| matches!(action, Action::Absent { .. });
+    assert!(!actions.iter().any(is_absent), "{actions:?}");
+}
+
+/// It was looked for before it was pushed there.
+#[test]
+fn a_client_has_what_a_peer_says_that_it_has_though_it_had_it_not() {
+    let mut fetch = fetch();
+    fetch.want(&want_of(1, 1, 1_000, &[]), Class::Backlog);
+    for action in poll(&mut fetch, at(0)) {
+        if let Action::Ask { peer, .. } = action {
+            fetch.answered(at(1), peer, Some(&BTreeSet::new()));
+        }
+    }
+    assert_eq!(poll(&mut fetch, at(2)), []);
+    assert!(fetch.demand(at(3), &blob(1, 1_000), &[]));
+    assert_eq!(only(&poll(&mut fetch, at(3))).peer, region("eu"));
+}
