@@ -109,8 +109,17 @@ async fn a_lock_and_a_deleted_repository_are_the_same_in_all_regions_and_in_one_
     })
     .await;
     expect_locked(&joined).await;
-    expect_refusal(joined.push_image("team/app", "1", &other).await.unwrap());
-    assert!(is_gone(&joined).await);
+    let refused = eventually("africa is known to all, and takes pushes", SOON, || async {
+        let answer = joined.push_image("team/app", "1", &other).await.unwrap();
+        (answer.status != StatusCode::SERVICE_UNAVAILABLE).then_some(answer)
+    });
+    expect_refusal(refused.await);
+    let deleted = joined.manifest("team/old", "1").await.unwrap();
+    assert_ne!(deleted.status, StatusCode::OK);
+    eventually("africa has heard of all", SOON, || async {
+        is_gone(&joined).await.then_some(())
+    })
+    .await;
     // What is newer than the deletion is there, everywhere.
     let pushed = joined.push_image("team/old", "2", &other).await;
     pushed.unwrap().expect(201);
