@@ -14,6 +14,8 @@ const FILES: &[&str] = &[
     "meridian/metadata/v1/metadata.proto",
     "meridian/raft/v1/raft.proto",
     "meridian/replication/v1/replication.proto",
+    "meridian/webhook/v1/dispatch.proto",
+    "meridian/webhook/v1/webhook.proto",
 ];
 
 #[expect(

@@ -44,7 +44,8 @@ impl Told {
             | Event::ReplicatedAll { .. }
             | Event::Heartbeat { .. }
             | Event::AttributesSet { .. }
-            | Event::RepositoryDeleted { .. } => {}
+            | Event::RepositoryDeleted { .. }
+            | Event::WebhookSet { .. } => {}
             Event::ManifestPut {
                 repository,
                 manifest,

@@ -9,6 +9,7 @@ mod agenda;
 mod attributes;
 mod blob;
 mod collect;
+mod delivery;
 mod floor;
 pub(crate) mod guard;
 mod heartbeat;
@@ -26,6 +27,7 @@ mod request;
 mod tag;
 mod turn;
 mod upload;
+mod webhook;
 
 use meridian_clock::Version;
 
@@ -159,6 +161,9 @@ fn dispatch<S: Write>(turn: &mut Turn<'_, S>, command: &Command) -> Result<Reply
             registry,
             repository,
         } => repository::delete(turn, registry, repository),
+        Command::PutWebhook(new) => webhook::put(turn, new),
+        Command::DeleteWebhook { registry, name } => webhook::delete(turn, registry, name),
+        Command::Deliver(step) => delivery::step(turn, step),
     }
 }
 

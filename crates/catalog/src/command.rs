@@ -6,10 +6,12 @@
 mod raw;
 mod remote;
 mod reply;
+mod webhook;
 
 use std::fmt;
 
 use meridian_clock::{Region, Version};
+use meridian_event::webhook::WebhookName;
 use meridian_event::{Attributes, Leaf, RegistryId, Target, TraceContext};
 use meridian_oci::{Digest, MediaType, RegistryName, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,7 @@ pub use remote::{
     ManifestBody, RemoteEvent, RemoteEvents,
 };
 pub use reply::{Refusal, Reply};
+pub use webhook::{Deliver, NewWebhook};
 
 /// One entry of the log. How it looks there stands in `entry.rs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,6 +232,17 @@ pub enum Command {
         /// Whether both know the same.
         is_done: bool,
     },
+    /// Creates or changes a webhook.
+    PutWebhook(Box<NewWebhook>),
+    /// Deletes a webhook.
+    DeleteWebhook {
+        /// In which registry.
+        registry: RegistryName,
+        /// Which.
+        name: WebhookName,
+    },
+    /// Something that a dispatcher of webhooks says.
+    Deliver(Deliver),
 }
 
 /// Settings that decide within the state, and so are part of it.
@@ -386,6 +400,9 @@ impl fmt::Display for Entry {
             Command::Level { .. } => "level",
             Command::SetAttributes { .. } => "set attributes",
             Command::DeleteRepository { .. } => "delete repository",
+            Command::PutWebhook(_) => "put webhook",
+            Command::DeleteWebhook { .. } => "delete webhook",
+            Command::Deliver(_) => "deliver",
         };
         f.write_str(name)
     }

@@ -14,6 +14,7 @@ mod notices;
 mod order;
 mod repositories;
 mod tombstones;
+mod webhooks;
 
 use std::fmt;
 
@@ -50,6 +51,7 @@ pub fn check<S: Read>(store: &S) -> Result<Vec<Violation>, S::Error> {
     tombstones::check(&census, &mut findings);
     tombstones::check_regions(&census, &mut findings);
     repositories::check(&census, &mut findings);
+    webhooks::check(&census, &mut findings);
     Ok(findings.0)
 }
 

@@ -57,6 +57,16 @@
 //! 1 shard version 0 registry kind repository 0 …   a tombstone: of a tag, or of a manifest
 //! 5 shard                            Floor: up to where tombstones are dropped
 //! 2 shard                            a shard whose tombstones are still to be dropped
+//! 7 registry name                    Webhook's cell: what the name stands for, deleted ones too
+//! 8 registry name                    a webhook that is there
+//! 0 webhook                          Whereabouts: under which name a webhook is found
+//! 9                                  Changed: when a webhook changed last
+//! + shard                            Told: up to where webhooks are told of a shard, and by whom
+//! - shard webhook                    Lane: up to where one webhook is told that is behind
+//! * webhook shard message            what was not delivered
+//! / shard webhook millis message     when that is due again
+//! = shard millis webhook message     when that is dropped
+//! ~ webhook                          Failing: since when a webhook has seen nothing but failures
 //! J                                  pushes here that perhaps wait for regions that were removed
 //! j region 0 shard                   a heartbeat that is still to be looked through
 //! ```
@@ -68,6 +78,7 @@
 mod abroad;
 mod rights;
 mod tombstone;
+mod webhook;
 
 use std::str::FromStr;
 
@@ -83,6 +94,12 @@ pub use abroad::{
     to_tell, uncopied, unheard,
 };
 pub use tombstone::{Buried, Of, UNBURIED, floor, tombstones, unburied};
+pub use webhook::{
+    LIVE_WEBHOOKS, WEBHOOKS, WEBHOOKS_CHANGED, dropped, due_again, due_again_of, failing, lane,
+    lanes, live_webhook, live_webhooks, parse_dropped, parse_due_again, parse_message,
+    parse_undelivered, take_webhook, told, undelivered, undelivered_of, webhook, webhooks,
+    whereabouts,
+};
 
 pub use rights::{
     COVERED, MANIFEST_ATTRIBUTES, REPOSITORY_CELLS, TAG_ATTRIBUTES, covered, ended, locked,

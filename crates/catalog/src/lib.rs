@@ -22,9 +22,10 @@ mod store;
 
 pub use apply::apply;
 pub use command::{
-    ArrivedBlob, ArrivedManifest, BlobPlace, Collect, Command, Condition, Counted, Encoding, Entry,
-    Found, FoundManifest, FoundPut, FoundTag, Introduction, ManifestBody, NewBlob, NewManifest,
-    ObjectKey, Refusal, RemoteEvent, RemoteEvents, Reply, RequestId, Settings,
+    ArrivedBlob, ArrivedManifest, BlobPlace, Collect, Command, Condition, Counted, Deliver,
+    Encoding, Entry, Found, FoundManifest, FoundPut, FoundTag, Introduction, ManifestBody, NewBlob,
+    NewManifest, NewWebhook, ObjectKey, Refusal, RemoteEvent, RemoteEvents, Reply, RequestId,
+    Settings,
 };
 pub use entry::Origin;
 pub use row::{Cursor, Outgoing, Referrer, Stream, System, Usage};

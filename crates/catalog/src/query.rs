@@ -14,13 +14,14 @@ mod replication;
 mod repository;
 mod view;
 mod wanted;
+mod webhook;
 
 use meridian_event::RegistryId;
 
 pub use blob::{BlobView, DueView, blob, doomed, due, is_known};
 pub use copy::{
     attributes_found, copied_manifest_attributes, copied_manifests, copied_registries,
-    copied_repositories, copied_tag_attributes, copied_tags, repository_found,
+    copied_repositories, copied_tag_attributes, copied_tags, copied_webhooks, repository_found,
 };
 pub use extent::{Extent, extent};
 pub use heartbeat::{
@@ -40,6 +41,11 @@ pub use view::{Held, Holding, MOST, Mark, Order, held};
 pub use wanted::{
     Wanted, WantedBlob, WantedManifest, incomplete, wanted, wanted_blobs, wanted_in,
     wanted_manifests,
+};
+
+pub use webhook::{
+    StoredWebhook, all_webhooks, assignment, due as due_again, is_prunable, told, undelivered,
+    webhook, webhooks, webhooks_changed,
 };
 
 use crate::access::{read, suffixes};

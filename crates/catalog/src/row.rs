@@ -10,9 +10,11 @@ mod needs;
 mod notice;
 mod repository;
 mod tag;
+mod webhook;
 
 use meridian_clock::{Region, Version};
 use meridian_event::RegistryId;
+use meridian_event::webhook::Undelivered;
 use meridian_oci::{Digest, RegistryName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
@@ -26,6 +28,7 @@ pub(crate) use needs::Needs;
 pub(crate) use notice::{Copied, Floor, Heard, Met, Own, Peers, Push, Removed};
 pub(crate) use repository::{Progress, RepositoryCell, Rights, Stage};
 pub(crate) use tag::{Sweep, Tag};
+pub(crate) use webhook::{Changed, Failing, Lane, Told, WebhookCell, Whereabouts};
 
 use crate::{BlobPlace, CatalogError, Encoding, Reply, RequestId, Settings};
 
@@ -245,6 +248,13 @@ rows! {
     RepositoryCell = "repository cell";
     Rights = "attributes";
     Progress = "sweep of a repository";
+    WebhookCell = "webhook cell";
+    Whereabouts = "whereabouts of a webhook";
+    Changed = "change of webhooks";
+    Told = "told shard";
+    Lane = "told webhook";
+    Failing = "failing webhook";
+    Undelivered = "undelivered message";
 }
 
 // === impl System ===

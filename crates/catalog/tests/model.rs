@@ -201,8 +201,12 @@ impl Model {
             | Command::Heartbeat { .. }
             | Command::Meet(_)
             | Command::Level { .. } => panic!("a history is of one region alone"),
-            Command::SetAttributes { .. } | Command::DeleteRepository { .. } => {
-                panic!("a history has no locks and keeps its repositories")
+            Command::SetAttributes { .. }
+            | Command::DeleteRepository { .. }
+            | Command::PutWebhook(_)
+            | Command::DeleteWebhook { .. }
+            | Command::Deliver(_) => {
+                panic!("a history has no locks and no webhooks, and keeps its repositories")
             }
         }
     }

@@ -14,3 +14,4 @@ mod remote;
 mod repository;
 mod request;
 mod tag;
+mod webhook;

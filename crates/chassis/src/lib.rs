@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod panic_hook;
 pub mod probes;
 mod reserve;
+pub mod seal;
 mod signals;
 pub mod status;
 mod supervisor;

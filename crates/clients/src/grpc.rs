@@ -30,6 +30,7 @@ mod regions;
 mod replica;
 mod upload;
 mod ways;
+mod webhook;
 
 pub use blob::GrpcBlobs;
 pub use channel::{EndpointError, GrpcConfig, GrpcConfigError, channel, configure, secured};
@@ -40,6 +41,7 @@ pub use peer::GrpcPeer;
 pub use regions::GrpcRegions;
 pub use replica::GrpcReplica;
 pub use ways::Ways;
+pub use webhook::GrpcWebhooks;
 
 /// The greatest message of the metadata service, in either direction: a manifest of 4 MiB, or a
 /// page of a list, and what stands around it.

@@ -14,6 +14,7 @@ pub mod peer;
 pub mod regions;
 pub mod replica;
 mod repository;
+pub mod webhook;
 
 pub use blob::{
     BlobApi, BlobRead, BlobStat, ByteStream, DeleteBlobError, Delivered, Delivery, Handover,

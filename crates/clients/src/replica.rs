@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use meridian_clock::{Region, Version};
+use meridian_event::webhook::{Registration, WebhookName};
 use meridian_event::{Attributes, Envelope, Leaf, RegistryId, Setting, Target};
 use meridian_oci::{Digest, MediaType, Reference, RegistryName, RepositoryName, Tag};
 
@@ -377,6 +378,17 @@ pub enum Found {
         /// The values; nothing, where nobody set any.
         settings: Attributes<Option<Setting>>,
     },
+    /// What a name stands for among the webhooks of a registry.
+    Webhook {
+        /// In which registry.
+        registry: RegistryId,
+        /// The name.
+        name: WebhookName,
+        /// When it was made to stand for that.
+        version: Version,
+        /// What it is; nothing, if it was deleted.
+        registration: Option<Box<Registration>>,
+    },
 }
 
 /// What a region knows of a tag.
@@ -424,6 +436,10 @@ pub enum CopyMark {
     Repositories,
     /// The attributes of all tags.
     TagAttributes,
+    /// All attributes of manifests.
+    ManifestAttributes,
+    /// Webhooks up to this name.
+    Webhook(RegistryId, WebhookName),
 }
 
 /// A part of a copy.

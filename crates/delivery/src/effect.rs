@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use meridian_event::Envelope;
-use meridian_event::webhook::{Message, MessageId, Place, Undelivered, WebhookId};
+use meridian_event::webhook::{DisableReason, Message, Place, Record, WebhookId};
 
 use crate::Subscription;
 
@@ -17,7 +17,12 @@ pub enum Effect {
     Attempt(Attempt),
     /// Put progress into the metadata, all of it in one entry.
     /// Answer: [`recorded`](crate::Dispatcher::recorded).
-    Record(Arc<Record>),
+    Record {
+        /// By which the answer is told.
+        ticket: u64,
+        /// What.
+        record: Arc<Record>,
+    },
     /// Read on in the log, for a webhook that fell behind. Answer: [`log`](crate::Dispatcher::log).
     Log {
         /// By which the answer is told.
@@ -75,64 +80,6 @@ pub struct Attempt {
     pub attempt: u8,
 }
 
-/// Progress in a shard. A state that knows a later generation of its assignment refuses it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// By which the answer is told.
-    pub ticket: u64,
-    /// Of which shard.
-    pub shard: u16,
-    /// The generation of its assignment.
-    pub generation: u64,
-    /// What is up to there is settled for all webhooks that have no cursor of their own.
-    pub cursor: Place,
-    /// Cursors of webhooks; those without a place have none any more.
-    pub lanes: Vec<(WebhookId, Option<Place>)>,
-    /// What was not delivered, or was in the end.
-    pub rows: Vec<Change>,
-    /// Since when webhooks see nothing but failures, or that they do not any more.
-    pub failing: Vec<(WebhookId, Option<u64>)>,
-}
-
-/// A change of what is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// Keep it, in the place of an older state of it.
-    Put(Box<Undelivered>),
-    /// It was delivered.
-    Remove {
-        /// To which webhook.
-        webhook: WebhookId,
-        /// What.
-        message: MessageId,
-    },
-}
-
-/// Why a webhook is disabled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DisableReason {
-    /// The receiver said that it is gone.
-    Gone,
-    /// It has seen nothing but failures for too long.
-    Failing {
-        /// Since then.
-        since: u64,
-    },
-}
-
-/// A shard that this dispatcher is to work on, as the metadata has it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Assignment {
-    /// Grows with each assignment of the shard.
-    pub generation: u64,
-    /// The cursor. Events are offered from its successor on.
-    pub cursor: Place,
-    /// The cursors of webhooks that are behind it.
-    pub lanes: Vec<(WebhookId, Place)>,
-    /// Of webhooks that have something due again, when the first of it is.
-    pub due: Vec<(WebhookId, u64)>,
-}
-
 /// What became of an event that was offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offered {
@@ -154,15 +101,6 @@ pub struct LogPage {
     pub events: Vec<Arc<Envelope>>,
     /// There is nothing more up to here. A shell that finds events lost goes past them, and tells people.
     pub upto: Place,
-}
-
-/// Some of what is due again.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DuePage {
-    /// In the order in which it is due.
-    pub rows: Vec<Undelivered>,
-    /// When the first is due that is not among them.
-    pub next: Option<u64>,
 }
 
 /// What became of a record.

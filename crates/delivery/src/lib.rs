@@ -25,9 +25,7 @@ mod subscription;
 
 pub use config::{Config, ConfigFault};
 pub use dispatcher::{Dispatcher, Load};
-pub use effect::{
-    Assignment, Attempt, Change, DisableReason, DuePage, Effect, LogPage, Offered, Record, Recorded,
-};
+pub use effect::{Attempt, Effect, LogPage, Offered, Recorded};
 pub use egress::{Blocked, Egress, EgressConfig};
 pub use meaning::messages;
 pub use outcome::Outcome;

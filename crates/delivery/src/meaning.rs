@@ -11,7 +11,7 @@
 //! region that committed it, because no event says when another one has merged it.
 
 use meridian_clock::Region;
-use meridian_event::webhook::{Action, Message, MessageId, WebhookId};
+use meridian_event::webhook::{Action, Message, MessageId, WebhookId, WebhookName};
 use meridian_event::{Envelope, Event, EventId, Leaf};
 use meridian_oci::{Digest, MediaType, RepositoryName, Tag};
 use sha2::{Digest as _, Sha256};
@@ -20,8 +20,10 @@ use crate::Subscription;
 use crate::guard::{Guard, stands};
 
 /// What an event tells, to whomever.
+#[derive(Default)]
 struct Fact<'a> {
-    repository: &'a RepositoryName,
+    repository: Option<&'a RepositoryName>,
+    webhook: Option<&'a WebhookName>,
     digest: Option<Digest>,
     size: Option<u64>,
     media_type: Option<&'a MediaType>,
@@ -72,6 +74,14 @@ fn actions(envelope: &Envelope, to: &Subscription) -> Vec<Action> {
             let is_met = !is_met(to, here, &[]) && is_met(to, here, regions);
             of_push(is_met, &[Action::ReplicatedAll])
         }
+        Event::WebhookSet { registration, .. } => {
+            let disabled = registration.as_ref().and_then(|it| it.disabled);
+            let is_now = disabled.is_some_and(|disabled| disabled.at == envelope.version);
+            is_now
+                .then_some(Action::WebhookDisabled)
+                .into_iter()
+                .collect()
+        }
         Event::RegistryCreated { .. }
         | Event::BlobPut { .. }
         | Event::BlobDeleted { .. }
@@ -109,13 +119,8 @@ fn identify(to: WebhookId, envelope: &Envelope, action: Action, tag: Option<&Tag
 impl<'a> Fact<'a> {
     fn of(event: &'a Event) -> Option<Self> {
         let bare = |repository| Self {
-            repository,
-            digest: None,
-            size: None,
-            media_type: None,
-            tags: &[],
-            push: None,
-            regions: &[],
+            repository: Some(repository),
+            ..Self::default()
         };
         Some(match event {
             Event::ManifestPut {
@@ -147,6 +152,10 @@ impl<'a> Fact<'a> {
                 push: Some(notice.push),
                 regions,
                 ..bare(&notice.repository).with(&notice.manifest, &notice.media_type, &notice.tags)
+            },
+            Event::WebhookSet { name, .. } => Self {
+                webhook: Some(name),
+                ..Self::default()
             },
             Event::RegistryCreated { .. }
             | Event::BlobPut { .. }
@@ -184,7 +193,8 @@ impl<'a> Fact<'a> {
             action,
             position: envelope.id,
             at: envelope.version.millis,
-            repository: self.repository.clone(),
+            repository: self.repository.cloned(),
+            webhook: self.webhook.cloned(),
             tag: tag.cloned(),
             digest: self.digest,
             size: self.size,

@@ -5,7 +5,7 @@
 //! same body, whenever it is sent; only the signature tells attempts apart. How each form looks is in
 //! `format`.
 
-use meridian_event::webhook::{Message, MessageId, Webhook};
+use meridian_event::webhook::{Callback, Format, Message, MessageId};
 
 use crate::SigningSecrets;
 use crate::format;
@@ -42,18 +42,19 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-/// The request that tells `content` to a webhook `now`.
+/// The request that tells `content` in that form, where the callback says, `now`.
 #[must_use]
 pub fn request(
-    webhook: &Webhook,
+    format: Format,
+    callback: &Callback,
     content: Content<'_>,
     sender: Sender<'_>,
     secrets: Option<&SigningSecrets>,
     now: u64,
 ) -> Request {
-    let form = format::form(webhook.format, &content, sender.host);
+    let form = format::form(format, &content, sender.host);
     let is_custom = |name: &str| {
-        let mut names = webhook.headers.expose().map(|(name, _)| name);
+        let mut names = callback.headers.expose().map(|(name, _)| name);
         names.any(|it| it.eq_ignore_ascii_case(name))
     };
     let mut headers = Vec::new();
@@ -68,7 +69,7 @@ pub fn request(
         let signed = secrets.headers(content.id(), now, &form.body).into_iter();
         headers.extend(signed.map(|(name, value)| (name.to_owned(), value)));
     }
-    let custom = webhook.headers.expose();
+    let custom = callback.headers.expose();
     headers.extend(custom.map(|(name, value)| (name.to_owned(), value.to_owned())));
     Request {
         headers,

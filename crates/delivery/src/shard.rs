@@ -7,9 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use meridian_event::webhook::{MessageId, Place, Undelivered, WebhookId};
+use meridian_event::webhook::{Change, MessageId, Place, Record, Undelivered, WebhookId};
 
-use crate::effect::{Change, Record};
 use crate::guard::{Guard, stands};
 
 /// One shard.
@@ -43,6 +42,7 @@ pub(crate) struct News {
 
 #[derive(Debug)]
 pub(crate) struct UnderWay {
+    pub(crate) ticket: u64,
     pub(crate) record: Arc<Record>,
     pub(crate) returned: BTreeMap<WebhookId, usize>,
     /// It failed, and is recorded again then.
@@ -92,7 +92,6 @@ impl Shard {
         let dropped = std::mem::take(&mut self.dropped);
         lanes.extend(dropped.into_iter().map(|webhook| (webhook, None)));
         let record = Arc::new(Record {
-            ticket,
             shard,
             generation: self.generation,
             cursor: self.head,
@@ -103,6 +102,7 @@ impl Shard {
         self.recorded_at = now;
         self.recorded = self.head;
         self.under_way = Some(UnderWay {
+            ticket,
             record: Arc::clone(&record),
             returned: news.returned,
             again_at: None,

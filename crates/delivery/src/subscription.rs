@@ -2,7 +2,7 @@
 
 use meridian_clock::Version;
 use meridian_event::RegistryId;
-use meridian_event::webhook::{Webhook, WebhookId};
+use meridian_event::webhook::{Sealed, Webhook, WebhookId};
 
 /// A webhook and what the metadata knows of it beside its definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Subscription {
     pub since: Version,
     /// The definition.
     pub webhook: Webhook,
+    /// Where it is called: what failed there says nothing of another one.
+    pub sealed: Sealed,
     /// Since when it has seen nothing but failures, in milliseconds since the Unix epoch.
     pub failing_since: Option<u64>,
 }

@@ -5,19 +5,20 @@ use std::path::PathBuf;
 use meridian_delivery::{Content, Request, Sender, SigningSecret, SigningSecrets, request};
 use meridian_event::webhook::{Action, CustomHeaders, Format, MessageId};
 
-use crate::meanings::{message, webhook};
+use crate::meanings::{callback, message};
 
 const SENDER: Sender<'_> = Sender {
     host: "reg.example",
     agent: "Meridian/1",
 };
 
-const ACTIONS: [Action; 5] = [
+const ACTIONS: [Action; 6] = [
     Action::Push,
     Action::Delete,
     Action::Untag,
     Action::ReplicatedAll,
     Action::ChartPush,
+    Action::WebhookDisabled,
 ];
 
 fn text(request: &Request) -> String {
@@ -36,7 +37,7 @@ fn is_adding() -> bool {
 }
 
 fn check(format: Format, name: &str, content: Content<'_>) {
-    let made = text(&request(&webhook(format), content, SENDER, None, 0));
+    let made = text(&request(format, &callback(), content, SENDER, None, 0));
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let file = folder.join(format.as_str()).join(name);
     if is_adding() && !file.exists() {
@@ -65,7 +66,7 @@ fn each_form_has_its_bytes() {
 fn the_form_of_acr_is_that_of_acr() {
     let push = message(Action::Push);
     let body = |content| {
-        let request = request(&webhook(Format::Acr), content, SENDER, None, 0);
+        let request = request(Format::Acr, &callback(), content, SENDER, None, 0);
         String::from_utf8(request.body).unwrap()
     };
     let id = push.id;
@@ -87,17 +88,18 @@ fn the_form_of_acr_is_that_of_acr() {
 
 #[test]
 fn a_webhook_adds_headers_and_may_say_what_the_body_is() {
-    let mut webhook = webhook(Format::Acr);
+    let mut callback = callback();
     let custom = [("Content-Type", "text/json"), ("Authorization", "Bearer a")];
     let custom = custom.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    webhook.headers = CustomHeaders::try_from(custom.to_vec()).unwrap();
+    callback.headers = CustomHeaders::try_from(custom.to_vec()).unwrap();
     let secrets = SigningSecrets {
         current: SigningSecret::of(&[1; 32]).unwrap(),
         previous: None,
     };
     let message = message(Action::Push);
     let made = request(
-        &webhook,
+        Format::Acr,
+        &callback,
         Content::Message(&message),
         SENDER,
         Some(&secrets),
@@ -117,7 +119,8 @@ fn a_webhook_adds_headers_and_may_say_what_the_body_is() {
         ]
     );
     let later = request(
-        &webhook,
+        Format::Acr,
+        &callback,
         Content::Message(&message),
         SENDER,
         Some(&secrets),

@@ -3,7 +3,7 @@
 use meridian_clock::Region;
 use meridian_delivery::{Subscription, messages};
 use meridian_event::webhook::{
-    Action, CustomHeaders, Format, Message, MessageId, Status, Webhook, WebhookId,
+    Action, Callback, CustomHeaders, Format, Message, MessageId, Sealed, Status, Webhook, WebhookId,
 };
 use meridian_event::{Envelope, Event, EventId, Leaf, Notice, RegistryId};
 use meridian_oci::MediaType;
@@ -18,13 +18,18 @@ pub(crate) fn webhook(format: Format) -> Webhook {
     Webhook {
         name: "deploys".parse().unwrap(),
         region: None,
-        uri: "https://hooks.example/".parse().unwrap(),
-        headers: CustomHeaders::default(),
         actions: Action::ALL.into(),
         scope: "".parse().unwrap(),
         status: Status::Enabled,
         format,
         available_in: [].into(),
+    }
+}
+
+pub(crate) fn callback() -> Callback {
+    Callback {
+        uri: "https://hooks.example/".parse().unwrap(),
+        headers: CustomHeaders::default(),
     }
 }
 
@@ -40,6 +45,7 @@ fn pushes(bound: Option<&str>, available_in: &[&str]) -> Subscription {
             available_in: available_in.iter().map(|it| region(it)).collect(),
             ..webhook(Format::Acr)
         },
+        sealed: Sealed::default(),
         failing_since: None,
     }
 }
@@ -94,12 +100,28 @@ fn notice() -> Box<Notice> {
 pub(crate) fn message(action: Action) -> Message {
     let is_put = !matches!(action, Action::Delete | Action::Untag);
     let everywhere = [region("asia"), region("us")];
-    Message {
+    let bare = Message {
         id: MessageId::new([0x11; 16]),
         action,
         position: position("eu"),
         at: 1_700_239_921_343,
-        repository: "hello-world".parse().unwrap(),
+        repository: None,
+        webhook: None,
+        tag: None,
+        digest: None,
+        size: None,
+        media_type: None,
+        push: None,
+        regions: Vec::new(),
+    };
+    if action == Action::WebhookDisabled {
+        return Message {
+            webhook: Some("deploys".parse().unwrap()),
+            ..bare
+        };
+    }
+    Message {
+        repository: Some("hello-world".parse().unwrap()),
         tag: (action != Action::Delete).then(|| "v1".parse().unwrap()),
         digest: Some(leaf().digest),
         size: is_put.then_some(524),
@@ -110,6 +132,7 @@ pub(crate) fn message(action: Action) -> Message {
         } else {
             Vec::new()
         },
+        ..bare
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use meridian_delivery::{Config, DisableReason, Offered};
-use meridian_event::webhook::{Place, Status};
+use meridian_delivery::{Config, Offered};
+use meridian_event::webhook::{DisableReason, Place, Status};
 use meridian_event::{Envelope, Event, EventId, RegistryId};
 
 use crate::world::{BEGIN, HOUR, MINUTE, Manner, SECOND, World, region, version};

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, proptest};
 use standardwebhooks::Webhook;
 
-use crate::meanings::{message, webhook};
+use crate::meanings::{callback, message};
 
 fn signed(secrets: &SigningSecrets, now: u64) -> Request {
     let message = message(Action::Push);
@@ -15,9 +15,9 @@ fn signed(secrets: &SigningSecrets, now: u64) -> Request {
         host: "reg.example",
         agent: "Meridian/1",
     };
-    let webhook = webhook(Format::CloudEventsStructured);
     request(
-        &webhook,
+        Format::CloudEventsStructured,
+        &callback(),
         Content::Message(&message),
         sender,
         Some(secrets),

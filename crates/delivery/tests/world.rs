@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use meridian_clock::{Region, Version};
 use meridian_delivery::{
-    Assignment, Attempt, Change, Config, DisableReason, Dispatcher, DuePage, Effect, LogPage,
-    Offered, Outcome, Record, Recorded, RetryAfter, Subscription, messages,
+    Attempt, Config, Dispatcher, Effect, LogPage, Offered, Outcome, Recorded, RetryAfter,
+    Subscription, messages,
 };
 use meridian_event::webhook::{
-    Action, CustomHeaders, Format, MessageId, Place, Status, Undelivered, Webhook, WebhookId,
+    Action, Assignment, Change, DisableReason, DuePage, Format, MessageId, Place, Record, Sealed,
+    Status, Undelivered, Webhook, WebhookId,
 };
 use meridian_event::{Envelope, Event, EventId, Leaf, RegistryId};
 use meridian_oci::MediaType;
@@ -68,7 +69,7 @@ type Generation = u64;
 /// An answer on its way to the engine.
 enum Answer {
     Attempted(Box<Attempt>, Generation, Outcome),
-    Record(Arc<Record>),
+    Record(u64, Arc<Record>),
     Log(u64, WebhookId, u16, Place, usize),
     Due(u64, WebhookId, u16, u64, usize),
 }
@@ -121,7 +122,7 @@ fn shard_of(repository: &str) -> u16 {
 }
 
 fn first(attempt: &Attempt, generation: Generation) -> (WebhookId, String, Generation) {
-    let repository = attempt.message.repository.to_string();
+    let repository = attempt.message.repository.as_ref().unwrap().to_string();
     (attempt.to.id, repository, generation)
 }
 
@@ -171,8 +172,6 @@ impl World {
         let webhook = Webhook {
             name: format!("webhook{number}").parse().unwrap(),
             region: None,
-            uri: format!("https://r{number}.example/").parse().unwrap(),
-            headers: CustomHeaders::default(),
             actions: [Action::Push, Action::Untag].into(),
             scope: "".parse().unwrap(),
             status: Status::Enabled,
@@ -184,6 +183,7 @@ impl World {
             registry: RegistryId::first(),
             since: version(1),
             webhook,
+            sealed: Sealed(number.to_be_bytes().to_vec()),
             failing_since: None,
         };
         self.engine.subscribe(subscription.clone());
@@ -324,7 +324,7 @@ impl World {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Attempt(attempt) => self.call(&attempt),
-            Effect::Record(record) => self.later(2, Answer::Record(record)),
+            Effect::Record { ticket, record } => self.later(2, Answer::Record(ticket, record)),
             Effect::Log {
                 ticket,
                 webhook,
@@ -402,7 +402,8 @@ impl World {
         let seen = self.seen.entry(webhook).or_default();
         let place = Place::of(&message.position);
         if self.told.insert(key) {
-            let repository = (webhook, message.repository.to_string());
+            let repository = message.repository.as_ref().unwrap().to_string();
+            let repository = (webhook, repository);
             let last = self.last.insert(repository, place).unwrap_or_default();
             assert!(last <= place, "{place:?} is attempted after {last:?}");
         }
@@ -452,10 +453,9 @@ impl World {
                 self.firsts.remove(&first(&attempt, generation));
                 self.engine.attempted(now, attempt.ticket, outcome);
             }
-            Answer::Record(record) => {
+            Answer::Record(ticket, record) => {
                 let recorded = self.keep(&record);
-                self.engine
-                    .recorded(now, record.shard, record.ticket, recorded);
+                self.engine.recorded(now, record.shard, ticket, recorded);
             }
             Answer::Log(ticket, webhook, shard, after, limit) => {
                 let page = (!self.is_away).then(|| self.read(shard, after, limit));

@@ -4,6 +4,7 @@ use meridian_clock::{Region, Version};
 use meridian_oci::{Digest, MediaType, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
+use crate::webhook::{Registration, WebhookName};
 use crate::{Attributes, EventId, Mark, RegistryId, Target};
 
 /// One committed mutation, or a notice of a region, as everybody outside of the metadata group learns of it.
@@ -106,6 +107,14 @@ pub enum Event {
         /// Which.
         repository: RepositoryName,
     },
+    /// A webhook was created, changed or deleted. What its name stands for is a register, in which the highest
+    /// version wins.
+    WebhookSet {
+        /// Its name.
+        name: WebhookName,
+        /// What it is from now on; nothing, if it was deleted.
+        registration: Option<Box<Registration>>,
+    },
 }
 
 /// An image, and the push that put it.
@@ -154,7 +163,7 @@ impl Event {
     #[must_use]
     pub const fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::RegistryCreated { .. } | Self::Heartbeat { .. } => None,
+            Self::RegistryCreated { .. } | Self::Heartbeat { .. } | Self::WebhookSet { .. } => None,
             Self::Replicated(notice) | Self::ReplicatedAll { notice, .. } => {
                 Some(&notice.repository)
             }

@@ -1,16 +1,20 @@
 //! A webhook: who is told of which events, where, and in which form.
 //!
-//! Owns the definition, as every region, the management API and the dispatcher carry it, and what is kept of
-//! a message that a receiver did not take. A definition is lawful by construction: each part is parsed, and
-//! [`Webhook::check`] says what does not fit together. Leaves what an event means as messages, and all that
-//! is done with them, to `delivery`; leaves secrets to whoever seals them, so that none is in a definition.
+//! Owns the definition, as every region, the management API and the dispatcher carry it, and what the metadata
+//! keep of its delivery. A definition is lawful by construction: each part is parsed, and [`Webhook::check`] and
+//! [`Callback::check`] say what does not fit together. Keeps apart what anybody may see of a webhook and what is
+//! a secret of its receiver: that is only ever kept, and told to other regions, [`Sealed`]. Leaves what an event
+//! means as messages, and all that is done with them, to `delivery`.
 
 mod action;
+mod callback;
 mod format;
 mod headers;
 mod identity;
 mod message;
 mod name;
+mod progress;
+mod registration;
 mod scope;
 mod uri;
 
@@ -18,18 +22,22 @@ use std::collections::BTreeSet;
 
 use meridian_clock::Region;
 use meridian_error::{Classify, Code};
+use meridian_oci::{RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
 pub use action::{Action, ParseActionError};
+pub use callback::Callback;
 pub use format::{Format, ParseFormatError};
 pub use headers::{CustomHeaders, ParseHeadersError};
 pub use identity::{MessageId, ParseMessageIdError, ParseWebhookIdError, WebhookId};
 pub use message::{Message, Place, Undelivered};
 pub use name::{ParseWebhookNameError, WebhookName};
+pub use progress::{Assignment, Change, DisableReason, DuePage, Record};
+pub use registration::{Disabled, Registration, Sealed};
 pub use scope::{ParseScopeError, Scope};
 pub use uri::{ParseServiceUriError, ServiceUri};
 
-/// Who is told of what.
+/// Who is told of what, without where and with which credentials: that is its [`Callback`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Webhook {
     /// What people call it.
@@ -37,10 +45,6 @@ pub struct Webhook {
     /// The region whose dispatcher delivers. Where there is none, each event is delivered by the region in
     /// which it was committed.
     pub region: Option<Region>,
-    /// Where to.
-    pub uri: ServiceUri,
-    /// What each request has beside the headers of its form.
-    pub headers: CustomHeaders,
     /// Of what.
     pub actions: BTreeSet<Action>,
     /// Of which repositories and tags.
@@ -110,10 +114,6 @@ impl Webhook {
     pub fn check(&self, limits: &WebhookLimits) -> Result<(), WebhookFault> {
         if self.actions.is_empty() {
             Err(WebhookFault::NoActions)
-        } else if self.headers.len() > limits.headers {
-            Err(WebhookFault::Headers(limits.headers))
-        } else if self.headers.bytes() > limits.header_bytes {
-            Err(WebhookFault::HeaderBytes(limits.header_bytes))
         } else if self.available_in.len() > limits.regions {
             Err(WebhookFault::Regions(limits.regions))
         } else if self.region.is_some() && !self.available_in.is_empty() {
@@ -123,17 +123,18 @@ impl Webhook {
         }
     }
 
-    /// Whether it is to be told of this, there.
+    /// Whether it is to be told of this, there. What is in no repository is in every scope.
     #[must_use]
     pub fn wants(
         &self,
         action: Action,
-        repository: &meridian_oci::RepositoryName,
-        tag: Option<&meridian_oci::Tag>,
+        repository: Option<&RepositoryName>,
+        tag: Option<&Tag>,
     ) -> bool {
+        let is_in_scope = |repository| self.scope.matches(repository, tag);
         self.status == Status::Enabled
             && self.actions.contains(&action)
-            && self.scope.matches(repository, tag)
+            && repository.is_none_or(is_in_scope)
     }
 }
 

@@ -17,6 +17,7 @@ mod memory;
 mod record;
 #[cfg(feature = "disk")]
 mod reopening;
+mod seek;
 mod topic;
 
 pub use batch::{Appended, MAX_APPEND_BYTES, ShardBatch};
@@ -36,4 +37,5 @@ pub use memory::MemoryEventLog;
 pub use record::{Record, StoredRecord};
 #[cfg(feature = "disk")]
 pub use reopening::ReopeningEventLog;
+pub use seek::seek;
 pub use topic::{ParseTopicError, Topic};

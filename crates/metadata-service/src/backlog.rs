@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use meridian_catalog::{Command, query};
+use meridian_catalog::{Command, Deliver, query};
 use meridian_clients::ReadError;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,9 @@ pub(crate) const fn tells(command: &Command) -> bool {
         | Command::DeleteBlob { .. }
         | Command::SetAttributes { .. }
         | Command::DeleteRepository { .. }
+        | Command::PutWebhook(_)
+        | Command::DeleteWebhook { .. }
+        | Command::Deliver(Deliver::Disable { .. })
         | Command::Heartbeat { .. } => true,
         Command::TouchBlob { .. }
         | Command::ReserveGenerations { .. }
@@ -66,7 +69,10 @@ pub(crate) const fn tells(command: &Command) -> bool {
         | Command::LeaseBlob { .. }
         | Command::SetPeers(_)
         | Command::Meet(_)
-        | Command::Level { .. } => false,
+        | Command::Level { .. }
+        | Command::Deliver(
+            Deliver::Take { .. } | Deliver::Record(_) | Deliver::Prune { .. } | Deliver::Retry { .. },
+        ) => false,
     }
 }
 

@@ -46,6 +46,7 @@ use crate::state::State;
 use barrier::Barrier;
 pub(crate) use propose::Forwarded;
 use roster::Roster;
+pub(crate) use roster::Work;
 
 /// A group of this many writes does not wait for more.
 const ENOUGH: usize = 128;
@@ -67,7 +68,9 @@ pub(crate) struct Group {
     members: Members,
     barrier: Barrier,
     /// Which agents work for the region, while this member leads.
-    roster: Roster,
+    agents: Roster,
+    /// The same of dispatchers.
+    dispatchers: Roster,
     policy: ReadPolicy,
     /// Whether this member is the whole group, for good. Then what it applied is what was
     /// acknowledged, and a read needs nobody's consent.
@@ -161,7 +164,8 @@ impl Group {
             patience,
             members,
             barrier,
-            roster: Roster::default(),
+            agents: Roster::default(),
+            dispatchers: Roster::default(),
             policy,
             alone: config.group.advertise.is_none(),
             advertise: config.group.advertise.clone(),

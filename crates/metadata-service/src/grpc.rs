@@ -10,11 +10,13 @@ mod collect;
 mod raft;
 mod read;
 mod replica;
+mod webhook;
 mod write;
 
 pub(crate) use raft::raft_server;
 pub use raft::{RAFT_GRPC_SERVICE, RaftAdapter};
 pub use replica::{REPLICA_GRPC_SERVICE, ReplicaAdapter, replica_server};
+pub use webhook::{WEBHOOKS_GRPC_SERVICE, WebhooksAdapter, webhooks_server};
 
 use std::sync::Arc;
 

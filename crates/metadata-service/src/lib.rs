@@ -28,6 +28,7 @@ mod store;
 mod sweep;
 mod tail;
 mod trim;
+mod webhooks;
 mod write;
 
 use std::io;
@@ -45,7 +46,8 @@ pub use config::{Config, GroupConfig, OutboxConfig, Retention};
 pub use events::{EventsStatus, ShardStatus};
 pub use grpc::{
     GRPC_SERVICE, GrpcAdapter, RAFT_GRPC_SERVICE, REPLICA_GRPC_SERVICE, RaftAdapter,
-    ReplicaAdapter, metadata_server, replica_server,
+    ReplicaAdapter, WEBHOOKS_GRPC_SERVICE, WebhooksAdapter, metadata_server, replica_server,
+    webhooks_server,
 };
 pub use heartbeat::RemoveError;
 pub use identity::ClaimError;

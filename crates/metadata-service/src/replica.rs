@@ -26,6 +26,7 @@ use meridian_clients::{ReadError, WriteError};
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName};
 
+use crate::group::Work;
 use crate::service::MetadataService;
 
 /// About how many bytes of manifests and events go into one entry of the log. One event, with the
@@ -114,7 +115,7 @@ impl ReplicaApi for MetadataService {
     }
 
     async fn attend(&self, agent: AgentId) -> Result<Attendance, ReadError> {
-        self.of_group().attend(agent).await
+        self.of_group().attend(Work::Replication, agent).await
     }
 
     async fn registry_name(&self, id: RegistryId) -> Result<RegistryName, ReadError> {

@@ -43,7 +43,8 @@ const fn found(found: &Found) -> &Option<ManifestBody> {
         Found::Registry { .. }
         | Found::Tag { .. }
         | Found::Repository { .. }
-        | Found::Attributes { .. } => &None,
+        | Found::Attributes { .. }
+        | Found::Webhook { .. } => &None,
     }
 }
 
@@ -58,6 +59,7 @@ const fn takes_away(event: &Event) -> bool {
         | Event::Heartbeat { .. }
         | Event::AttributesSet { .. }
         | Event::RepositoryDeleted { .. } => true,
+        Event::WebhookSet { registration, .. } => registration.is_none(),
         Event::RegistryCreated { .. } | Event::ManifestPut { .. } | Event::BlobPut { .. } => false,
     }
 }
@@ -81,6 +83,9 @@ fn growth(command: &Command) -> Option<u64> {
         Command::MountBlob { .. }
         | Command::LeaseBlob { .. }
         | Command::ReserveGenerations { .. } => Some(0),
+        Command::PutWebhook(new) => Some(new.sealed.0.len() as u64),
+        // What is not delivered has to be kept, or it is lost.
+        Command::Deliver(_) | Command::DeleteWebhook { .. } => None,
         Command::Initialize { .. }
         | Command::CreateRegistry { .. }
         | Command::FoundRegistry { .. }

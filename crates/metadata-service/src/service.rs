@@ -131,7 +131,7 @@ impl MetadataService {
 
     /// Waits until this region has met the others, but not for long. A new region does within a moment of its
     /// start, if they are there; if not, the state says so.
-    async fn has_joined(&self) -> Result<(), ReadError> {
+    pub(crate) async fn has_joined(&self) -> Result<(), ReadError> {
         if !query::is_joining(&self.group.view()).map_err(read::failed)? {
             return Ok(());
         }

@@ -266,7 +266,12 @@ pub(crate) fn refused(reply: Reply) -> WriteError {
         | Refusal::GenerationsExhausted
         | Refusal::Gap { .. }
         | Refusal::EpochUnknown { .. }
-        | Refusal::Outdated(_) => ReadError::Internal {
+        | Refusal::Outdated(_)
+        | Refusal::WebhookExists
+        | Refusal::WebhookUnknown
+        | Refusal::WebhookChanged
+        | Refusal::TooManyWebhooks { .. }
+        | Refusal::Superseded => ReadError::Internal {
             reason: format!("the state machine refused: {refusal:?}"),
         }
         .into(),

@@ -37,7 +37,7 @@ impl TryFrom<wire::Envelope> for Envelope {
 
     fn try_from(message: wire::Envelope) -> Result<Self, DecodeError> {
         Ok(Self {
-            id: id(message.id, "id")?,
+            id: event_id(message.id, "id")?,
             version: version(message.version, "version")?,
             registry: registry(message.registry, "registry")?,
             event: decode(message.event.ok_or(DecodeError::UnknownEvent)?)?,
@@ -56,7 +56,12 @@ impl From<EventId> for wire::EventId {
     }
 }
 
-fn id(value: Option<wire::EventId>, field: &'static str) -> Result<EventId, DecodeError> {
+/// The id of an event.
+///
+/// # Errors
+///
+/// When it is missing or invalid.
+pub fn event_id(value: Option<wire::EventId>, field: &'static str) -> Result<EventId, DecodeError> {
     let id = required(value, field)?;
     Ok(EventId {
         region: text(&id.region, "id.region")?,
@@ -81,7 +86,7 @@ impl From<&Notice> for wire::Notice {
 fn notice(value: Option<wire::Notice>) -> Result<Box<Notice>, DecodeError> {
     let notice = required(value, "notice")?;
     Ok(Box::new(Notice {
-        push: id(notice.push, "push")?,
+        push: event_id(notice.push, "push")?,
         repository: text(&notice.repository, "repository")?,
         manifest: leaf(notice.manifest, "manifest")?,
         media_type: text(&notice.media_type, "media_type")?,
@@ -214,6 +219,10 @@ fn encode(event: &Event) -> wire::envelope::Event {
                 repository: repository.to_string(),
             })
         }
+        Event::WebhookSet { name, registration } => Wire::WebhookSet(wire::WebhookSet {
+            name: name.as_str().to_owned(),
+            registration: registration.as_deref().map(Into::into),
+        }),
     }
 }
 
@@ -281,6 +290,13 @@ fn decode(event: wire::envelope::Event) -> Result<Event, DecodeError> {
         },
         Wire::RepositoryDeleted(it) => Event::RepositoryDeleted {
             repository: text(&it.repository, "repository")?,
+        },
+        Wire::WebhookSet(it) => Event::WebhookSet {
+            name: text(&it.name, "name")?,
+            registration: match it.registration {
+                Some(it) => Some(Box::new(it.try_into()?)),
+                None => None,
+            },
         },
     })
 }

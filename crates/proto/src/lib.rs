@@ -65,6 +65,12 @@ pub mod meridian {
             v1 = "meridian.replication.v1";
         }
     }
+    pub mod webhook {
+        generated! {
+            /// `meridian.webhook.v1`
+            v1 = "meridian.webhook.v1";
+        }
+    }
 }
 
 /// All packages as they were compiled: an encoded `google.protobuf.FileDescriptorSet`.
@@ -75,8 +81,11 @@ pub const METHODS: &[&str] = include!(concat!(env!("OUT_DIR"), "/methods.rs"));
 
 mod body;
 mod decode;
+mod delivery;
 mod event;
+mod webhook;
 
 pub use body::{algorithm, content_range};
 pub use decode::{DecodeError, digest, leaf, registry, required, text, version};
-pub use event::{decode_envelope, encode_envelope};
+pub use delivery::{message_id, shard, webhook_id};
+pub use event::{decode_envelope, encode_envelope, event_id};

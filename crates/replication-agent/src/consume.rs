@@ -6,7 +6,6 @@
 //! A log that cannot be read is waited for; what is missing the engine asks of the origin. A record that
 //! stops its stream is kept in mind, for somebody to say that it is to be passed over.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,8 +25,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 const ROOM: Duration = Duration::from_millis(20);
 /// How many records are read at once.
 const RECORDS: usize = 512;
-/// How many records in a row that cannot be read are looked past, where it is asked how far the log is.
-const LOOKED_PAST: usize = 16;
 
 /// A stream, and the log that carries it.
 pub(crate) struct Consumer {
@@ -158,42 +155,11 @@ async fn seek(
     shard: u16,
     cursor: Option<Cursor>,
 ) -> Result<u64, ReadError> {
-    let bounds = log.bounds(topic, shard).await?;
-    let (mut low, mut high) = (bounds.low, bounds.high);
-    // Whatever stands before `low` is passed, or is gone; `high` is not passed.
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match place(log, topic, shard, middle..high).await? {
-            Some(place) if Some(place) <= cursor => low = middle + 1,
-            // What cannot be read, and nothing passed stands behind, has to be met.
-            _ => high = middle,
-        }
-    }
-    // The last that is passed is read again: it may stand there twice.
-    Ok(low.saturating_sub(1).max(bounds.low))
-}
-
-/// The place of the first event among these records that can be read.
-async fn place(
-    log: &dyn EventLog,
-    topic: &Topic,
-    shard: u16,
-    among: Range<u64>,
-) -> Result<Option<Cursor>, ReadError> {
-    let limits = ReadLimits {
-        records: 1,
-        bytes: 1,
-        wait: Duration::ZERO,
+    let is_passed = |record: &StoredRecord| {
+        let envelope = decode_envelope(&record.record.payload).ok()?;
+        Some(Some(Cursor::of(&envelope.id)) <= cursor)
     };
-    for offset in among.take(LOOKED_PAST) {
-        let records = log.read(topic, shard, offset, limits).await?;
-        let payload = records.first().map(|it| &it.record.payload);
-        let envelope = payload.and_then(|it| decode_envelope(it).ok());
-        if let Some(envelope) = envelope {
-            return Ok(Some(Cursor::of(&envelope.id)));
-        }
-    }
-    Ok(None)
+    meridian_eventlog::seek(log, topic, shard, is_passed).await
 }
 
 fn arrival(record: &StoredRecord) -> Arrival {

@@ -49,7 +49,8 @@ pub(crate) fn named(envelope: &Envelope, with_blobs: bool) -> Vec<Want> {
         | Event::ReplicatedAll { .. }
         | Event::Heartbeat { .. }
         | Event::AttributesSet { .. }
-        | Event::RepositoryDeleted { .. } => Vec::new(),
+        | Event::RepositoryDeleted { .. }
+        | Event::WebhookSet { .. } => Vec::new(),
     }
 }
 

@@ -71,6 +71,8 @@ pub(crate) enum Guard {
     AttributesEnd,
     /// A lock refuses what it forbids.
     LocksHold,
+    /// An older definition of a webhook changes nothing.
+    WebhookIsARegister,
 }
 
 /// Whether a rule is in force.

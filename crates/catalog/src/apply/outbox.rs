@@ -7,7 +7,7 @@ use meridian_event::{Envelope, Event, EventId, RegistryId, shard_of};
 
 use super::turn::Turn;
 use super::{Result, heartbeat};
-use crate::row::{Outgoing, Stream};
+use crate::row::{Outgoing, Stream, Told};
 use crate::{CatalogError, Reply, Write, key};
 
 /// How many rows one entry acknowledges or removes at most; what is left goes with the next one.
@@ -118,8 +118,8 @@ pub(super) fn acknowledge<S: Write>(
     })
 }
 
-/// Removes rows that the event log has and every other region has merged, `limit` of them at most. What a
-/// region has not merged is kept for it, in case that the event log loses it, as long as it is not too much.
+/// Removes rows that the event log has, every other region has merged and webhooks are told of, `limit` of them
+/// at most. What a region has not merged is kept for it, in case that the event log loses it, as long as it is not too much.
 /// Returns how many went.
 pub(super) fn trim<S: Write>(turn: &mut Turn<'_, S>, shard: u16, limit: u64) -> Result<u64, S> {
     let Stream {
@@ -128,6 +128,7 @@ pub(super) fn trim<S: Write>(turn: &mut Turn<'_, S>, shard: u16, limit: u64) -> 
         ..
     } = stream(turn, shard)?;
     let merged = heartbeat::merged_everywhere(turn, shard, epoch)?;
+    let merged = merged.min(told(turn, shard, epoch)?);
     let end = acknowledged.min(merged.max(acknowledged.saturating_sub(KEPT)));
     let Some(first) = first(turn, shard)? else {
         return Ok(0);
@@ -137,6 +138,16 @@ pub(super) fn trim<S: Write>(turn: &mut Turn<'_, S>, shard: u16, limit: u64) -> 
         turn.remove(&key::outbox(shard, seq))?;
     }
     Ok(count)
+}
+
+/// Up to where webhooks are told of a shard.
+fn told<S: Write>(turn: &Turn<'_, S>, shard: u16, epoch: u64) -> Result<u64, S> {
+    let told = turn.read::<Told>(&key::told(shard))?;
+    Ok(match told.map(|told| told.cursor) {
+        Some(cursor) if cursor.epoch < epoch => 0,
+        Some(cursor) => cursor.seq,
+        None => u64::MAX,
+    })
 }
 
 /// The `seq` of the first row of a shard.

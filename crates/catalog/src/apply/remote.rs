@@ -15,7 +15,9 @@ use super::manifest::merge::{self, Put};
 use super::manifest::standing::{self, Cell};
 use super::place::Place;
 use super::turn::Turn;
-use super::{Result, attributes, floor, heartbeat, meet, refuse, registry, repository, tag};
+use super::{
+    Result, attributes, floor, heartbeat, meet, refuse, registry, repository, tag, webhook,
+};
 use crate::key;
 use crate::row::{Cursor, Push};
 use crate::{ArrivedManifest, Found, Refusal, RemoteEvent, RemoteEvents, Reply, Write};
@@ -167,6 +169,18 @@ fn merge_one<S: Write>(turn: &mut Turn<'_, S>, found: &Found) -> Result<(), S> {
             target,
             settings,
         } => attributes::join(turn, &Place::new(*registry, repository), target, *settings),
+        Found::Webhook {
+            registry,
+            name,
+            version,
+            registration,
+        } => webhook::join(
+            turn,
+            *registry,
+            name,
+            *version,
+            registration.as_deref().cloned(),
+        ),
     }
 }
 
@@ -304,5 +318,9 @@ fn merge<S: Write>(turn: &mut Turn<'_, S>, from: EventId, remote: &RemoteEvent) 
             attributes::join(turn, &at(repository), target, settings)
         }
         Event::RepositoryDeleted { repository } => repository::join(turn, &at(repository), version),
+        Event::WebhookSet { name, registration } => {
+            let registration = registration.as_deref().cloned();
+            webhook::join(turn, id, name, version, registration)
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! it happened; nothing that is merged is stamped anew, or told to others.
 
 use meridian_clock::{Region, Version};
+use meridian_event::webhook::{Registration, WebhookName};
 use meridian_event::{Attributes, Event, Leaf, RegistryId, Setting, Target};
 use meridian_oci::{Digest, MediaType, RegistryName, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
@@ -176,6 +177,17 @@ pub enum Found {
         /// The values; nothing, where nobody set any.
         settings: Attributes<Option<Setting>>,
     },
+    /// What a name stands for among the webhooks of a registry.
+    Webhook {
+        /// In which registry.
+        registry: RegistryId,
+        /// The name.
+        name: WebhookName,
+        /// When it was made to stand for that.
+        version: Version,
+        /// What it is; nothing, if it was deleted.
+        registration: Option<Box<Registration>>,
+    },
 }
 
 /// A tag's winner in another region.
@@ -229,6 +241,7 @@ impl Found {
             }
             Self::Tag { tag, .. } => [Some(tag.version), None, None, None],
             Self::Repository { del, .. } => [Some(*del), None, None, None],
+            Self::Webhook { version, .. } => [Some(*version), None, None, None],
             Self::Attributes { settings, .. } => {
                 let version = |setting: Setting| setting.version;
                 let of = settings.map(|setting| setting.map(version));

@@ -53,6 +53,11 @@ pub enum Reply {
         /// Whether the next one is too far ahead of the clock to be merged.
         is_stopped: bool,
     },
+    /// A dispatcher took a shard over.
+    Taken {
+        /// By which what it says of the shard is known to be newer than what others say.
+        generation: u64,
+    },
 }
 
 /// Why a command may not take effect.
@@ -110,6 +115,19 @@ pub enum Refusal {
     /// That region, and others, have forgotten deletions that this one has not merged: while it was gone, they
     /// did not count on it. It must begin anew, with an empty state.
     Outdated(Region),
+    /// A webhook of that name exists.
+    WebhookExists,
+    /// No such webhook.
+    WebhookUnknown,
+    /// The webhook is not what it was when it was read.
+    WebhookChanged,
+    /// The registry has as many webhooks as it may.
+    TooManyWebhooks {
+        /// How many that is.
+        most: u64,
+    },
+    /// Another dispatcher works on the shard.
+    Superseded,
 }
 
 // === impl Reply ===
@@ -124,6 +142,7 @@ impl fmt::Display for Reply {
             Self::Refused(_) => "refused",
             Self::Kept { .. } => "kept",
             Self::Merged { .. } => "merged",
+            Self::Taken { .. } => "taken",
         };
         f.write_str(name)
     }

@@ -1,12 +1,17 @@
 //! What clients and collectors do, in whichever region they are.
 
+use std::collections::BTreeSet;
+
+use meridian_event::webhook::{Action, Format, Scope, Sealed, Status, Webhook, WebhookName};
 use meridian_event::{Attributes, Leaf, RegistryId, Target};
 use meridian_oci::{Digest, MediaType, RegistryName, RepositoryName, Tag};
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
 
 use super::world::{DEFAULT, World};
-use crate::{BlobPlace, Collect, Command, Encoding, NewBlob, NewManifest, Reply, query};
+use crate::{
+    BlobPlace, Collect, Command, Encoding, NewBlob, NewManifest, NewWebhook, Reply, query,
+};
 
 impl World {
     pub(super) fn registry(&mut self) -> RegistryName {
@@ -74,6 +79,41 @@ impl World {
             attributes: self.attributes(),
         };
         self.say(at, set).map(drop)
+    }
+
+    /// Creates, changes or deletes a webhook.
+    pub(super) fn webhook(&mut self, at: usize) -> Result<(), String> {
+        let registry = self.registry();
+        let name: WebhookName = ["hooks", "deploys"]
+            .choose(&mut self.random)
+            .unwrap()
+            .parse()
+            .unwrap();
+        let store = &self.regions[at].store;
+        let id = query::registry(store, &registry).unwrap();
+        let stored = id.and_then(|id| query::webhook(store, id, &name).unwrap());
+        let command = if self.random.random_bool(0.3) {
+            Command::DeleteWebhook { registry, name }
+        } else {
+            Command::PutWebhook(Box::new(NewWebhook {
+                registry,
+                webhook: Webhook {
+                    name,
+                    region: None,
+                    actions: [Action::Push].into(),
+                    scope: Scope::default(),
+                    status: *[Status::Enabled, Status::Disabled]
+                        .choose(&mut self.random)
+                        .unwrap(),
+                    format: Format::Acr,
+                    available_in: BTreeSet::new(),
+                },
+                sealed: Sealed(vec![self.random.random()]),
+                expected: stored.map(|stored| stored.version),
+                most: 2,
+            }))
+        };
+        self.say(at, command).map(drop)
     }
 
     pub(super) fn delete_repository(&mut self, at: usize) -> Result<(), String> {

@@ -1,14 +1,16 @@
 //! What every region must come to: once from its state, and once from the events alone, written
 //! from the rules with plain maps and no order of arrival.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use meridian_clock::Version;
+use meridian_event::webhook::{Registration, WebhookName};
 use meridian_event::{Attributes, Envelope, Event, RegistryId, Setting, Target, shard_of};
 use meridian_oci::{Digest, MediaType, RepositoryName, Tag as TagName};
 
 use super::content::{Content, describe};
-use crate::row::{Manifest, Referrer, RepositoryCell, Rights, Row, Tag, TagCell};
+use crate::row::{Manifest, Referrer, RepositoryCell, Rights, Row, Tag, TagCell, WebhookCell};
 use crate::{MemoryStore, key};
 
 type Place = (RegistryId, RepositoryName);
@@ -28,6 +30,8 @@ pub(super) struct Projection {
     deletions: BTreeMap<Place, Version>,
     /// What won of attributes, where that is newer.
     settings: BTreeMap<(Place, Target), Attributes<Option<Setting>>>,
+    /// What names stand for among webhooks.
+    webhooks: BTreeMap<(RegistryId, WebhookName), (Version, Option<Registration>)>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -101,6 +105,14 @@ fn read(projection: &mut Projection, kind: u8, rest: &[u8], value: &[u8]) -> Opt
             let target = Target::Manifest(key::take_digest(rest)?.0);
             projection.keep((place, target), Rights::decode::<()>(value).ok()?);
         }
+        b'7' => {
+            let (registry, name) = key::take_registry(rest)?;
+            let at = (registry, key::parse(name)?);
+            let cell = WebhookCell::decode::<()>(value).ok()?;
+            projection
+                .webhooks
+                .insert(at, (cell.version, cell.registration));
+        }
         b'G' => {
             let id = RegistryId::decode::<()>(value).ok()?;
             projection.registries.insert(key::parse(rest)?, id);
@@ -152,6 +164,15 @@ pub(super) fn fold<'e>(
 impl Projection {
     fn join(&mut self, envelope: &Envelope) {
         let version = envelope.version;
+        if let Event::WebhookSet { name, registration } = &envelope.event {
+            let at = (envelope.registry, name.clone());
+            let cell = (version, registration.as_deref().cloned());
+            match self.webhooks.entry(at) {
+                Entry::Vacant(new) => drop(new.insert(cell)),
+                Entry::Occupied(mut old) if old.get().0 < version => drop(old.insert(cell)),
+                Entry::Occupied(_) => {}
+            }
+        }
         let Some(repository) = envelope.event.repository() else {
             return;
         };
@@ -209,6 +230,7 @@ impl Projection {
             | Event::BlobDeleted { .. }
             | Event::Replicated(_)
             | Event::ReplicatedAll { .. }
+            | Event::WebhookSet { .. }
             | Event::Heartbeat { .. } => {}
         }
     }
@@ -341,6 +363,7 @@ impl Projection {
             .or_else(|| differ("registry", &self.registries, &other.registries))
             .or_else(|| differ("deletion", &self.deletions, &other.deletions))
             .or_else(|| differ("attributes", &self.settings, &other.settings))
+            .or_else(|| differ("webhook", &self.webhooks, &other.webhooks))
     }
 }
 

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meridian_clock::Region as RegionName;
+use meridian_event::webhook::WebhookName;
 use meridian_event::{Envelope, Event, EventId, RegistryId, SHARDS, Target};
 use meridian_oci::{Digest, RegistryName, RepositoryName, Tag as TagName};
 use rand::seq::SliceRandom as _;
@@ -130,10 +131,11 @@ impl World {
         if Some(at) == self.gone {
             return Ok(());
         }
-        match self.random.random_range(0..111) {
+        match self.random.random_range(0..114) {
             0..22 => self.push(at)?,
             100..107 => self.set(at)?,
             107 => self.delete_repository(at)?,
+            111..114 => self.webhook(at)?,
             22..36 => self.command(at)?,
             36..64 if Some(at) == self.deaf => {}
             36..64 => self.deliver(at)?,
@@ -248,6 +250,9 @@ impl World {
         found.extend(all(|after| {
             query::copied_manifest_attributes(&store, after.and_then(manifest_of), 3).unwrap()
         }));
+        found.extend(all(|after| {
+            query::copied_webhooks(&store, after.and_then(webhook_of), 3).unwrap()
+        }));
         found.shuffle(&mut self.random);
         for page in found.chunks(4) {
             self.say(at, Command::MergeFound(page.to_vec()))?;
@@ -352,6 +357,13 @@ fn repository_of(found: &Found) -> Option<(RegistryId, &RepositoryName)> {
             target: Target::Repository,
             ..
         } => Some((*registry, repository)),
+        _ => None,
+    }
+}
+
+fn webhook_of(found: &Found) -> Option<(RegistryId, &WebhookName)> {
+    match found {
+        Found::Webhook { registry, name, .. } => Some((*registry, name)),
         _ => None,
     }
 }

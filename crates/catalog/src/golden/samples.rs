@@ -5,6 +5,7 @@ mod events;
 mod keys;
 mod repositories;
 mod waiting;
+mod webhooks;
 
 use meridian_clock::Version;
 use meridian_event::{Leaf, RegistryId, TraceContext};
@@ -17,7 +18,9 @@ use crate::row::{
 use crate::{
     BlobPlace, Encoding, ObjectKey, Referrer, Reply, RequestId, Settings, Stream, System, Usage,
 };
-pub(super) use keys::{keys, later_keys, notice_keys, repository_keys, tombstone_keys};
+pub(super) use keys::{
+    keys, later_keys, notice_keys, repository_keys, tombstone_keys, webhook_keys,
+};
 
 pub(super) struct Sample {
     pub(super) kind: &'static str,
@@ -75,7 +78,7 @@ pub(super) fn samples() -> Vec<Sample> {
     samples.extend(events::all().map(|(case, event)| row(case, &event)));
     samples.push(row("-traced", &events::traced()));
     samples.extend(waiting::rows());
-    samples.extend(repositories::rows());
+    samples.extend(repositories::rows().into_iter().chain(webhooks::rows()));
     samples.extend(commands::entries());
     samples
 }

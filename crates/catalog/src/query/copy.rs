@@ -5,6 +5,7 @@
 //! and changes nothing. Bytes are not part of it; the joining region wants them when it has merged the
 //! cells.
 
+use meridian_event::webhook::WebhookName;
 use meridian_event::{RegistryId, Target};
 use meridian_oci::{Digest, RegistryName, RepositoryName, Tag as TagName};
 
@@ -14,7 +15,7 @@ use super::repository::rights;
 use crate::access::{exists, read, suffixes};
 use crate::hold;
 use crate::key;
-use crate::row::{Claim, Rights, TagCell};
+use crate::row::{Claim, Rights, TagCell, WebhookCell};
 use crate::{CatalogError, Found, FoundTag, Read};
 
 /// Every registry of which is known with what name it was created.
@@ -108,6 +109,32 @@ pub fn copied_repositories<S: Read>(
         let (registry, rest) = key::take_registry(&suffix).ok_or_else(damaged)?;
         let repository: RepositoryName = key::parse(rest).ok_or_else(damaged)?;
         found.extend(repository_found(store, registry, &repository)?);
+    }
+    Ok(found)
+}
+
+/// What names stand for among webhooks: at most `limit`, from after one of them on.
+pub fn copied_webhooks<S: Read>(
+    store: &S,
+    after: Option<(RegistryId, &WebhookName)>,
+    limit: usize,
+) -> Result<Vec<Found>, S> {
+    let damaged = || CatalogError::Damaged("webhook cell");
+    let begin = after.map_or_else(Vec::new, |(registry, name)| {
+        suffix_of(&key::webhook(registry, name))
+    });
+    let mut found = Vec::new();
+    for suffix in suffixes(store, key::WEBHOOKS, &begin, limit)? {
+        let (registry, rest) = key::take_registry(&suffix).ok_or_else(damaged)?;
+        let name: WebhookName = key::parse(rest).ok_or_else(damaged)?;
+        let cell = read::<WebhookCell, S>(store, &key::webhook(registry, &name))?;
+        let cell = cell.ok_or_else(damaged)?;
+        found.push(Found::Webhook {
+            registry,
+            name,
+            version: cell.version,
+            registration: cell.registration.map(Box::new),
+        });
     }
     Ok(found)
 }

@@ -5,6 +5,7 @@
 //! peers and consumers see is the event log's form, which is `proto`'s.
 
 use meridian_clock::{Region, Version};
+use meridian_event::webhook::{Registration, WebhookName};
 use meridian_event::{
     Attributes, Envelope, Event, EventId, Leaf, Mark, Notice, RegistryId, Target, TraceContext,
 };
@@ -116,6 +117,10 @@ pub(crate) enum EventForm {
     },
     RepositoryDeleted {
         repository: RepositoryName,
+    },
+    WebhookSet {
+        name: WebhookName,
+        registration: Option<Box<Registration>>,
     },
 }
 

@@ -38,7 +38,14 @@ const TABLE: &[Row] = &[
     Row {
         service: "meridian.replication.v1.Replica",
         servers: &[Role::Metadata],
-        callers: &[Role::Replication],
+        // A dispatcher reads events there that the event log has no more.
+        callers: &[Role::Replication, Role::Webhooks],
+        abroad: &[],
+    },
+    Row {
+        service: "meridian.webhook.v1.Webhooks",
+        servers: &[Role::Metadata],
+        callers: &[Role::Webhooks],
         abroad: &[],
     },
     // An agent serves it to other regions, whose frontends go on with uploads that were begun here.
@@ -109,6 +116,7 @@ mod tests {
 
     const METADATA: &str = "meridian.metadata.v1.Metadata";
     const REPLICA: &str = "meridian.replication.v1.Replica";
+    const WEBHOOKS: &str = "meridian.webhook.v1.Webhooks";
     const BLOB: &str = "meridian.blob.v1.Blob";
     const INGEST: &str = "meridian.blob.v1.Ingest";
     const REGIONS: &str = "meridian.replication.v1.Regions";
@@ -117,7 +125,9 @@ mod tests {
     const HEALTH: &str = "grpc.health.v1.Health";
     const REFLECTION: &str = "grpc.reflection.v1.ServerReflection";
 
-    const SERVICES: [&str; 7] = [METADATA, REPLICA, BLOB, INGEST, REGIONS, PEER, RAFT];
+    const SERVICES: [&str; 8] = [
+        METADATA, REPLICA, WEBHOOKS, BLOB, INGEST, REGIONS, PEER, RAFT,
+    ];
 
     /// The table as it is meant at home, pair by pair; what is not here is refused.
     const ALLOWED: &[(Role, Role, &str)] = &[
@@ -126,6 +136,8 @@ mod tests {
         (Replication, Metadata, METADATA),
         (Webhooks, Metadata, METADATA),
         (Replication, Metadata, REPLICA),
+        (Webhooks, Metadata, REPLICA),
+        (Webhooks, Metadata, WEBHOOKS),
         (Frontend, Blob, BLOB),
         (Replication, Blob, BLOB),
         (Frontend, Replication, BLOB),

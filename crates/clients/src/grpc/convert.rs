@@ -20,6 +20,7 @@ mod replica;
 mod replication;
 mod status;
 mod upload;
+pub mod webhook;
 
 pub use attributes::{
     deletion_request, describe_request, holders_request, take_deletion_request,

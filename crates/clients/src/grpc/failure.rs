@@ -10,6 +10,7 @@
 mod blob;
 mod metadata;
 mod peer;
+mod webhook;
 
 use std::error::Error;
 

@@ -178,13 +178,13 @@ impl Dispatcher {
             let Some(shard) = self.shards.get_mut(&number) else {
                 continue;
             };
-            let record = if let Some(under_way) = &mut shard.under_way {
+            let (ticket, record) = if let Some(under_way) = &mut shard.under_way {
                 under_way.again_at = None;
-                Arc::clone(&under_way.record)
+                (under_way.ticket, Arc::clone(&under_way.record))
             } else {
-                shard.record(now, ticket, number, lanes)
+                (ticket, shard.record(now, ticket, number, lanes))
             };
-            effects.push(Effect::Record(record));
+            effects.push(Effect::Record { ticket, record });
         }
     }
 

@@ -1,11 +1,10 @@
 //! What the shell tells of webhooks and of the shards that this dispatcher works on.
 
-use meridian_event::webhook::{Status, WebhookId};
+use meridian_event::webhook::{Assignment, Status, WebhookId};
 
 use super::Dispatcher;
 use crate::Subscription;
 use crate::breaker::Breaker;
-use crate::effect::Assignment;
 use crate::endpoint::Endpoint;
 use crate::lane::{Lane, earlier};
 use crate::shard::Shard;
@@ -22,8 +21,10 @@ impl Dispatcher {
         let of_registry = self.registries.entry(subscription.registry).or_default();
         of_registry.insert(id);
         if let Some(endpoint) = self.endpoints.get_mut(&id) {
-            let was = &endpoint.subscription.webhook;
-            if was.uri != subscription.webhook.uri || was.status != subscription.webhook.status {
+            let was = &endpoint.subscription;
+            if was.sealed != subscription.sealed
+                || was.webhook.status != subscription.webhook.status
+            {
                 endpoint.breaker = Breaker::default();
                 endpoint.rests_until = 0;
                 endpoint.is_closing = false;

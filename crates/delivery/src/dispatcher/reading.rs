@@ -1,10 +1,10 @@
 //! What webhooks are told: events as they come, the log for those that fell behind, what is due again.
 
 use meridian_event::Envelope;
-use meridian_event::webhook::{Place, WebhookId};
+use meridian_event::webhook::{DuePage, Place, WebhookId};
 
 use super::Dispatcher;
-use crate::effect::{DuePage, LogPage, Offered};
+use crate::effect::{LogPage, Offered};
 use crate::endpoint::Endpoint;
 use crate::guard::{Guard, stands};
 use crate::lane::earlier;

@@ -1,9 +1,9 @@
 //! What became of attempts and of records.
 
-use meridian_event::webhook::{Undelivered, WebhookId};
+use meridian_event::webhook::{Change, DisableReason, Undelivered, WebhookId};
 
 use super::{Dispatcher, Flight};
-use crate::effect::{Change, DisableReason, Effect, Recorded};
+use crate::effect::{Effect, Recorded};
 use crate::guard::{Guard, stands};
 use crate::outcome::{Outcome, Verdict};
 use crate::schedule::{self, millis};
@@ -166,9 +166,8 @@ impl Dispatcher {
         let Some(shard) = self.shards.get_mut(&number) else {
             return;
         };
-        let is_it = |record: &u64| *record == ticket;
         let under_way = shard.under_way.as_mut();
-        let Some(under_way) = under_way.filter(|it| is_it(&it.record.ticket)) else {
+        let Some(under_way) = under_way.filter(|it| it.ticket == ticket) else {
             return;
         };
         match recorded {

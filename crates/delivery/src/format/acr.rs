@@ -5,7 +5,7 @@
 
 use meridian_clock::Region;
 use meridian_event::EventId;
-use meridian_event::webhook::{Action, Message};
+use meridian_event::webhook::{Action, Message, WebhookName};
 use meridian_oci::{Digest, MediaType, RepositoryName, Tag};
 use serde::Serialize;
 
@@ -36,9 +36,12 @@ struct Target<'a> {
     digest: Option<Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     length: Option<u64>,
-    repository: &'a RepositoryName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repository: Option<&'a RepositoryName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tag: Option<&'a Tag>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<&'a WebhookName>,
 }
 
 #[derive(Serialize)]
@@ -115,8 +118,9 @@ impl<'a> Target<'a> {
             size: message.size,
             digest: message.digest,
             length: message.size,
-            repository: &message.repository,
+            repository: message.repository.as_ref(),
             tag: message.tag.as_ref(),
+            webhook: message.webhook.as_ref(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! repository, sequences of one region grow as text.
 
 use meridian_event::webhook::{Action, Message};
+use meridian_oci::RepositoryName;
 use serde::Serialize;
 
 use super::{Form, acr, json, timestamp};
@@ -121,7 +122,10 @@ const fn kind(content: &Content<'_>) -> &'static str {
 
 /// As images are named: by the tag, or by the digest.
 fn subject(message: &Message) -> String {
-    let repository = &message.repository;
+    let Some(repository) = &message.repository else {
+        let webhook = message.webhook.as_ref();
+        return webhook.map_or_else(String::new, |name| name.as_str().to_owned());
+    };
     match (&message.tag, &message.digest) {
         (Some(tag), _) => format!("{repository}:{tag}"),
         (None, Some(digest)) => format!("{repository}@{digest}"),
@@ -142,7 +146,9 @@ impl Attributes {
             subject: message.map(subject),
             time: timestamp(content.at()),
             region: message.map(|message| message.position.region.to_string()),
-            partitionkey: message.map(|message| message.repository.to_string()),
+            partitionkey: message
+                .and_then(|it| it.repository.as_ref())
+                .map(ToString::to_string),
             sequence: message.map(|message| {
                 let place = message.position;
                 format!("{:020}.{:020}", place.epoch, place.seq)
@@ -160,7 +166,9 @@ impl<'a> Data<'a> {
         let digest = message.and_then(|message| message.digest.as_ref());
         Self {
             body: acr::Body::new(content, host),
-            repository_name: message.map(|message| message.repository.as_str()),
+            repository_name: message
+                .and_then(|it| it.repository.as_ref())
+                .map(RepositoryName::as_str),
             image_tag: tag.map(|tag| tag.as_str()),
             image_digest: digest.map(ToString::to_string),
         }

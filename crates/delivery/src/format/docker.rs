@@ -2,7 +2,7 @@
 //! a `delete` of that tag, and what it does not know keeps its own name. Meridian's members come last, as in
 //! ACR's form.
 
-use meridian_event::webhook::{Action, Message, MessageId};
+use meridian_event::webhook::{Action, Message, MessageId, WebhookName};
 use meridian_oci::{Digest, MediaType, RepositoryName, Tag};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -42,11 +42,14 @@ struct Target<'a> {
     size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     length: Option<u64>,
-    repository: &'a RepositoryName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repository: Option<&'a RepositoryName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tag: Option<&'a Tag>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<&'a WebhookName>,
 }
 
 #[derive(Serialize)]
@@ -118,8 +121,11 @@ impl<'a> Target<'a> {
     /// Of a tag that is deleted, distribution tells the tag and not what it pointed at.
     fn new(message: &'a Message, host: &str) -> Self {
         let digest = message.digest.filter(|_| message.action != Action::Untag);
-        let repository = &message.repository;
-        let url = |digest| format!("https://{host}/v2/{repository}/manifests/{digest}");
+        let repository = message.repository.as_ref();
+        let url = |digest| {
+            let repository = repository?;
+            Some(format!("https://{host}/v2/{repository}/manifests/{digest}"))
+        };
         Self {
             media_type: message.media_type.as_ref(),
             digest,
@@ -127,8 +133,9 @@ impl<'a> Target<'a> {
             length: message.size,
             repository,
             // What is deleted has none.
-            url: digest.filter(|_| message.size.is_some()).map(url),
+            url: digest.filter(|_| message.size.is_some()).and_then(url),
             tag: message.tag.as_ref(),
+            webhook: message.webhook.as_ref(),
         }
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use meridian_clock::Version;
-use meridian_event::webhook::{CustomHeaders, Format, Status, Webhook};
+use meridian_event::webhook::{Format, Sealed, Status, Webhook};
 use meridian_event::{Notice, RegistryId};
 
 use super::*;
@@ -26,14 +26,13 @@ fn to(bound: Option<&str>, actions: &[Action], scope: &str, regions: &[&str]) ->
         webhook: Webhook {
             name: "deploys".parse().unwrap(),
             region: bound.map(region),
-            uri: "https://hooks.example/".parse().unwrap(),
-            headers: CustomHeaders::default(),
             actions: actions.iter().copied().collect(),
             scope: scope.parse().unwrap(),
             status: Status::Enabled,
             format: Format::Acr,
             available_in: regions.iter().map(|it| region(it)).collect(),
         },
+        sealed: Sealed::default(),
         failing_since: None,
     }
 }

@@ -4,7 +4,7 @@ use meridian_clock::Region;
 use meridian_oci::{Digest, MediaType, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 
-use super::{Action, MessageId, WebhookId};
+use super::{Action, MessageId, WebhookId, WebhookName};
 use crate::EventId;
 
 /// Where in a shard of a region's log. Ordered as the log is; not dense for whoever is told of a part of it.
@@ -30,8 +30,10 @@ pub struct Message {
     pub position: EventId,
     /// When that was committed, in milliseconds since the Unix epoch.
     pub at: u64,
-    /// Where.
-    pub repository: RepositoryName,
+    /// Where, if in one repository.
+    pub repository: Option<RepositoryName>,
+    /// Of what happened to a webhook, which.
+    pub webhook: Option<WebhookName>,
     /// By which tag, if by one.
     pub tag: Option<Tag>,
     /// The manifest. Only a repository that is deleted has none.

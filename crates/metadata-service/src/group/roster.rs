@@ -1,4 +1,4 @@
-//! Which agents work for the region.
+//! Which agents work for the region, and which dispatchers.
 //!
 //! Owns what they say of themselves, in the memory of whoever leads: it is of use for seconds, and no member
 //! needs to know it after the next start. Keeps the invariant that whoever says nothing for a while is forgotten, and that
@@ -17,6 +17,15 @@ use crate::raft::peer::Call;
 
 /// How many agents are remembered. One that does not fit counts itself, and does some work twice.
 const MOST: usize = 256;
+
+/// What is shared among those who work for the region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// That of agents.
+    Replication,
+    /// That of dispatchers.
+    Webhooks,
+}
 
 /// The agents that said that they work.
 #[derive(Debug, Default)]
@@ -57,16 +66,20 @@ impl Roster {
 
 impl Group {
     /// Notes at whoever leads that an agent works, and says which do.
-    pub(crate) async fn attend(&self, agent: AgentId) -> Result<Attendance, ReadError> {
+    pub(crate) async fn attend(&self, work: Work, agent: AgentId) -> Result<Attendance, ReadError> {
         if self.is_leader() {
-            return Ok(told(self.attend_here(agent.0)));
+            return Ok(told(self.attend_here(work, agent.0)));
         }
         let leader = self.leader().filter(|leader| *leader != self.me());
         let leader = leader.ok_or_else(|| unavailable("no leader is known"))?;
         self.hears_leader()?;
         let asked = async {
             let peer = self.members.peer(&self.raft, leader)?;
-            peer.ask(Call::Attend, &agent.0, self.deadline).await
+            let call = match work {
+                Work::Replication => Call::Attend,
+                Work::Webhooks => Call::AttendDispatch,
+            };
+            peer.ask(call, &agent.0, self.deadline).await
         };
         let answer: Result<(Vec<u64>, bool), _> = asked.await;
         answer
@@ -75,8 +88,12 @@ impl Group {
     }
 
     /// The same at this member, which leads.
-    pub(crate) fn attend_here(&self, agent: u64) -> (Vec<u64>, bool) {
-        let attendance = self.roster.attend(AgentId(agent), Instant::now());
+    pub(crate) fn attend_here(&self, work: Work, agent: u64) -> (Vec<u64>, bool) {
+        let roster = match work {
+            Work::Replication => &self.agents,
+            Work::Webhooks => &self.dispatchers,
+        };
+        let attendance = roster.attend(AgentId(agent), Instant::now());
         let agents = attendance.agents.iter().map(|agent| agent.0);
         (agents.collect(), attendance.is_settled)
     }

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::group::{Forwarded, Group};
+use crate::group::{Forwarded, Group, Work};
 use crate::membership::Change;
 use crate::raft::peer::MAX_MESSAGE;
 use crate::raft::transfer::Receiver;
@@ -177,7 +177,15 @@ impl Raft for RaftAdapter {
         if !self.group.is_leader() {
             return Err(Status::unavailable("another member leads by now"));
         }
-        seal(&self.group.attend_here(agent))
+        seal(&self.group.attend_here(Work::Replication, agent))
+    }
+
+    async fn attend_dispatch(&self, request: Request<pb::Message>) -> Answer<pb::Message> {
+        let dispatcher = self.open(request.get_ref())?;
+        if !self.group.is_leader() {
+            return Err(Status::unavailable("another member leads by now"));
+        }
+        seal(&self.group.attend_here(Work::Webhooks, dispatcher))
     }
 
     async fn reform(&self, request: Request<pb::Message>) -> Answer<pb::Message> {

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! registries ── manifests, in the order of their keys ── tags, in theirs
-//!     ── repositories' deletions and attributes ── attributes of tags ── attributes of manifests
+//!     ── repositories' deletions and attributes ── attributes of tags ── attributes of manifests ── webhooks
 //! ```
 
 use meridian_catalog::{CatalogError, query};
 use meridian_clients::ReadError;
 use meridian_clients::replica::{CopyMark, CopyPage, Found};
+use meridian_event::webhook::WebhookName;
 use meridian_event::{RegistryId, Target};
 use meridian_oci::{Digest, RepositoryName, Tag};
 
@@ -34,6 +35,8 @@ pub(super) async fn copy(group: &Group, after: Option<CopyMark>, limit: usize) -
         Some(CopyMark::Tags) => repositories(&view, None, limit),
         Some(CopyMark::Repositories) => of_tags(&view, None, limit),
         Some(CopyMark::TagAttributes) => of_manifests(&view, None, limit),
+        Some(CopyMark::ManifestAttributes) => webhooks(&view, None, limit),
+        Some(CopyMark::Webhook(registry, name)) => webhooks(&view, Some((registry, &name)), limit),
         Some(CopyMark::Attributes(registry, repository, target)) => match target {
             Target::Repository => repositories(&view, Some((registry, &repository)), limit),
             Target::Tag(name) => of_tags(&view, Some((registry, &repository, &name)), limit),
@@ -90,6 +93,16 @@ fn of_manifests(
     limit: usize,
 ) -> Result<CopyPage> {
     let found = told(query::copied_manifest_attributes(view, after, limit))?;
+    let next = mark(&found, limit).or(Some(CopyMark::ManifestAttributes));
+    Ok(CopyPage { found, next })
+}
+
+fn webhooks(
+    view: &View,
+    after: Option<(RegistryId, &WebhookName)>,
+    limit: usize,
+) -> Result<CopyPage> {
+    let found = told(query::copied_webhooks(view, after, limit))?;
     let next = mark(&found, limit);
     Ok(CopyPage { found, next })
 }
@@ -100,6 +113,7 @@ fn mark(found: &[Found], limit: usize) -> Option<CopyMark> {
     match last {
         // A repository's deletion comes before its attributes.
         Found::Registry { .. } | Found::Repository { .. } => None,
+        Found::Webhook { registry, name, .. } => Some(CopyMark::Webhook(*registry, name.clone())),
         Found::Attributes {
             registry,
             repository,

@@ -150,6 +150,17 @@ pub(super) fn tell(found: catalog::Found) -> Found {
             target,
             settings,
         },
+        catalog::Found::Webhook {
+            registry,
+            name,
+            version,
+            registration,
+        } => Found::Webhook {
+            registry,
+            name,
+            version,
+            registration,
+        },
     }
 }
 
@@ -197,6 +208,17 @@ fn heard(found: Found, arrivals: &mut Arrivals) -> (catalog::Found, usize) {
             registry,
             repository,
             del,
+        },
+        Found::Webhook {
+            registry,
+            name,
+            version,
+            registration,
+        } => catalog::Found::Webhook {
+            registry,
+            name,
+            version,
+            registration,
         },
         Found::Attributes {
             registry,

@@ -1,6 +1,10 @@
 //! Any value of the kernel's types.
 
 use meridian_clock::{Region, Version};
+use meridian_event::webhook::{
+    Action, DisableReason, Disabled, Format, Registration, Sealed, Status, Webhook, WebhookId,
+    WebhookName,
+};
 use meridian_event::{
     Attributes, Envelope, Event, EventId, Leaf, Mark, Notice, RegistryId, Target,
 };
@@ -95,7 +99,67 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
             }
         }),
         repository().prop_map(|repository| Event::RepositoryDeleted { repository }),
+        (webhook_name(), proptest::option::of(registration())).prop_map(|(name, it)| {
+            Event::WebhookSet {
+                name,
+                registration: it.map(Box::new),
+            }
+        }),
     ]
+}
+
+fn webhook_name() -> impl Strategy<Value = WebhookName> {
+    "[a-zA-Z0-9]{5,50}".prop_map(|name| name.parse().unwrap())
+}
+
+fn webhook() -> impl Strategy<Value = Webhook> {
+    let actions = btree_set(proptest::sample::select(&Action::ALL[..]), 0..4);
+    let scope = proptest::sample::select(vec!["", "team/app", "team/*:v?"]);
+    let format = proptest::sample::select(&Format::ALL[..]);
+    (
+        webhook_name(),
+        proptest::option::of(region()),
+        actions,
+        scope,
+        any::<bool>(),
+        format,
+        btree_set(region(), 0..3),
+    )
+        .prop_map(
+            |(name, region, actions, scope, is_enabled, format, available_in)| Webhook {
+                name,
+                region,
+                actions,
+                scope: scope.parse().unwrap(),
+                status: if is_enabled {
+                    Status::Enabled
+                } else {
+                    Status::Disabled
+                },
+                format,
+                available_in,
+            },
+        )
+}
+
+fn registration() -> impl Strategy<Value = Registration> {
+    let failing = any::<u64>().prop_map(|since| DisableReason::Failing { since });
+    let reason = prop_oneof![Just(DisableReason::Gone), failing];
+    let disabled = (version(), reason).prop_map(|(at, reason)| Disabled { at, reason });
+    (
+        version(),
+        version(),
+        webhook(),
+        vec(any::<u8>(), 0..40),
+        proptest::option::of(disabled),
+    )
+        .prop_map(|(id, since, webhook, sealed, disabled)| Registration {
+            id: WebhookId::new(id),
+            since,
+            webhook,
+            sealed: Sealed(sealed),
+            disabled,
+        })
 }
 
 fn target() -> impl Strategy<Value = Target> {

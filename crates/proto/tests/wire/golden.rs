@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use meridian_clock::Version;
+use meridian_event::webhook::{
+    Action, DisableReason, Disabled, Format, Registration, Sealed, Status, Webhook, WebhookId,
+};
 use meridian_event::{
     Attributes, Envelope, Event, EventId, Leaf, Mark, Notice, RegistryId, Target,
 };
@@ -35,6 +38,35 @@ fn kind(event: &Event) -> &'static str {
         Event::Heartbeat { .. } => "heartbeat",
         Event::AttributesSet { .. } => "attributes_set",
         Event::RepositoryDeleted { .. } => "repository_deleted",
+        Event::WebhookSet { .. } => "webhook_set",
+    }
+}
+
+fn registration() -> Registration {
+    let version = |counter| Version {
+        millis: 1_700_000_000_000,
+        counter,
+        region: "eu".parse().unwrap(),
+    };
+    Registration {
+        id: WebhookId::new(version(1)),
+        since: version(2),
+        webhook: Webhook {
+            name: "deploys1".parse().unwrap(),
+            region: Some("us-east".parse().unwrap()),
+            actions: [Action::Push, Action::ReplicatedAll].into(),
+            scope: "team/*:v?".parse().unwrap(),
+            status: Status::Disabled,
+            format: Format::CloudEventsBinary,
+            available_in: ["asia", "eu"].map(|name| name.parse().unwrap()).into(),
+        },
+        sealed: Sealed(vec![1, 2, 0xff]),
+        disabled: Some(Disabled {
+            at: version(3),
+            reason: DisableReason::Failing {
+                since: 1_699_000_000_000,
+            },
+        }),
     }
 }
 
@@ -128,6 +160,10 @@ fn samples() -> Vec<Envelope> {
         },
         Event::RepositoryDeleted {
             repository: repository(),
+        },
+        Event::WebhookSet {
+            name: "deploys1".parse().unwrap(),
+            registration: Some(Box::new(registration())),
         },
     ];
     let envelope = |event| Envelope {

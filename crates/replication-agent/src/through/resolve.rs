@@ -232,7 +232,7 @@ impl Outcome {
                 Found::Attributes {
                     target, settings, ..
                 } => outcome.attributes.push((target, settings)),
-                Found::Registry { .. } | Found::Repository { .. } => {}
+                Found::Registry { .. } | Found::Repository { .. } | Found::Webhook { .. } => {}
             }
         }
         outcome
@@ -241,7 +241,7 @@ impl Outcome {
     /// Whether something is news.
     fn is_raised_by(&self, found: &Found) -> bool {
         match found {
-            Found::Registry { .. } | Found::Repository { .. } => false,
+            Found::Registry { .. } | Found::Repository { .. } | Found::Webhook { .. } => false,
             Found::Attributes {
                 target, settings, ..
             } => self.lacks(target, *settings),
@@ -302,7 +302,10 @@ impl Answers<Vec<Found>> {
         let knows = |found: &Found| match found {
             Found::Tag { tag, .. } => tag.version == version,
             Found::Manifest { manifest, .. } => manifest.add == Some(version),
-            Found::Registry { .. } | Found::Repository { .. } | Found::Attributes { .. } => false,
+            Found::Registry { .. }
+            | Found::Repository { .. }
+            | Found::Attributes { .. }
+            | Found::Webhook { .. } => false,
         };
         let mut said = self.said.iter();
         let who = said.find(|(_, found)| found.iter().any(knows));

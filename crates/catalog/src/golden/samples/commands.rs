@@ -1,17 +1,18 @@
 //! Every kind of entry.
 
+use meridian_event::webhook::{Change, DisableReason, Place, Record, Sealed, WebhookId};
 use meridian_event::{Attributes, Event, RegistryId, Target};
 use meridian_oci::{MediaType, RepositoryName, Tag};
 
 use super::{
     Sample, digest, events, leaf, long_leaf, name, object, registry, repositories, request,
-    settings, trace, version,
+    settings, trace, version, webhooks,
 };
 use crate::golden::ENTRY;
 use crate::{
-    ArrivedBlob, ArrivedManifest, BlobPlace, Collect, Command, Condition, Counted, Encoding, Entry,
-    Found, FoundManifest, FoundPut, FoundTag, Introduction, ManifestBody, NewBlob, NewManifest,
-    ObjectKey, RemoteEvent, RemoteEvents,
+    ArrivedBlob, ArrivedManifest, BlobPlace, Collect, Command, Condition, Counted, Deliver,
+    Encoding, Entry, Found, FoundManifest, FoundPut, FoundTag, Introduction, ManifestBody, NewBlob,
+    NewManifest, NewWebhook, ObjectKey, RemoteEvent, RemoteEvents,
 };
 
 pub(super) fn entries() -> impl Iterator<Item = Sample> {
@@ -174,6 +175,8 @@ fn remote() -> Vec<Command> {
         )
     };
     let (of_repositories, events): (Vec<_>, Vec<_>) = events.partition(is_of_repository);
+    let is_of_webhook = |event: &RemoteEvent| matches!(event.event, Event::WebhookSet { .. });
+    let (of_webhooks, events): (Vec<_>, Vec<_>) = events.into_iter().partition(is_of_webhook);
     let events = events.into_iter();
     let (notices, events) = events.partition(|event| event.event.is_notice());
     let apply = |events| {
@@ -198,6 +201,7 @@ fn remote() -> Vec<Command> {
         apply(events),
         apply(notices),
         apply(of_repositories),
+        apply(of_webhooks),
         Command::StoreManifest(Box::new(ArrivedManifest {
             registry: registry(),
             repository: name("team/app"),
@@ -294,6 +298,65 @@ fn remote() -> Vec<Command> {
                 settings: repositories::settings(),
             },
         ]),
+        Command::MergeFound(vec![Found::Webhook {
+            registry: registry(),
+            name: name("deploys1"),
+            version: version(9),
+            registration: Some(Box::new(webhooks::registration())),
+        }]),
+    ]
+    .into_iter()
+    .chain(of_webhooks_here())
+    .collect()
+}
+
+fn of_webhooks_here() -> [Command; 7] {
+    let webhook = WebhookId::new(version(1));
+    let record = Record {
+        shard: 15,
+        generation: 300,
+        cursor: Place { epoch: 3, seq: 9 },
+        lanes: vec![
+            (webhook, Some(Place { epoch: 3, seq: 7 })),
+            (WebhookId::new(version(2)), None),
+        ],
+        rows: vec![
+            Change::Put(Box::new(webhooks::undelivered())),
+            Change::Remove {
+                webhook,
+                message: webhooks::message_id(),
+            },
+        ],
+        failing: vec![(webhook, Some(1_760_000_000_000))],
+    };
+    let new = NewWebhook {
+        registry: name("default"),
+        webhook: webhooks::webhook(),
+        sealed: Sealed(vec![1, 2, 0xff]),
+        expected: Some(version(9)),
+        most: 500,
+    };
+    [
+        Command::PutWebhook(Box::new(new)),
+        Command::DeleteWebhook {
+            registry: name("default"),
+            name: name("deploys1"),
+        },
+        Command::Deliver(Deliver::Take { shard: 15 }),
+        Command::Deliver(Deliver::Record(Box::new(record))),
+        Command::Deliver(Deliver::Disable {
+            webhook,
+            reason: DisableReason::Gone,
+        }),
+        Command::Deliver(Deliver::Prune {
+            shard: 15,
+            until: 1_760_000_000_000,
+        }),
+        Command::Deliver(Deliver::Retry {
+            webhook,
+            messages: vec![(15, webhooks::message_id())],
+            due: 1_760_000_000_000,
+        }),
     ]
 }
 
@@ -322,11 +385,17 @@ fn command_case(command: &Command) -> &'static str {
         Command::ApplyRemote(new) if matches!(new.events[0].event, Event::AttributesSet { .. }) => {
             "-apply-remote-repositories"
         }
+        Command::ApplyRemote(new) if matches!(new.events[0].event, Event::WebhookSet { .. }) => {
+            "-apply-remote-webhooks"
+        }
         Command::ApplyRemote(_) => "-apply-remote",
         Command::StoreManifest(_) => "-store-manifest",
         Command::StoreBlob(_) => "-store-blob",
         Command::MergeFound(all) if matches!(all[0], Found::Repository { .. }) => {
             "-merge-found-repository"
+        }
+        Command::MergeFound(all) if matches!(all[0], Found::Webhook { .. }) => {
+            "-merge-found-webhook"
         }
         Command::MergeFound(_) => "-merge-found",
         Command::FoundRegistry { .. } => "-found-registry",
@@ -338,5 +407,12 @@ fn command_case(command: &Command) -> &'static str {
         Command::Level { .. } => "-level",
         Command::SetAttributes { .. } => "-set-attributes",
         Command::DeleteRepository { .. } => "-delete-repository",
+        Command::PutWebhook(_) => "-put-webhook",
+        Command::DeleteWebhook { .. } => "-delete-webhook",
+        Command::Deliver(Deliver::Take { .. }) => "-deliver-take",
+        Command::Deliver(Deliver::Record(_)) => "-deliver-record",
+        Command::Deliver(Deliver::Disable { .. }) => "-deliver-disable",
+        Command::Deliver(Deliver::Prune { .. }) => "-deliver-prune",
+        Command::Deliver(Deliver::Retry { .. }) => "-deliver-retry",
     }
 }

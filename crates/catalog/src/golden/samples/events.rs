@@ -116,6 +116,10 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, Outgoing)> {
             },
         },
         Event::RepositoryDeleted { repository: locked },
+        Event::WebhookSet {
+            name: name("deploys1"),
+            registration: Some(Box::new(super::webhooks::registration())),
+        },
     ]
     .into_iter()
     .map(|event| (event_case(&event), outgoing(event)))
@@ -135,5 +139,6 @@ const fn event_case(event: &Event) -> &'static str {
         Event::Heartbeat { .. } => "-heartbeat",
         Event::AttributesSet { .. } => "-attributes-set",
         Event::RepositoryDeleted { .. } => "-repository-deleted",
+        Event::WebhookSet { .. } => "-webhook-set",
     }
 }

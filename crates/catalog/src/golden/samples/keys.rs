@@ -1,5 +1,6 @@
 //! Every kind of key.
 
+use meridian_event::webhook::WebhookId;
 use meridian_oci::RepositoryName;
 use serde_json::{Value, json};
 
@@ -78,6 +79,24 @@ pub(in crate::golden) fn repository_keys() -> Value {
         "link that ended": hex(&key::ended(id, digest(1)).text(place.as_str())),
         "locked tag": hex(&key::locked(id, &place).text("lv1")),
         "repository to sweep": hex(&key::covered(id, &place)),
+    })
+}
+
+/// Keys of webhooks, and of their delivery.
+pub(in crate::golden) fn webhook_keys() -> Value {
+    let (id, hook) = (registry(), WebhookId::new(version(1)));
+    let message = super::webhooks::message_id();
+    json!({
+        "webhook cell": hex(&key::webhook(id, &name("deploys1"))),
+        "live webhook": hex(&key::live_webhook(id, &name("deploys1"))),
+        "whereabouts": hex(&key::whereabouts(hook)),
+        "changed": hex(key::WEBHOOKS_CHANGED),
+        "told": hex(&key::told(15)),
+        "lane": hex(&key::lane(15, hook)),
+        "undelivered": hex(&key::undelivered(hook, 15, message)),
+        "due again": hex(&key::due_again_of(15, hook).number(1_760_000_300_000).message(message)),
+        "dropped": hex(&key::dropped(15).number(1_762_592_000_000).webhook(hook).message(message)),
+        "failing": hex(&key::failing(hook)),
     })
 }
 

@@ -191,6 +191,14 @@ impl From<&Envelope> for LoggedEvent {
                 repository, target, ..
             } => it.of("attributes_set", repository).targeting(target),
             Event::RepositoryDeleted { repository } => it.of("repository_deleted", repository),
+            Event::WebhookSet { name, registration } => Self {
+                kind: match registration {
+                    Some(_) => "webhook_set".to_owned(),
+                    None => "webhook_deleted".to_owned(),
+                },
+                name: Some(name.as_str().to_owned()),
+                ..it
+            },
         }
     }
 }

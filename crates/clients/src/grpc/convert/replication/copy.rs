@@ -73,6 +73,12 @@ impl From<CopyMark> for pb::CopyMark {
             }
             CopyMark::Repositories => Wire::Repositories(true),
             CopyMark::TagAttributes => Wire::TagAttributes(true),
+            CopyMark::ManifestAttributes => Wire::ManifestAttributes(true),
+            CopyMark::Webhook(registry, name) => Wire::Webhook(pb::FoundWebhook {
+                registry: Some(registry.into()),
+                name: name.into(),
+                ..pb::FoundWebhook::default()
+            }),
         };
         Self { mark: Some(mark) }
     }
@@ -88,6 +94,11 @@ impl TryFrom<pb::CopyMark> for CopyMark {
             Wire::Tags(true) => Self::Tags,
             Wire::Repositories(true) => Self::Repositories,
             Wire::TagAttributes(true) => Self::TagAttributes,
+            Wire::ManifestAttributes(true) => Self::ManifestAttributes,
+            Wire::Webhook(it) => Self::Webhook(
+                registry(it.registry, "mark.registry")?,
+                text(&it.name, "mark.name")?,
+            ),
             Wire::Attributes(it) => {
                 let (registry, repository) = place(it.registry, &it.repository)?;
                 Self::Attributes(registry, repository, take_target(it.target)?)
@@ -96,7 +107,8 @@ impl TryFrom<pb::CopyMark> for CopyMark {
             | Wire::Manifests(false)
             | Wire::Tags(false)
             | Wire::Repositories(false)
-            | Wire::TagAttributes(false) => {
+            | Wire::TagAttributes(false)
+            | Wire::ManifestAttributes(false) => {
                 return Err(DecodeError::Invalid("mark"));
             }
             Wire::Manifest(it) => {

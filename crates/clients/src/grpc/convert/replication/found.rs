@@ -93,6 +93,17 @@ impl From<Found> for pb::Found {
                 target,
                 settings,
             } => Wire::Attributes(wire_attributes(registry, repository, target, settings)),
+            Found::Webhook {
+                registry,
+                name,
+                version,
+                registration,
+            } => Wire::Webhook(pb::FoundWebhook {
+                registry: Some(registry.into()),
+                name: name.into(),
+                version: Some(version.into()),
+                registration: registration.as_deref().map(Into::into),
+            }),
         };
         Self { found: Some(found) }
     }
@@ -136,6 +147,15 @@ impl TryFrom<pb::Found> for Found {
                     settings,
                 }
             }
+            Wire::Webhook(it) => Self::Webhook {
+                registry: registry(it.registry, "found.registry")?,
+                name: text(&it.name, "found.name")?,
+                version: version(it.version, "found.version")?,
+                registration: match it.registration {
+                    Some(it) => Some(Box::new(it.try_into()?)),
+                    None => None,
+                },
+            },
         })
     }
 }
