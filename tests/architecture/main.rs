@@ -90,6 +90,7 @@ const LAYERS: &[Layer] = &[
             "meridian-frontend",
             "meridian-metadata-service",
             "meridian-replication-agent",
+            "meridian-webhook-dispatcher",
         ],
         knows: &["kernel", "contract", "engine", "port", "chassis"],
         never: &["aws-sdk-s3", "rdkafka", "redis"],

@@ -17,6 +17,11 @@ pub fn replication(data_dir: &Path, arguments: &[&str]) -> Output {
     ask("replication", data_dir, arguments)
 }
 
+/// What the command says of webhooks, when the process is asked that keeps its data there.
+pub fn webhook(data_dir: &Path, arguments: &[&str]) -> Output {
+    ask("webhook", data_dir, arguments)
+}
+
 fn ask(verb: &str, data_dir: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(binary());
     for name in ["MERIDIAN_SERVER", "MERIDIAN_TOKEN_FILE", "MERIDIAN_CA_FILE"] {

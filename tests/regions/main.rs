@@ -14,3 +14,4 @@ mod scatter;
 mod secure;
 mod shared;
 mod status;
+mod webhooks;

@@ -65,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) metadata: meridian_metadata_service::Config,
     /// The replication agent.
     pub(crate) replication: meridian_replication_agent::Config,
+    /// The dispatcher of webhooks.
+    pub(crate) webhooks: meridian_webhook_dispatcher::Config,
     /// The event log.
     pub(crate) events: Events,
     /// Where the bytes of blobs rest.
@@ -209,6 +211,7 @@ impl Default for Config {
             blob: meridian_blob_service::Config::default(),
             metadata,
             replication: meridian_replication_agent::Config::default(),
+            webhooks: meridian_webhook_dispatcher::Config::default(),
             events: Events::default(),
             blobs: Blobs::default(),
             cache: Cache::default(),

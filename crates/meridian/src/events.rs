@@ -22,6 +22,7 @@ use crate::config::{self, Config, Kind, RegionConfig};
 use crate::exit::Exit;
 use crate::management::{ClientError, EventLogPage, Events};
 use crate::process::Directory;
+use crate::role::{Cast, Role};
 use crate::verbs;
 use unreached::Unreached;
 
@@ -59,6 +60,35 @@ pub(crate) async fn of_region(
         Kind::Disk => Ok(Arc::new(Unreached(region))),
         #[cfg(feature = "kafka")]
         Kind::Kafka => Ok(kafka::of_region(&settings.events.kafka).await?),
+    }
+}
+
+/// Opens this region's log, to be read by a process that does not publish to it.
+#[cfg_attr(
+    not(feature = "kafka"),
+    expect(clippy::unused_async, reason = "only Kafka is reached from elsewhere")
+)]
+pub(crate) async fn of_here(config: &Config) -> Result<Arc<dyn EventLog>, Exit> {
+    match config.events.kind() {
+        Kind::Disk => Ok(Arc::new(Unreached(config.region))),
+        #[cfg(feature = "kafka")]
+        Kind::Kafka => Ok(kafka::of_region(&config.events.kafka).await?),
+    }
+}
+
+/// Why a process cannot read this region's log, if it cannot.
+pub(crate) fn fault_of_reader(config: &Config, cast: &Cast) -> Vec<String> {
+    if cast.has(Role::Metadata) {
+        return Vec::new();
+    }
+    match config.events.kind() {
+        Kind::Disk => vec![
+            "events.kind is \"disk\": that log is the metadata service's own; run `webhooks` in its process, or set \
+             events.kind to \"kafka\""
+                .to_owned(),
+        ],
+        #[cfg(feature = "kafka")]
+        Kind::Kafka => config.events.faults(),
     }
 }
 

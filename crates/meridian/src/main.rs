@@ -20,6 +20,7 @@ mod replication;
 mod role;
 mod run;
 mod verbs;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
             Verb::Status(options) => verbs::status(options).await,
             Verb::Cluster(options) => cluster::run(options).await,
             Verb::Replication(options) => replication::run(options).await,
+            Verb::Webhook(options) => webhook::run(*options).await,
             Verb::Check(options) => verbs::check(options).await,
         }
     });

@@ -24,6 +24,7 @@ mod problem;
 mod replication;
 mod status;
 mod strikes;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ use meridian_chassis::token::Tokens;
 use meridian_clients::regions::RegionsApi;
 use meridian_metadata_service::MetadataService;
 use meridian_oci::RegistryName;
+use meridian_webhook_dispatcher::Controls;
 use tower::Layer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -47,8 +49,10 @@ pub(crate) use cluster::{Cluster, Founders, NewMember};
 pub(crate) use config::ManagementConfig;
 pub(crate) use events::Events;
 pub(crate) use forms::{
-    EventLogPage, Freed, ImageReplication, OtherRegions, RegionImage, Replication,
-    ReplicationState, Skip, Skipped, Status, WouldFree,
+    CallbackConfig, Created, Deliveries, EventLogPage, Freed, ImageReplication, NewSecret,
+    OtherRegions, Redelivered, RegionImage, Replay, Replayed, Replication, ReplicationState,
+    Resealed, Skip, Skipped, Status, TestOf, Tried, WebhookForm, WebhookPatch, WebhookView,
+    Webhooks, WouldFree,
 };
 
 use crate::exit::Exit;
@@ -61,6 +65,7 @@ pub(crate) struct Management {
     metadata: Option<Arc<MetadataService>>,
     blobs: Option<Arc<BlobService>>,
     regions: Option<Arc<dyn RegionsApi>>,
+    webhooks: Option<Controls>,
     registry: RegistryName,
     checks: Arc<Checks>,
     document: Arc<OpenApi>,
@@ -72,6 +77,8 @@ pub(crate) struct Managed {
     pub(crate) blobs: Option<Arc<BlobService>>,
     /// What an agent of the region knows of others.
     pub(crate) regions: Option<Arc<dyn RegionsApi>>,
+    /// The dispatcher of webhooks.
+    pub(crate) webhooks: Option<Controls>,
     pub(crate) registry: RegistryName,
     pub(crate) checks: Checks,
 }
@@ -110,6 +117,7 @@ fn router(managed: Managed, tokens: Option<Tokens>) -> Router {
         metadata: managed.metadata,
         blobs: managed.blobs,
         regions: managed.regions,
+        webhooks: managed.webhooks,
         registry: managed.registry,
         checks: Arc::new(managed.checks),
         document: Arc::new(document),
@@ -133,6 +141,7 @@ fn resources() -> OpenApiRouter<Management> {
         .merge(events::routes())
         .merge(checks::routes())
         .merge(replication::routes())
+        .merge(webhooks::routes())
 }
 
 async fn nothing() -> Problem {

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! settings ── doors bound ── identity read ── others found ── directory taken ── metadata ── blob
-//!          ── agent ── frontend ── told
+//!          ── agent ── dispatcher ── frontend ── told
 //! ```
 
 mod abroad;
@@ -23,6 +23,7 @@ mod metrics;
 mod others;
 mod services;
 mod stage;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::pin::pin;

@@ -17,6 +17,8 @@ pub(crate) enum Role {
     Metadata,
     /// Keeps the region like others
     Replication,
+    /// Calls receivers of webhooks
+    Webhooks,
 }
 
 /// The services of one process. Among themselves they call each other directly.
@@ -36,6 +38,7 @@ impl Role {
             Self::Blob => "blob",
             Self::Metadata => "metadata",
             Self::Replication => "replication",
+            Self::Webhooks => "webhooks",
         }
     }
 
@@ -46,6 +49,7 @@ impl Role {
             Self::Blob => identity::Role::Blob,
             Self::Metadata => identity::Role::Metadata,
             Self::Replication => identity::Role::Replication,
+            Self::Webhooks => identity::Role::Webhooks,
         }
     }
 
@@ -56,6 +60,7 @@ impl Role {
             Self::Blob => &[Self::Metadata],
             Self::Metadata => &[],
             Self::Replication => &[Self::Metadata, Self::Blob],
+            Self::Webhooks => &[Self::Metadata],
         }
     }
 
@@ -85,7 +90,7 @@ impl Cast {
     /// All services of a region without others, which serve each other and no other process.
     pub(crate) fn whole() -> Self {
         Self {
-            roles: BTreeSet::from([Role::Frontend, Role::Blob, Role::Metadata]),
+            roles: BTreeSet::from([Role::Frontend, Role::Blob, Role::Metadata, Role::Webhooks]),
             serves_others: false,
         }
     }
@@ -166,17 +171,18 @@ impl fmt::Display for Cast {
 mod tests {
     use super::*;
 
-    const ALL: [Role; 4] = [
+    const ALL: [Role; 5] = [
         Role::Frontend,
         Role::Blob,
         Role::Metadata,
         Role::Replication,
+        Role::Webhooks,
     ];
 
     #[test]
     fn a_whole_registry_needs_no_port_between_its_services() {
         let whole = Cast::whole();
-        for role in [Role::Frontend, Role::Blob, Role::Metadata] {
+        for role in [Role::Frontend, Role::Blob, Role::Metadata, Role::Webhooks] {
             assert!(whole.has(role) && !whole.serves(role), "{role}");
         }
         assert!(!whole.has(Role::Replication));
@@ -203,6 +209,7 @@ mod tests {
             (&[Role::Blob], &[Role::Metadata]),
             (&[Role::Metadata], &[]),
             (&[Role::Replication], &[Role::Blob, Role::Metadata]),
+            (&[Role::Webhooks], &[Role::Metadata]),
             (
                 &[Role::Frontend, Role::Metadata],
                 &[Role::Blob, Role::Replication],

@@ -86,6 +86,11 @@ fn of(common: &Config, name: Region, number: usize) -> Result<Config, Exit> {
         .as_ref()
         .map(|root| root.join(name.as_str()));
     config.replication.spool_dir = PathBuf::from("replication");
+    // What one of them sealed, the others are to open.
+    if let Some(root) = &common.data_dir {
+        let file = root.join(&common.webhooks.key_file);
+        config.webhooks.key_file = std::path::absolute(&file).unwrap_or(file);
+    }
     let listens = [
         ("frontend.listen", &mut config.frontend.listen),
         ("blob.data.listen", &mut config.blob.data.listen),

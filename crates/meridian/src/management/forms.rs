@@ -4,6 +4,7 @@ mod columns;
 mod event;
 mod image;
 mod replication;
+mod webhook;
 
 use std::fmt;
 
@@ -18,6 +19,11 @@ pub(crate) use event::EventLogPage;
 pub(super) use event::parse_after;
 pub(crate) use image::{ImageReplication, RegionImage, ReplicationState};
 pub(crate) use replication::{OtherRegions, Replication, Skip, Skipped};
+pub(crate) use webhook::{
+    CallbackConfig, Created, Deliveries, NewSecret, Redelivered, Replay, Replayed, Resealed,
+    TestOf, Tried, WebhookForm, WebhookPatch, WebhookView, Webhooks,
+};
+pub(super) use webhook::{DeliveriesQuery, moment};
 
 /// How garbage collection is asked for.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -22,6 +22,7 @@ fn router() -> Router {
         metadata: None,
         blobs: None,
         regions: None,
+        webhooks: None,
         registry,
         checks: checks.unwrap(),
     };

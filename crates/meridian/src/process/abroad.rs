@@ -28,6 +28,15 @@ pub(crate) struct Shelf {
     log: Arc<OnceLock<Arc<dyn EventLog>>>,
 }
 
+// === impl Abroad ===
+
+impl Abroad {
+    /// Whether other regions run in this process.
+    pub(crate) fn is_of_one_process(&self) -> bool {
+        !self.logs.is_empty()
+    }
+}
+
 // === impl Shelf ===
 
 impl Shelf {

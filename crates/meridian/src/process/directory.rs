@@ -92,6 +92,11 @@ impl Directory {
         Ok(path)
     }
 
+    /// Where a file is; `named` may be elsewhere.
+    pub(crate) fn file(&self, named: &Path) -> PathBuf {
+        self.root.join(named)
+    }
+
     pub(crate) fn admin_socket(&self) -> PathBuf {
         admin_socket(&self.root)
     }

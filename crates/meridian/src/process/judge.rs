@@ -38,6 +38,11 @@ pub(super) fn judge(config: &Config, cast: &Cast) -> Result<(), Exit> {
         let faults = config.replication.faults().into_iter();
         lines.extend(faults.map(|fault| format!("replication.{fault}")));
     }
+    if cast.has(Role::Webhooks) {
+        let faults = config.webhooks.faults().into_iter();
+        lines.extend(faults.map(|fault| format!("webhooks.{fault}")));
+        lines.extend(events::fault_of_reader(config, cast));
+    }
     lines.extend(config::regions_faults(config, cast));
     if cast.uses_cache() {
         lines.extend(config.cache.faults());

@@ -18,11 +18,12 @@ use meridian_chassis::identity::Identity;
 use meridian_chassis::telemetry::trace;
 use meridian_clients::grpc::{
     Channel, EndpointError, GrpcBlobs, GrpcConfig, GrpcIngest, GrpcMetadata, GrpcPeer, GrpcRegions,
-    GrpcReplica, Ways, channel, secured,
+    GrpcReplica, GrpcWebhooks, Ways, channel, secured,
 };
 use meridian_clients::peer::PeerApi;
 use meridian_clients::regions::RegionsApi;
 use meridian_clients::replica::ReplicaApi;
+use meridian_clients::webhook::WebhookApi;
 use meridian_clients::{BlobApi, IngestApi, MetadataApi};
 use meridian_clock::Region;
 use tonic_health::pb::HealthCheckRequest;
@@ -136,6 +137,12 @@ impl Others {
     pub(super) fn replica(&self, supervisor: &Supervisor) -> Arc<dyn ReplicaApi> {
         let ways = called(self.metadata.as_ref()).expect(supervisor);
         Arc::new(GrpcReplica::over(ways, &self.calls))
+    }
+
+    /// The webhooks of this region.
+    pub(super) fn webhooks(&self, supervisor: &Supervisor) -> Arc<dyn WebhookApi> {
+        let ways = called(self.metadata.as_ref()).expect(supervisor);
+        Arc::new(GrpcWebhooks::over(ways, &self.calls))
     }
 
     /// Where blobs go that come from other regions.

@@ -9,6 +9,7 @@ use meridian_blob_service::BlobService;
 use meridian_chassis::Supervisor;
 use meridian_chassis::http::ListenAddress;
 use meridian_clients::replica::ReplicaApi;
+use meridian_clients::webhook::WebhookApi;
 use meridian_clients::{BlobApi, IngestApi, MetadataApi};
 use meridian_eventlog::{EventLog, Topic};
 use meridian_metadata_service::MetadataService;
@@ -107,6 +108,14 @@ impl Services {
         match &self.metadata {
             Some(here) => Arc::clone(here) as _,
             None => others.replica(supervisor),
+        }
+    }
+
+    /// The webhooks of this region.
+    pub(super) fn webhooks(&self, others: &Others, supervisor: &Supervisor) -> Arc<dyn WebhookApi> {
+        match &self.metadata {
+            Some(here) => Arc::clone(here) as _,
+            None => others.webhooks(supervisor),
         }
     }
 

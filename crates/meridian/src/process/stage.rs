@@ -9,13 +9,14 @@ use meridian_chassis::identity::Reach;
 use meridian_clients::regions::RegionsApi;
 use meridian_frontend::{Backends, LinkMaker, Regions};
 use meridian_replication_agent::{ForeignSessions, PeerService, ReplicationAgent};
+use meridian_webhook_dispatcher::Controls;
 use tonic::service::Routes;
 
 use super::caches::Caches;
 use super::directory::Directory;
 use super::doors::Doors;
 use super::services::Services;
-use super::{Abroad, Peers, agents, data, metrics};
+use super::{Abroad, Peers, agents, data, metrics, webhooks};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::management::{self, Managed};
@@ -34,6 +35,7 @@ pub(super) struct Stage<'a> {
 struct Started {
     services: Services,
     agent: Option<ReplicationAgent>,
+    webhooks: Option<Controls>,
     maker: Option<LinkMaker>,
     caches: Option<Caches>,
 }
@@ -48,7 +50,10 @@ impl Stage<'_> {
         mut doors: Doors,
         supervisor: &mut Supervisor,
     ) -> Result<(), Exit> {
-        let started = self.start_services(&config, supervisor).await?;
+        let frontends = doors.frontend.iter().filter_map(Listener::address);
+        let frontends: Vec<_> = frontends.collect();
+        let started = self.start_services(&config, &frontends, supervisor);
+        let started = started.await?;
         let (services, maker) = (&started.services, started.maker.as_ref());
         metrics::of_services(services, supervisor.metrics());
         self.serve(services, &mut doors, supervisor).await;
@@ -66,6 +71,7 @@ impl Stage<'_> {
     async fn start_services(
         self,
         config: &Config,
+        frontends: &[ListenAddress],
         supervisor: &mut Supervisor,
     ) -> Result<Started, Exit> {
         let caches = match self.cast.uses_cache() {
@@ -90,10 +96,17 @@ impl Stage<'_> {
             }
             None => None,
         };
+        let webhooks = match self.directory.filter(|_| self.cast.has(Role::Webhooks)) {
+            Some(directory) => Some(
+                webhooks::start(self, config, &services, directory, frontends, supervisor).await?,
+            ),
+            None => None,
+        };
         let maker = data::maker(config, self.cast)?;
         Ok(Started {
             services,
             agent,
+            webhooks,
             maker,
             caches,
         })
@@ -105,8 +118,12 @@ impl Stage<'_> {
         if let Some(service) = metadata.filter(|_| self.cast.serves(Role::Metadata)) {
             let member = service.raft_server();
             let replica = meridian_metadata_service::replica_server(service.clone());
+            let webhooks = meridian_metadata_service::webhooks_server(service.clone());
             let service = meridian_metadata_service::metadata_server(service);
-            let beside = |routes: Routes| routes.add_service(member).add_service(replica);
+            let beside = |routes: Routes| {
+                let routes = routes.add_service(member).add_service(replica);
+                routes.add_service(webhooks)
+            };
             let doors = std::mem::take(&mut doors.metadata);
             let port = self.peers.port(Role::Metadata, Reach::Home, doors);
             grpc::serve(port, service, beside, supervisor).await;
@@ -203,6 +220,7 @@ impl Stage<'_> {
             metadata: services.metadata,
             blobs: services.blobs,
             regions: regions.map(|regions| regions.api),
+            webhooks: started.webhooks,
             registry,
             checks,
         };

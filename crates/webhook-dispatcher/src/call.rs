@@ -1,0 +1,247 @@
+//! Calling a receiver.
+//!
+//! Keeps these invariants: nothing is connected to that the guard did not admit, by the address itself; no redirect
+//! is followed; no proxy of the environment is used; an answer costs no more memory than it may, and no more time.
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use meridian_delivery::{Blocked, Egress, Outcome, Request, RetryAfter};
+use meridian_error::{Classify, Code};
+use meridian_event::webhook::ServiceUri;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, redirect};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::time::{Instant, timeout_at};
+
+use crate::Config;
+use crate::history::Attempted;
+
+/// How long the rest of an answer is waited for, once it is known what it says.
+const REST: Duration = Duration::from_secs(2);
+
+/// Whoever calls. Cheap to clone; clones share connections.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    egress: Arc<Egress>,
+    /// For receivers that are called by https, and for those that are not.
+    encrypted: Client,
+    plain: Client,
+    timeout: Duration,
+    answer_bytes: usize,
+}
+
+/// Why calls cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The certificates of authorities cannot be read.
+    #[error("cannot read certificates from {}", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// One of them is none.
+    #[error("a certificate in {} is not one of an authority", .0.display())]
+    Untrusted(PathBuf),
+    /// The library refuses the settings.
+    #[error("cannot set up the client")]
+    Client(#[source] reqwest::Error),
+}
+
+/// Resolves names to addresses that may be called.
+struct Guarded {
+    egress: Arc<Egress>,
+    is_encrypted: bool,
+}
+
+// === impl Caller ===
+
+impl Caller {
+    pub(crate) fn new(config: &Config, agent: &str) -> Result<Self, CallError> {
+        let egress = Arc::new(Egress::new(config.egress.clone()));
+        let tls = tls(config.ca_file.as_deref())?;
+        let client = |is_encrypted| {
+            let resolver = Guarded {
+                egress: Arc::clone(&egress),
+                is_encrypted,
+            };
+            Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .dns_resolver(Arc::new(resolver))
+                .redirect(redirect::Policy::none())
+                .no_proxy()
+                .connect_timeout(config.connect_timeout)
+                .pool_idle_timeout(Duration::from_secs(30))
+                .pool_max_idle_per_host(2)
+                .user_agent(agent)
+                .build()
+                .map_err(CallError::Client)
+        };
+        Ok(Self {
+            encrypted: client(true)?,
+            plain: client(false)?,
+            egress,
+            timeout: config.timeout,
+            answer_bytes: usize::try_from(config.answer_bytes.as_u64()).unwrap_or(usize::MAX),
+        })
+    }
+
+    /// Whether a receiver may be called, as far as its URI says.
+    pub(crate) fn check(&self, uri: &ServiceUri) -> Result<(), Blocked> {
+        self.egress.check_uri(uri)
+    }
+
+    /// Calls a receiver, and says what to make of the answer.
+    pub(crate) async fn call(&self, uri: &ServiceUri, request: Request) -> (Outcome, Attempted) {
+        if let Err(blocked) = self.check(uri) {
+            return (Outcome::Failed, Attempted::Failed(blocked.to_string()));
+        }
+        let client = match uri.is_encrypted() {
+            true => &self.encrypted,
+            false => &self.plain,
+        };
+        let deadline = Instant::now() + self.timeout;
+        let sent = client
+            .post(uri.expose())
+            .headers(headers(request.headers))
+            .body(request.body)
+            .send();
+        let answer = match timeout_at(deadline, sent).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                let outcome = match error.is_timeout() {
+                    true => Outcome::TimedOut,
+                    false => Outcome::Failed,
+                };
+                // The URI may be a secret.
+                return (outcome, Attempted::Failed(why(&error.without_url())));
+            }
+            Err(_elapsed) => {
+                let why = format!("it did not answer within {:?}", self.timeout);
+                return (Outcome::TimedOut, Attempted::Failed(why));
+            }
+        };
+        let status = answer.status().as_u16();
+        let retry_after = answer.headers().get("retry-after");
+        let retry_after = retry_after.and_then(|value| RetryAfter::parse(value.to_str().ok()?));
+        let headers = shown(answer.headers());
+        let rest = deadline.min(Instant::now() + REST);
+        let body = self.beginning(answer, rest).await;
+        let outcome = Outcome::Answered {
+            status,
+            retry_after,
+        };
+        let attempted = Attempted::Answered {
+            status,
+            headers,
+            body,
+        };
+        (outcome, attempted)
+    }
+
+    /// As much of a body as is read. What its status says stands, whatever becomes of the rest.
+    async fn beginning(&self, answer: reqwest::Response, until: Instant) -> String {
+        let mut pieces = answer.bytes_stream();
+        let mut body = Vec::new();
+        while body.len() < self.answer_bytes
+            && let Ok(Some(Ok(piece))) = timeout_at(until, pieces.next()).await
+        {
+            let left = self.answer_bytes - body.len();
+            body.extend_from_slice(&piece[..piece.len().min(left)]);
+        }
+        String::from_utf8_lossy(&body).into_owned()
+    }
+}
+
+fn headers(pairs: Vec<(String, String)>) -> HeaderMap {
+    let pairs = pairs.into_iter().filter_map(|(name, value)| {
+        let name: HeaderName = name.parse().ok()?;
+        let mut value: HeaderValue = value.parse().ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
+    });
+    pairs.collect()
+}
+
+fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
+    let pairs = headers.iter().take(64).map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        (name.as_str().to_owned(), value.into_owned())
+    });
+    pairs.collect()
+}
+
+/// The causes of a failure, for whoever owns the receiver.
+fn why(error: &reqwest::Error) -> String {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        if let Some(blocked) = error.downcast_ref::<Blocked>() {
+            return blocked.to_string();
+        }
+        cause = error.source();
+    }
+    meridian_error::chain(error)
+}
+
+fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, CallError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = ca_file {
+        let unread = |source| CallError::Authorities {
+            path: path.to_owned(),
+            source,
+        };
+        for certificate in CertificateDer::pem_file_iter(path).map_err(unread)? {
+            let added = roots.add(certificate.map_err(unread)?);
+            added.map_err(|_| CallError::Untrusted(path.to_owned()))?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider knows the versions of TLS that are safe");
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+// === impl Guarded ===
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (egress, is_encrypted) = (Arc::clone(&self.egress), self.is_encrypted);
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let mut blocked = None;
+            let mut admitted = Vec::<SocketAddr>::new();
+            for address in found {
+                match egress.check(address.ip(), is_encrypted) {
+                    Ok(()) => admitted.push(address),
+                    Err(why) => blocked = Some(why),
+                }
+            }
+            match (admitted.is_empty(), blocked) {
+                (false, _) => Ok(Box::new(admitted.into_iter()) as Addrs),
+                (true, Some(why)) => Err(why.into()),
+                (true, None) => {
+                    let error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+                    Err(error.into())
+                }
+            }
+        })
+    }
+}
+
+impl Classify for CallError {
+    fn code(&self) -> Code {
+        Code::InvalidArgument
+    }
+}

@@ -1,0 +1,126 @@
+//! What of a webhook only its receiver may know, and how it is sealed.
+
+use meridian_chassis::seal::{KeyRing, OpenError};
+use meridian_delivery::{SigningSecret, SigningSecrets};
+use meridian_error::{Classify, Code};
+use meridian_event::RegistryId;
+use meridian_event::webhook::{Callback, CustomHeaders, Sealed, ServiceUri, WebhookName};
+use serde::{Deserialize, Serialize};
+
+/// How a webhook is called, and how its requests are signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Where, and with which headers.
+    pub callback: Callback,
+    /// The secret that signs.
+    pub secret: SigningSecret,
+    /// The one before, and until when it signs, too, in milliseconds since the Unix epoch.
+    pub previous: Option<(SigningSecret, u64)>,
+}
+
+/// Why credentials cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialsError {
+    /// The seal cannot be opened.
+    #[error("what is sealed cannot be opened")]
+    Seal(#[source] OpenError),
+    /// What is in it means nothing to this version.
+    #[error("what is sealed is of another version")]
+    Form,
+}
+
+/// How it is written before it is sealed. Members are only added.
+#[derive(Serialize, Deserialize)]
+struct Form {
+    uri: String,
+    headers: CustomHeaders,
+    secret: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous: Option<(String, u64)>,
+}
+
+// === impl Credentials ===
+
+impl Credentials {
+    /// Seals it for a webhook: for another one it does not open.
+    #[must_use]
+    pub fn seal(&self, keys: &KeyRing, registry: RegistryId, name: &WebhookName) -> Sealed {
+        let previous = self.previous.as_ref();
+        let form = Form {
+            uri: self.callback.uri.expose().to_owned(),
+            headers: self.callback.headers.clone(),
+            secret: self.secret.expose().to_owned(),
+            previous: previous.map(|(secret, until)| (secret.expose().to_owned(), *until)),
+        };
+        let plain = serde_json::to_vec(&form).expect("it consists of text");
+        Sealed(keys.seal(&purpose(registry, name), &plain))
+    }
+
+    /// Opens what was sealed for a webhook.
+    ///
+    /// # Errors
+    ///
+    /// When that is not possible here, or it means nothing.
+    pub fn open(
+        sealed: &Sealed,
+        keys: &KeyRing,
+        registry: RegistryId,
+        name: &WebhookName,
+    ) -> Result<Self, CredentialsError> {
+        let plain = keys.open(&purpose(registry, name), &sealed.0);
+        let plain = plain.map_err(CredentialsError::Seal)?;
+        let form: Form = serde_json::from_slice(&plain).map_err(|_| CredentialsError::Form)?;
+        Self::of(form).ok_or(CredentialsError::Form)
+    }
+
+    fn of(form: Form) -> Option<Self> {
+        let uri: ServiceUri = form.uri.parse().ok()?;
+        let previous = match form.previous {
+            Some((secret, until)) => Some((secret.parse().ok()?, until)),
+            None => None,
+        };
+        Some(Self {
+            callback: Callback {
+                uri,
+                headers: form.headers,
+            },
+            secret: form.secret.parse().ok()?,
+            previous,
+        })
+    }
+
+    /// The secrets that sign then.
+    #[must_use]
+    pub fn secrets(&self, now: u64) -> SigningSecrets {
+        let previous = self.previous.as_ref().filter(|(_, until)| now < *until);
+        SigningSecrets {
+            current: self.secret.clone(),
+            previous: previous.map(|(secret, _)| secret.clone()),
+        }
+    }
+
+    /// Replaces the secret; the one before signs on until then.
+    pub fn rotate(&mut self, until: u64) {
+        let old = std::mem::replace(&mut self.secret, new_secret());
+        self.previous = Some((old, until));
+    }
+}
+
+/// A secret that nobody had.
+#[must_use]
+pub(crate) fn new_secret() -> SigningSecret {
+    SigningSecret::of(&rand::random::<[u8; 32]>()).expect("32 bytes are enough")
+}
+
+fn purpose(registry: RegistryId, name: &WebhookName) -> String {
+    format!("meridian webhook {registry} {}", name.as_str())
+}
+
+impl Classify for CredentialsError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Seal(error) => error.code(),
+            Self::Form => Code::Unsupported,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The dispatchers of this region, and which shards are this one's.
+//!
+//! Correctness rests on nothing here: a shard that two work on has the progress of whoever took it over last, and
+//! what both tell has the same ids. Owns, too, that what somebody asked to be told again is found, whoever was
+//! asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use meridian_clients::replica::AgentId;
+use meridian_event::SHARDS;
+use meridian_replication::owner_of;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::consume;
+use crate::known::News;
+use crate::shell::Shell;
+
+/// How often a dispatcher says that it lives.
+const EVERY: Duration = Duration::from_millis(500);
+/// How often the metadata are asked for what somebody else asked to be told again.
+const LOOK: Duration = Duration::from_secs(15);
+/// How often it is looked whether webhooks changed, though nothing happened.
+const REFRESH: Duration = Duration::from_secs(5);
+
+/// Works on what is this dispatcher's until it is stopped.
+pub(crate) async fn run(shell: Arc<Shell>, me: AgentId, stop: CancellationToken) {
+    let mut shards: BTreeMap<u16, CancellationToken> = BTreeMap::new();
+    let mut living: BTreeSet<AgentId> = BTreeSet::new();
+    let mut looked = Instant::now();
+    let mut refreshed = Instant::now();
+    let working = async {
+        loop {
+            match shell.api().attend(me).await {
+                Ok(attendance) => {
+                    let mut now: BTreeSet<_> = attendance.agents.into_iter().collect();
+                    now.insert(me);
+                    // A leader that is new has not heard of all of them yet.
+                    if !attendance.is_settled {
+                        now.extend(&living);
+                    }
+                    if now != living {
+                        living = now;
+                        share(&shell, me, &living, &mut shards, &stop);
+                    }
+                }
+                Err(error) => {
+                    let error = meridian_error::chain(&error);
+                    tracing::debug!(error, "the metadata do not say which dispatchers work");
+                }
+            }
+            if refreshed.elapsed() >= REFRESH {
+                refreshed = Instant::now();
+                if let Ok(news) = shell.known.refresh(&shell.engine).await {
+                    shell.welcome(&news).await;
+                }
+            }
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                for shard in shards.keys() {
+                    shell.look_again(*shard).await;
+                }
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    };
+    stop.run_until_cancelled(working).await;
+}
+
+fn share(
+    shell: &Arc<Shell>,
+    me: AgentId,
+    living: &BTreeSet<AgentId>,
+    shards: &mut BTreeMap<u16, CancellationToken>,
+    stop: &CancellationToken,
+) {
+    let name = |agent: AgentId| format!("{:016x}", agent.0);
+    let names: Vec<_> = living.iter().map(|agent| name(*agent)).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let own = name(me);
+    let is_mine = |shard: u16| owner_of(shard, &names) == Some(&own);
+    for (_, stop) in shards.extract_if(.., |shard, _| !is_mine(*shard)) {
+        stop.cancel();
+    }
+    for shard in (0..SHARDS).filter(|shard| is_mine(*shard)) {
+        shards.entry(shard).or_insert_with(|| {
+            let stop = stop.child_token();
+            let consumer = stop.clone();
+            shell.start("webhooks.consume", async move |shell| {
+                consume::run(shell, shard, consumer).await;
+            });
+            stop
+        });
+    }
+    let (dispatchers, shards) = (living.len(), shards.len());
+    tracing::info!(
+        dispatchers,
+        shards,
+        "this dispatcher works with those of its region"
+    );
+}
+
+// === impl Shell ===
+
+impl Shell {
+    /// Has what is due of webhooks that are enabled again be due, and forgets those that are gone.
+    pub(crate) async fn welcome(&self, news: &News) {
+        if news.is_changed {
+            self.history.retain(|webhook| self.known.has(webhook));
+        }
+        for webhook in &news.enabled {
+            for shard in 0..SHARDS {
+                let page = self.api().due(*webhook, shard, u64::MAX, 1).await;
+                let row = page.ok().and_then(|page| page.rows.into_iter().next());
+                if let Some(due) = row.and_then(|row| row.due) {
+                    self.engine
+                        .tell(|engine, _| engine.pending(*webhook, shard, due));
+                }
+            }
+        }
+    }
+
+    /// Has the engine know what of a shard is due, whoever said that it is.
+    async fn look_again(&self, shard: u16) {
+        match self.api().standing(shard).await {
+            Ok(Some(standing)) => self.engine.tell(|engine, _| {
+                for (webhook, due) in &standing.due {
+                    engine.pending(*webhook, shard, *due);
+                }
+            }),
+            Ok(None) => {}
+            Err(error) => {
+                let error = meridian_error::chain(&error);
+                tracing::debug!(shard, error, "it is not known what of a shard is due");
+            }
+        }
+    }
+}

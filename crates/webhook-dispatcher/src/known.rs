@@ -1,0 +1,138 @@
+//! The webhooks that there are.
+//!
+//! Keeps the promise that the engine relies on: before an event is offered, all webhooks are told that were there
+//! at its commit. So they are asked for after the event was read, which costs one answer of a few bytes where
+//! nothing changed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use meridian_chassis::seal::KeyRing;
+use meridian_clients::webhook::{StoredWebhook, WebhookApi, WebhookError};
+use meridian_clock::Version;
+use meridian_delivery::Subscription;
+use meridian_event::RegistryId;
+use meridian_event::webhook::{Sealed, Status, WebhookId, WebhookName};
+
+use crate::credentials::{Credentials, CredentialsError};
+use crate::shell::Engine;
+
+/// What is known.
+pub(crate) struct Known {
+    api: Arc<dyn WebhookApi>,
+    keys: KeyRing,
+    /// Asked for by one at a time.
+    asking: tokio::sync::Mutex<Option<Version>>,
+    webhooks: Mutex<BTreeMap<WebhookId, StoredWebhook>>,
+    opened: Mutex<BTreeMap<WebhookId, (Sealed, Arc<Credentials>)>>,
+}
+
+/// What a look at them brought.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// Webhooks that are told again, so that what is due of them is due.
+    pub(crate) enabled: Vec<WebhookId>,
+    pub(crate) is_changed: bool,
+}
+
+// === impl Known ===
+
+impl Known {
+    pub(crate) fn new(api: Arc<dyn WebhookApi>, keys: KeyRing) -> Self {
+        Self {
+            api,
+            keys,
+            asking: tokio::sync::Mutex::new(None),
+            webhooks: Mutex::default(),
+            opened: Mutex::default(),
+        }
+    }
+
+    /// Has the engine know all webhooks that there are now.
+    pub(crate) async fn refresh(&self, engine: &Engine) -> Result<News, WebhookError> {
+        let mut known = self.asking.lock().await;
+        let Some(answer) = self.api.subscriptions(*known).await? else {
+            return Ok(News::default());
+        };
+        let mut news = News {
+            is_changed: true,
+            ..News::default()
+        };
+        let now: BTreeMap<_, _> = answer
+            .webhooks
+            .into_iter()
+            .map(|stored| (stored.registration.id, stored))
+            .collect();
+        let mut webhooks = self.webhooks();
+        let gone = webhooks.keys().filter(|id| !now.contains_key(id));
+        for id in gone {
+            engine.tell(|engine, _| engine.unsubscribe(*id));
+        }
+        for (id, stored) in &now {
+            let old = webhooks.get(id);
+            if old.is_some_and(|old| old.registration == stored.registration) {
+                continue;
+            }
+            let is_enabled = |it: &StoredWebhook| it.registration.webhook.status == Status::Enabled;
+            if old.is_some_and(|old| !is_enabled(old)) && is_enabled(stored) {
+                news.enabled.push(*id);
+            }
+            let subscription = subscription(stored);
+            engine.tell(|engine, _| engine.subscribe(subscription));
+        }
+        self.opened_now().retain(|id, _| now.contains_key(id));
+        *webhooks = now;
+        *known = answer.version;
+        Ok(news)
+    }
+
+    /// Whether a webhook is there, as far as is known.
+    pub(crate) fn has(&self, webhook: WebhookId) -> bool {
+        self.webhooks().contains_key(&webhook)
+    }
+
+    /// How a webhook is called.
+    pub(crate) fn credentials(
+        &self,
+        webhook: WebhookId,
+        registry: RegistryId,
+        name: &WebhookName,
+        sealed: &Sealed,
+    ) -> Result<Arc<Credentials>, CredentialsError> {
+        if let Some((of, credentials)) = self.opened_now().get(&webhook)
+            && of == sealed
+        {
+            return Ok(Arc::clone(credentials));
+        }
+        let credentials = Arc::new(Credentials::open(sealed, &self.keys, registry, name)?);
+        let opened = (sealed.clone(), Arc::clone(&credentials));
+        self.opened_now().insert(webhook, opened);
+        Ok(credentials)
+    }
+
+    pub(crate) const fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    fn webhooks(&self) -> std::sync::MutexGuard<'_, BTreeMap<WebhookId, StoredWebhook>> {
+        self.webhooks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opened_now(
+        &self,
+    ) -> std::sync::MutexGuard<'_, BTreeMap<WebhookId, (Sealed, Arc<Credentials>)>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn subscription(stored: &StoredWebhook) -> Subscription {
+    let registration = &stored.registration;
+    Subscription {
+        id: registration.id,
+        registry: stored.registry,
+        since: registration.since,
+        webhook: registration.webhook.clone(),
+        sealed: registration.sealed.clone(),
+        failing_since: stored.failing_since,
+    }
+}

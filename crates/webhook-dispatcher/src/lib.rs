@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod call;
+mod config;
+mod consume;
+mod control;
+mod credentials;
+mod crew;
+mod history;
+mod known;
+mod shell;
+mod start;
+
+pub use call::CallError;
+pub use config::Config;
+pub use control::{
+    ControlError, Controls, Delivery, Delta, NewWebhook, ReplayFilter, Shown, Tried,
+};
+pub use credentials::{Credentials, CredentialsError};
+pub use history::{Attempted, Exchange};
+pub use start::{Ports, StartError, start};
