@@ -20,4 +20,5 @@ mod points;
 mod power;
 mod syncs;
 mod verdict;
+mod webhooks;
 mod workload;

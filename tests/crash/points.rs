@@ -88,6 +88,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("rp.copy.skip_cells", "tests/faults/rows/topic.rs"),
     ("s3.skip_check", "tests/faults/rows/store.rs"),
     ("s3.skip_read_check", "tests/faults/rows/store.rs"),
+    ("wh.attempt.after", "tests/crash/webhooks.rs"),
+    ("wh.attempt.before", "tests/crash/webhooks.rs"),
+    ("wh.record.after", "tests/crash/webhooks.rs"),
+    ("wh.record.before", "tests/crash/webhooks.rs"),
     // Not an end but an error.
     ("eventlog.events.fail", "tests/dev/events.rs"),
 ];

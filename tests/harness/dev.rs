@@ -111,6 +111,13 @@ impl DevBuilder {
         self
     }
 
+    /// Has no port.
+    #[must_use]
+    pub fn portless(mut self) -> Self {
+        self.listen = None;
+        self
+    }
+
     /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {

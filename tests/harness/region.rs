@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::{
     Authority, Dev, DevBuilder, Door, IdentityFiles, Network, Starting, cluster, eventually,
-    leader_of, replication,
+    leader_of, replication, webhook,
 };
 
 /// Members of the group.
@@ -58,6 +58,7 @@ pub struct Region {
     fronts: Vec<Option<Dev>>,
     neighbours: Vec<Neighbour>,
     agent: Option<Dev>,
+    dispatchers: Vec<Option<Dev>>,
     /// The ways in from this machine.
     doors: Mutex<Vec<Door>>,
 }
@@ -88,6 +89,7 @@ impl Region {
             fronts: (0..FRONTS).map(|_| None).collect(),
             neighbours: Vec::new(),
             agent: None,
+            dispatchers: Vec::new(),
             doors: Mutex::default(),
             plan,
         }
@@ -156,6 +158,7 @@ impl Region {
         let parts = [&mut self.members, &mut self.blobs, &mut self.fronts];
         parts.into_iter().flatten().for_each(|it| drop(it.take()));
         self.agent = None;
+        self.dispatchers.clear();
     }
 
     // --- processes ---
@@ -253,6 +256,49 @@ impl Region {
         let settings = self.plan.agent.iter();
         let builder = settings.fold(builder, |builder, (name, value)| builder.env(name, value));
         self.agent = Some(self.among_neighbours(builder).start());
+    }
+
+    /// Starts a dispatcher of webhooks, also again. It may call receivers of this machine.
+    pub fn start_dispatcher(&mut self, dispatcher: usize) {
+        let process = self.dispatcher(dispatcher).start();
+        while self.dispatchers.len() <= dispatcher {
+            self.dispatchers.push(None);
+        }
+        self.dispatchers[dispatcher] = Some(process);
+    }
+
+    /// A dispatcher of webhooks, as it is started again.
+    pub fn dispatcher(&self, dispatcher: usize) -> DevBuilder {
+        let keys = self.folder.path().join("webhooks.keys");
+        let builder = self
+            .builder("webhooks", dispatcher)
+            .portless()
+            .env("MERIDIAN_SERVICES__METADATA", self.endpoints())
+            .env("MERIDIAN_EVENTS__KIND", "kafka")
+            .env("MERIDIAN_EVENTS__KAFKA__SINGLE_BROKER", "true")
+            .env(
+                "MERIDIAN_EVENTS__KAFKA__BROKERS",
+                format!("{:?}", self.plan.brokers),
+            )
+            .env("MERIDIAN_WEBHOOKS__KEY_FILE", keys.to_str().unwrap())
+            .env("MERIDIAN_WEBHOOKS__EGRESS__ALLOWED", "[\"127.0.0.0/8\"]");
+        self.among_neighbours(builder)
+    }
+
+    /// Hands a dispatcher over.
+    pub fn take_dispatcher(&mut self, dispatcher: usize) -> Dev {
+        self.dispatchers[dispatcher].take().unwrap()
+    }
+
+    /// Takes a dispatcher over.
+    pub fn has_dispatcher(&mut self, dispatcher: usize, process: Dev) {
+        self.dispatchers[dispatcher] = Some(process);
+    }
+
+    /// `meridian webhook …`, asked of a dispatcher.
+    pub fn webhook(&self, dispatcher: usize, arguments: &[&str]) -> Output {
+        let folder = self.folder.path().join(format!("webhooks-{dispatcher}"));
+        webhook(&folder, arguments)
     }
 
     /// Tells a process of other regions.

@@ -462,7 +462,7 @@ pub(crate) enum WebhookVerb {
 
 #[derive(Debug, Args)]
 pub(crate) struct WebhookFields {
-    /// Of what: push, delete, untag, replicated, replicated_all, webhook_disabled, … [default: push]
+    /// Of what: push, delete, untag, `replicated`, `replicated_all`, `webhook_disabled`, … [default: push]
     #[arg(long, value_name = "ACTION,ACTION,…", value_delimiter = ',')]
     pub(crate) actions: Vec<String>,
     /// Of which repositories and tags, as `team/*:*`; empty for all [default: all]

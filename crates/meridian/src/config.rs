@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::{Dev, EventsOptions, Run};
 use crate::exit::Exit;
 use crate::management::ManagementConfig;
-use crate::role::Cast;
+use crate::role::{Cast, Role};
 
 pub(crate) use cache::{Cache, CacheKind};
 pub(crate) use events::{Events, Kind};
@@ -160,6 +160,12 @@ pub(crate) fn of_run(options: &Run, cast: &Cast) -> Result<Config, Exit> {
                  the section of each in the settings",
             )
         })?;
+        if role == Role::Webhooks {
+            return Err(Exit::misconfigured(
+                "--listen: `webhooks` calls receivers and has no port; operators find it on the socket in its data \
+                 directory, or where management.listen says",
+            ));
+        }
         let key = format!("{role}.listen");
         overrides = overrides.set("--listen", &key, vec![address.clone()]);
     }

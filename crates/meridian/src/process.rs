@@ -61,6 +61,8 @@ pub(crate) struct Places {
     pub(crate) metadata: Vec<ListenAddress>,
     pub(crate) replication: Vec<ListenAddress>,
     pub(crate) peers: Vec<ListenAddress>,
+    /// Where operators find the dispatcher of webhooks, which has no port of its own.
+    pub(crate) webhooks: Option<ListenAddress>,
     pub(crate) management: Vec<ListenAddress>,
     pub(crate) is_managed_by_tls: bool,
     pub(crate) data_dir: Option<PathBuf>,
@@ -269,6 +271,11 @@ impl Life {
             is_managed_by_tls: config.management.tls.is_some(),
             is_mutual: self.peers.identity.is_some(),
             data_dir: self.directory.as_ref().map(|it| it.root().to_owned()),
+            webhooks: self
+                .directory
+                .as_ref()
+                .filter(|_| self.installation.cast.has(Role::Webhooks))
+                .map(|it| ListenAddress::Unix(it.admin_socket())),
             ..self.doors.places()
         }
     }

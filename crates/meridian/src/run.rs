@@ -32,6 +32,10 @@ fn tell(places: &Places) {
             println!("{}", line(role.name(), scheme, addresses));
         }
     }
+    if let Some(address) = &places.webhooks {
+        let address = std::slice::from_ref(address);
+        println!("{}", line("webhooks", internal, address));
+    }
     if !places.peers.is_empty() {
         println!(
             "{}",

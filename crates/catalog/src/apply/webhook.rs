@@ -56,7 +56,7 @@ fn registered(now: Version, new: &NewWebhook, old: Option<&Registration>) -> Reg
     let was_enabled = |old: &&Registration| old.webhook.status == Status::Enabled;
     let since = old.filter(|old| was_enabled(old) || !is_enabled);
     Registration {
-        id: old.map_or(WebhookId::new(now), |old| old.id),
+        id: old.map_or_else(|| WebhookId::new(now), |old| old.id),
         since: since.map_or(now, |old| old.since),
         webhook: new.webhook.clone(),
         sealed: new.sealed.clone(),
@@ -98,7 +98,7 @@ pub(super) fn disable<S: Write>(
     }
     if let DisableReason::Failing { since } = reason {
         let failing = turn.read::<Failing>(&key::failing(webhook))?;
-        if !failing.is_some_and(|failing| failing.since <= since) {
+        if failing.is_none_or(|failing| failing.since > since) {
             return refuse::<S>(Refusal::WebhookChanged);
         }
     }

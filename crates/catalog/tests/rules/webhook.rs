@@ -140,7 +140,7 @@ fn of_two_regions_that_set_one_the_later_wins_and_a_copy_of_before_changes_nothi
     let here = stored(&stage, "deploys").unwrap();
     let found = query::copied_webhooks(&stage.store, None, 10).unwrap();
     peer.now = stage.now + 50;
-    let mut theirs = here.registration.clone();
+    let mut theirs = here.registration;
     theirs.id = WebhookId::new(Version {
         millis: peer.now,
         ..peer_version()

@@ -102,6 +102,7 @@ impl Doors {
             metadata: addresses(&self.metadata),
             replication: addresses(&self.replication),
             peers: addresses(&self.peers),
+            webhooks: None,
             management: addresses(&self.management),
             is_managed_by_tls: false,
             is_tls: false,
