@@ -7,6 +7,8 @@
 
 mod plan;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Output;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -270,6 +272,8 @@ impl Region {
     /// A dispatcher of webhooks, as it is started again.
     pub fn dispatcher(&self, dispatcher: usize) -> DevBuilder {
         let keys = self.folder.path().join("webhooks.keys");
+        std::fs::write(&keys, format!("{}\n", "5a".repeat(32))).unwrap();
+        std::fs::set_permissions(&keys, Permissions::from_mode(0o600)).unwrap();
         let builder = self
             .builder("webhooks", dispatcher)
             .portless()
@@ -280,6 +284,7 @@ impl Region {
                 "MERIDIAN_EVENTS__KAFKA__BROKERS",
                 format!("{:?}", self.plan.brokers),
             )
+            .env("MERIDIAN_WEBHOOKS__HOST", "registry.test")
             .env("MERIDIAN_WEBHOOKS__KEY_FILE", keys.to_str().unwrap())
             .env("MERIDIAN_WEBHOOKS__EGRESS__ALLOWED", "[\"127.0.0.0/8\"]");
         self.among_neighbours(builder)

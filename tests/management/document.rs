@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use harness::Receiver;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{Managed, TOKEN};
+
+const HOOK: &str = "/v1/webhooks/{name}";
 
 /// The schema of what an operation answers with a status.
 fn schema(document: &Value, method: &Method, template: &str, status: u16) -> Value {
@@ -42,6 +45,14 @@ async fn every_answer_fits_its_description() {
     let member = json!({ "endpoint": "http://127.0.0.1:1" }).to_string();
     let leader = json!({ "node": "00000000000000ff" }).to_string();
     let skip = json!({ "region": "us", "shard": 3 }).to_string();
+    let receiver = Receiver::start().await;
+    let webhook = json!({
+        "name": "deploys",
+        "service_uri": receiver.uri("/"),
+        "actions": ["push"],
+    });
+    let webhook = webhook.to_string();
+    let patch = json!({ "scope": "team/*" }).to_string();
     let mut asked = BTreeSet::new();
     for (method, path, template, body, good) in [
         (Method::GET, "/v1/status", "", "", true),
@@ -105,6 +116,63 @@ async fn every_answer_fits_its_description() {
         ),
         (Method::POST, "/v1/checks", "", "", true),
         (Method::GET, "/v1/openapi.json", "", "", true),
+        (Method::POST, "/v1/webhooks", "", &webhook, true),
+        (Method::POST, "/v1/webhooks", "", &webhook, false),
+        (Method::GET, "/v1/webhooks", "", "", true),
+        (Method::GET, "/v1/webhooks/deploys", HOOK, "", true),
+        (Method::GET, "/v1/webhooks/nothing", HOOK, "", false),
+        (Method::PATCH, "/v1/webhooks/deploys", HOOK, &patch, true),
+        (
+            Method::GET,
+            "/v1/webhooks/deploys/callback-config",
+            "/v1/webhooks/{name}/callback-config",
+            "",
+            true,
+        ),
+        (
+            Method::POST,
+            "/v1/webhooks/deploys/secrets",
+            "/v1/webhooks/{name}/secrets",
+            "",
+            true,
+        ),
+        (
+            Method::POST,
+            "/v1/webhooks/deploys/pings",
+            "/v1/webhooks/{name}/pings",
+            "",
+            true,
+        ),
+        (
+            Method::POST,
+            "/v1/webhooks/deploys/tests",
+            "/v1/webhooks/{name}/tests",
+            "{}",
+            true,
+        ),
+        (
+            Method::GET,
+            "/v1/webhooks/deploys/events?limit=10",
+            "/v1/webhooks/{name}/events",
+            "",
+            true,
+        ),
+        (
+            Method::POST,
+            "/v1/webhooks/deploys/events/00000000-0000-8000-8000-000000000000/redeliveries",
+            "/v1/webhooks/{name}/events/{id}/redeliveries",
+            "",
+            false,
+        ),
+        (
+            Method::POST,
+            "/v1/webhooks/deploys/replays",
+            "/v1/webhooks/{name}/replays",
+            "{}",
+            true,
+        ),
+        (Method::POST, "/v1/webhook-reseals", "", "", true),
+        (Method::DELETE, "/v1/webhooks/deploys", HOOK, "", true),
         (Method::POST, "/v1/cluster", "", &endpoints, false),
         (Method::POST, "/v1/cluster/members", "", &member, false),
         (

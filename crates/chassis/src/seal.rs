@@ -268,9 +268,12 @@ fn make(file: &Path) -> std::io::Result<()> {
     let made = std::fs::hard_link(&draft, file);
     std::fs::remove_file(&draft)?;
     match made {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        made => made,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        made => made?,
     }
+    // What is sealed with it lasts, so that it has to.
+    let folder = file.parent().filter(|it| !it.as_os_str().is_empty());
+    std::fs::File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 // === impl Key ===

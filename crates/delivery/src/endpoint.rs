@@ -23,6 +23,8 @@ pub(crate) struct Endpoint {
     /// It asked not to be told anything before.
     pub(crate) rests_until: u64,
     pub(crate) failing_since: Option<u64>,
+    /// When it was said last that it is well; 0, if it was never called.
+    pub(crate) well_at: u64,
     /// It is to be disabled, and whoever decides that has not said so yet.
     pub(crate) is_closing: bool,
     /// When it is looked at again by itself.
@@ -51,6 +53,7 @@ impl Endpoint {
             breaker: Breaker::default(),
             under_way: 0,
             rests_until: 0,
+            well_at: 0,
             is_closing: false,
             timer: None,
             has_turn: false,

@@ -29,8 +29,8 @@ pub struct ParseSigningSecretError;
 pub struct SigningSecrets {
     /// The newest.
     pub current: SigningSecret,
-    /// The one before, while receivers change over.
-    pub previous: Option<SigningSecret>,
+    /// Those before, while receivers change over.
+    pub previous: Vec<SigningSecret>,
 }
 
 /// By which a text is seen to be a secret.
@@ -150,7 +150,7 @@ mod tests {
     fn a_known_request_has_its_known_signatures() {
         let secrets = SigningSecrets {
             current: SigningSecret::of(&[1; 24]).unwrap(),
-            previous: Some(SigningSecret::of(&[2; 64]).unwrap()),
+            previous: vec![SigningSecret::of(&[2; 64]).unwrap()],
         };
         let headers = secrets.headers(MessageId::new([0; 16]), 1_700_000_000_999, b"{}");
         assert_eq!(

@@ -94,7 +94,7 @@ fn a_webhook_adds_headers_and_may_say_what_the_body_is() {
     callback.headers = CustomHeaders::try_from(custom.to_vec()).unwrap();
     let secrets = SigningSecrets {
         current: SigningSecret::of(&[1; 32]).unwrap(),
-        previous: None,
+        previous: Vec::new(),
     };
     let message = message(Action::Push);
     let made = request(

@@ -439,6 +439,23 @@ fn old_news_of_failures_disable_nobody() {
     assert!(world.disabled.is_empty());
 }
 
+#[test]
+fn a_receiver_that_is_well_here_is_well_whatever_others_saw() {
+    let mut world = World::new(exact(), 20);
+    let webhook = world.webhook(Manner::Takes(5));
+    world.push("team/app", 1);
+    world.run(MINUTE);
+    // Another dispatcher works on shards of which it takes nothing.
+    let since = Some(BEGIN);
+    world.webhooks.get_mut(&webhook).unwrap().failing_since = since;
+    let hours = (0..120).take_while(|_| {
+        world.push("team/app", 1);
+        world.run(HOUR);
+        world.webhooks[&webhook].failing_since == since
+    });
+    assert!((1..60).contains(&hours.count()));
+}
+
 /// Bench row: a million messages that wait cost what one does.
 #[test]
 fn what_waits_for_its_next_attempt_is_not_in_memory() {

@@ -42,11 +42,11 @@ proptest! {
     ) {
         let [old, new, other] = [0, 1, 2].map(|n: usize| SigningSecret::of(&keys[n]).unwrap());
         let now = SystemClock.now_millis();
-        let both = SigningSecrets { current: new.clone(), previous: Some(old.clone()) };
+        let both = SigningSecrets { current: new.clone(), previous: vec![old.clone()] };
         let request = signed(&both, now);
         prop_assert!(is_believed(&new, &request) && is_believed(&old, &request));
         prop_assert!(!is_believed(&other, &request));
-        let one = SigningSecrets { current: new.clone(), previous: None };
+        let one = SigningSecrets { current: new.clone(), previous: Vec::new() };
         prop_assert!(is_believed(&new, &signed(&one, now)));
         prop_assert!(!is_believed(&old, &signed(&one, now)));
         // A request that is sent again later by somebody else is not believed.

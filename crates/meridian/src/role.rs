@@ -110,6 +110,11 @@ impl Cast {
         }
     }
 
+    /// Whether no other process has a part in the region.
+    pub(crate) const fn is_alone(&self) -> bool {
+        !self.serves_others
+    }
+
     pub(crate) fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }

@@ -152,7 +152,8 @@ fn patch(uri: Option<String>, fields: &WebhookFields) -> Result<WebhookPatch, Ex
         enabled: fields.enabled,
         format: fields.format.clone(),
         region: fields.region.clone(),
-        available_in: some(&fields.available_in),
+        available_in: some(&fields.available_in)
+            .map(|regions| regions.into_iter().filter(|it| !it.is_empty()).collect()),
     })
 }
 

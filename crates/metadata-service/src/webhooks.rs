@@ -161,14 +161,18 @@ impl WebhookApi for MetadataService {
     }
 
     async fn prune(&self, shard: u16, until: u64) -> Result<()> {
-        // Most of the time there is nothing, which need not go through the log.
-        let view = self.of_group().read().await?;
-        if !query::is_prunable(&view, shard, until).map_err(failed)? {
-            return Ok(());
-        }
-        match deliver(self.of_group(), Deliver::Prune { shard, until }).await? {
-            Reply::Collected { .. } | Reply::Nothing => Ok(()),
-            reply => Err(refused(reply)),
+        // One entry drops so many; most of the time there is nothing, which need not go through the log.
+        loop {
+            let view = self.of_group().read().await?;
+            if !query::is_prunable(&view, shard, until).map_err(failed)? {
+                return Ok(());
+            }
+            drop(view);
+            match deliver(self.of_group(), Deliver::Prune { shard, until }).await? {
+                Reply::Collected { .. } => {}
+                Reply::Nothing => return Ok(()),
+                reply => return Err(refused(reply)),
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,8 @@ use reqwest::{Client, redirect};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use crate::Config;
@@ -27,6 +29,8 @@ use crate::history::Attempted;
 
 /// How long the rest of an answer is waited for, once it is known what it says.
 const REST: Duration = Duration::from_secs(2);
+/// How many names are looked up at once.
+const LOOKUPS: usize = 64;
 
 /// Whoever calls. Cheap to clone; clones share connections.
 #[derive(Clone)]
@@ -62,6 +66,8 @@ pub enum CallError {
 struct Guarded {
     egress: Arc<Egress>,
     is_encrypted: bool,
+    /// A lookup takes a thread, and keeps it however long a server of names is silent.
+    lookups: Arc<Semaphore>,
 }
 
 // === impl Caller ===
@@ -69,11 +75,13 @@ struct Guarded {
 impl Caller {
     pub(crate) fn new(config: &Config, agent: &str) -> Result<Self, CallError> {
         let egress = Arc::new(Egress::new(config.egress.clone()));
+        let lookups = Arc::new(Semaphore::new(LOOKUPS));
         let tls = tls(config.ca_file.as_deref())?;
         let client = |is_encrypted| {
             let resolver = Guarded {
                 egress: Arc::clone(&egress),
                 is_encrypted,
+                lookups: Arc::clone(&lookups),
             };
             Client::builder()
                 .tls_backend_preconfigured(tls.clone())
@@ -134,7 +142,7 @@ impl Caller {
         let status = answer.status().as_u16();
         let retry_after = answer.headers().get("retry-after");
         let retry_after = retry_after.and_then(|value| RetryAfter::parse(value.to_str().ok()?));
-        let headers = shown(answer.headers());
+        let headers = shown(answer.headers(), self.answer_bytes);
         let rest = deadline.min(Instant::now() + REST);
         let body = self.beginning(answer, rest).await;
         let outcome = Outcome::Answered {
@@ -173,10 +181,12 @@ fn headers(pairs: Vec<(String, String)>) -> HeaderMap {
     pairs.collect()
 }
 
-fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
-    let pairs = headers.iter().take(64).map(|(name, value)| {
+/// Headers, as far as there is room for them.
+fn shown(headers: &HeaderMap, mut room: usize) -> Vec<(String, String)> {
+    let pairs = headers.iter().map_while(|(name, value)| {
+        room = room.checked_sub(name.as_str().len() + value.len())?;
         let value = String::from_utf8_lossy(value.as_bytes());
-        (name.as_str().to_owned(), value.into_owned())
+        Some((name.as_str().to_owned(), value.into_owned()))
     });
     pairs.collect()
 }
@@ -195,7 +205,15 @@ fn why(error: &reqwest::Error) -> String {
 
 fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, CallError> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let native = rustls_native_certs::load_native_certs();
+    let (added, _) = roots.add_parsable_certificates(native.certs);
+    if added == 0 && ca_file.is_none() {
+        let errors: Vec<_> = native.errors.iter().map(ToString::to_string).collect();
+        tracing::warn!(
+            errors = errors.join("; "),
+            "the machine trusts no authority, so that no receiver is called by https: install its CA certificates, or set webhooks.ca_file"
+        );
+    }
     if let Some(path) = ca_file {
         let unread = |source| CallError::Authorities {
             path: path.to_owned(),
@@ -218,8 +236,15 @@ fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, CallError> {
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         let (egress, is_encrypted) = (Arc::clone(&self.egress), self.is_encrypted);
+        let lookups = Arc::clone(&self.lookups);
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let permit = lookups.acquire_owned().await?;
+            let found = spawn_blocking(move || {
+                let _permit = permit;
+                let found = (name.as_str(), 0).to_socket_addrs();
+                found.map(Vec::from_iter)
+            });
+            let found = found.await??;
             let mut blocked = None;
             let mut admitted = Vec::<SocketAddr>::new();
             for address in found {

@@ -19,7 +19,7 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     pub reload_every: Duration,
     /// The name, and perhaps the port, by which clients know the registry: in messages the host of images. Where it
-    /// is empty, that is where the frontend of the process listens, or `localhost`.
+    /// is empty, that is where the frontend of the process listens; a process without one needs it.
     pub host: String,
     /// How long a connection may take.
     #[serde(with = "humantime_serde")]
@@ -94,6 +94,17 @@ impl Config {
         }
         if self.history > 10_000 {
             faults.push("history is more than 10000; it is kept in memory".to_owned());
+        }
+        for (key, value, most) in [
+            ("limits.webhooks", self.limits.webhooks, 1_000),
+            ("limits.header_bytes", self.limits.header_bytes, 16 << 10),
+        ] {
+            if value > most {
+                let line = format!(
+                    "{key} is {value}; all webhooks are read at once, so that it may be {most} at most"
+                );
+                faults.push(line);
+            }
         }
         faults
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use meridian_clients::ReadError as MetadataError;
 use meridian_clients::replica::{EventRange, Events};
-use meridian_delivery::{LogPage, Offered};
+use meridian_delivery::{Dispatcher, LogPage, Offered};
 use meridian_event::webhook::Place;
 use meridian_event::{Envelope, EventId};
 use meridian_eventlog::{ReadError, ReadLimits, StoredRecord, Topic};
@@ -41,20 +41,27 @@ enum End {
 
 /// Works on a shard until it is stopped: takes it over, and has the engine know all that is in its log from there
 /// on. One that another dispatcher took over meanwhile is taken again, as long as it is this one's by what is
-/// known of who lives.
-pub(crate) async fn run(shell: Arc<Shell>, shard: u16, stop: CancellationToken) {
+/// known of who lives. When the process is to `end`, what is under way in the shard still does, and is recorded.
+pub(crate) async fn run(
+    shell: Arc<Shell>,
+    shard: u16,
+    stop: CancellationToken,
+    end: CancellationToken,
+) {
+    let mut taken = None;
     let work = async {
         loop {
             match shell.api().take(shard).await {
                 Ok(assignment) => {
-                    let cursor = assignment.cursor;
+                    let (generation, cursor) = (assignment.generation, assignment.cursor);
                     if let Err(error) = shell.known.refresh(&shell.engine).await {
                         tell(shard, &meridian_error::chain(&error));
                     } else {
                         shell
                             .engine
                             .tell(|engine, now| engine.assign(now, shard, assignment));
-                        follow(&shell, shard, cursor).await;
+                        taken = Some(generation);
+                        follow(&shell, shard, generation, cursor).await;
                     }
                 }
                 Err(error) => tell(shard, &meridian_error::chain(&error)),
@@ -63,7 +70,13 @@ pub(crate) async fn run(shell: Arc<Shell>, shard: u16, stop: CancellationToken) 
         }
     };
     stop.run_until_cancelled(work).await;
-    shell.engine.tell(|engine, _| engine.revoke(shard));
+    if let Some(generation) = taken.filter(|_| !end.is_cancelled()) {
+        shell.engine.tell(|engine, _| {
+            if engine.works_on(shard, generation) {
+                engine.revoke(shard);
+            }
+        });
+    }
 }
 
 fn tell(shard: u16, error: &str) {
@@ -71,9 +84,9 @@ fn tell(shard: u16, error: &str) {
 }
 
 /// Reads on until the shard is somebody else's.
-async fn follow(shell: &Shell, shard: u16, mut cursor: Place) {
+async fn follow(shell: &Shell, shard: u16, generation: u64, mut cursor: Place) {
     loop {
-        match read_on(shell, shard, &mut cursor).await {
+        match read_on(shell, shard, generation, &mut cursor).await {
             End::Elsewhere => return,
             End::Log(error) => tell(shard, &meridian_error::chain(&error)),
             End::Metadata(error) => tell(shard, &error),
@@ -82,7 +95,7 @@ async fn follow(shell: &Shell, shard: u16, mut cursor: Place) {
     }
 }
 
-async fn read_on(shell: &Shell, shard: u16, cursor: &mut Place) -> End {
+async fn read_on(shell: &Shell, shard: u16, generation: u64, cursor: &mut Place) -> End {
     let (topic, log) = (Topic::events(shell.region), &shell.ports.log);
     let mut from = match seek(shell, shard, *cursor).await {
         Ok(from) => from,
@@ -103,6 +116,11 @@ async fn read_on(shell: &Shell, shard: u16, cursor: &mut Place) -> End {
             }
             Err(error) => return End::Log(error),
         };
+        // Whoever took the shard over is noticed though nothing happens in it.
+        let is_ours = |engine: &Dispatcher| engine.works_on(shard, generation);
+        if !shell.engine.look(is_ours) {
+            return End::Elsewhere;
+        }
         if records.is_empty() {
             continue;
         }
@@ -128,13 +146,15 @@ async fn offer(
     cursor: &mut Place,
 ) -> Option<End> {
     let Ok(envelope) = decode_envelope(&record.record.payload) else {
-        // Of a kind that is newer than this program, of which nobody can be told.
-        if let Some(id) = id_of(record) {
-            *cursor = Place::of(&id);
-            let place = *cursor;
-            shell.engine.tell(|engine, _| engine.skip(shard, place));
-        }
-        return None;
+        let place = Place::of(&id_of(record)?);
+        return match pass(shell, shard, place).await {
+            Ok(true) => {
+                *cursor = place.max(*cursor);
+                None
+            }
+            Ok(false) => Some(End::Elsewhere),
+            Err(error) => Some(End::Metadata(meridian_error::chain(&error))),
+        };
     };
     let place = Place::of(&envelope.id);
     loop {
@@ -154,6 +174,27 @@ async fn offer(
     }
 }
 
+/// Passes over a record that cannot be read, unless the metadata still have its event: then it is damaged, and not of
+/// a kind that is newer than this program, of which nobody can be told. Says whether the shard is this dispatcher's.
+async fn pass(shell: &Shell, shard: u16, place: Place) -> Result<bool, MetadataError> {
+    loop {
+        let Some(head) = shell.engine.look(|engine| engine.head(shard)) else {
+            return Ok(false);
+        };
+        if place <= head {
+            return Ok(true);
+        }
+        if !place.continues(head) {
+            close(shell, shard, head, place).await?;
+            continue;
+        }
+        if let Some(envelope) = asked(shell, shard, place, place.seq, 1).await?.first() {
+            shell.engine.tell(|engine, _| engine.offer(envelope));
+        }
+        shell.engine.tell(|engine, _| engine.skip(shard, place));
+    }
+}
+
 /// Offers what is missing in the log between two places, or passes it over if nobody has it.
 async fn close(
     shell: &Shell,
@@ -161,49 +202,111 @@ async fn close(
     before: Place,
     place: Place,
 ) -> Result<(), MetadataError> {
-    let from = match before.epoch == place.epoch {
-        true => before.seq + 1,
-        false => 1,
-    };
-    let range = EventRange {
-        shard,
-        epoch: place.epoch,
-        from,
-        to: place.seq - 1,
-        max_bytes: REFILL,
-    };
-    if let Events::Here(events) = shell.ports.replica.events(&range).await?
-        && let Some(first) = events.first()
-        && first.id.seq == from
-    {
+    let (upto, events) = missing(shell, shard, before, place).await?;
+    shell.engine.tell(|engine, _| {
+        engine.skip(shard, upto);
         for envelope in &events {
-            shell.engine.tell(|engine, _| engine.offer(envelope));
+            engine.offer(envelope);
         }
-        return Ok(());
-    }
-    let lost = place.before();
-    shell.engine.tell(|engine, _| engine.skip(shard, lost));
-    // Before there was a dispatcher nobody kept anything for it.
-    if before != Place::default() {
-        let events = lost.seq.saturating_sub(from - 1);
-        shell.meters.lost.fetch_add(events, Ordering::Relaxed);
-        tracing::error!(
-            shard,
-            events,
-            "events are lost, and webhooks are not told of them: neither the event log nor the metadata have them any more"
-        );
-    }
+    });
     Ok(())
 }
 
-/// A part of the log behind a place, from that offset on if it is known, and where to go on.
+/// What the metadata have of the events that the log does not, between two places: the first of them, in order,
+/// and up to where nobody has any before those. People are told of these.
+async fn missing(
+    shell: &Shell,
+    shard: u16,
+    before: Place,
+    place: Place,
+) -> Result<(Place, Vec<Envelope>), MetadataError> {
+    let begin = match before.epoch == place.epoch {
+        true => before.seq + 1,
+        false => 1,
+    };
+    let last = place.before();
+    let mut first = Place { seq: begin, ..last };
+    let mut events = asked(shell, shard, first, last.seq, REFILL).await?;
+    if events.is_empty() {
+        first.seq = first_kept(shell, shard, first, last.seq).await?;
+        if first.seq <= last.seq {
+            events = asked(shell, shard, first, last.seq, REFILL).await?;
+        }
+    }
+    let lost = first.seq - begin;
+    // Before there was a dispatcher nobody kept anything for it.
+    if lost > 0 && before != Place::default() {
+        shell.meters.lost.fetch_add(lost, Ordering::Relaxed);
+        tracing::error!(
+            shard,
+            events = lost,
+            "events are lost, and webhooks are not told of them: neither the event log nor the metadata have them any more"
+        );
+    }
+    let upto = match lost {
+        0 => before,
+        _ => first.before(),
+    };
+    Ok((upto, events))
+}
+
+/// The `seq` of the first event that the metadata still have; that behind the last, if they have none of these.
+async fn first_kept(
+    shell: &Shell,
+    shard: u16,
+    first: Place,
+    last: u64,
+) -> Result<u64, MetadataError> {
+    // What is kept is the end of what there was.
+    let (mut gone, mut end) = (first.seq, last + 1);
+    while end - gone > 1 {
+        let middle = gone + (end - gone) / 2;
+        let place = Place {
+            seq: middle,
+            ..first
+        };
+        match asked(shell, shard, place, last, 1).await?.is_empty() {
+            true => gone = middle,
+            false => end = middle,
+        }
+    }
+    Ok(end)
+}
+
+/// Asks the metadata for the events from one on, which is among them, or there are none.
+async fn asked(
+    shell: &Shell,
+    shard: u16,
+    first: Place,
+    last: u64,
+    max_bytes: usize,
+) -> Result<Vec<Envelope>, MetadataError> {
+    let range = EventRange {
+        shard,
+        epoch: first.epoch,
+        from: first.seq,
+        to: last,
+        max_bytes,
+    };
+    let is_asked = |events: &Vec<Envelope>| {
+        let place = events.first().map(|envelope| Place::of(&envelope.id));
+        place == Some(first)
+    };
+    match shell.ports.replica.events(&range).await? {
+        Events::Here(events) if is_asked(&events) => Ok(events),
+        Events::Here(_) | Events::Gone => Ok(Vec::new()),
+    }
+}
+
+/// A part of the log behind a place, from that offset on if it is known, what it does not have any more included as
+/// far as the metadata do. And at which offset it was read, and is to be read on.
 pub(crate) async fn page(
     shell: &Shell,
     shard: u16,
     after: Place,
     from: Option<u64>,
     limit: usize,
-) -> Result<(LogPage, u64), ReadError> {
+) -> Result<(LogPage, (u64, u64)), ReadError> {
     let (topic, log) = (Topic::events(shell.region), &shell.ports.log);
     let mut from = match from {
         Some(from) => from,
@@ -225,19 +328,31 @@ pub(crate) async fn page(
         events: Vec::new(),
         upto: after,
     };
+    let first = records.first().map_or(from, |record| record.offset);
     for record in records {
-        from = record.offset + 1;
-        if let Ok(envelope) = decode_envelope(&record.record.payload) {
-            let place = Place::of(&envelope.id);
-            if place > page.upto {
-                page.upto = place;
-                page.events.push(Arc::new(envelope));
+        let decoded = decode_envelope(&record.record.payload).ok();
+        let id = decoded.as_ref().map(|it| it.id).or_else(|| id_of(&record));
+        let Some(place) = id.map(|id| Place::of(&id)) else {
+            continue;
+        };
+        if place > page.upto && !place.continues(page.upto) {
+            let Ok((lost, events)) = missing(shell, shard, page.upto, place).await else {
+                break;
+            };
+            page.upto = events.last().map_or(lost, |last| Place::of(&last.id));
+            page.events.extend(events.into_iter().map(Arc::new));
+            if !place.continues(page.upto) && page.upto.epoch == place.epoch {
+                // There is more of it than is asked for at once.
+                break;
             }
-        } else if let Some(id) = id_of(&record) {
-            page.upto = Place::of(&id).max(page.upto);
+        }
+        from = record.offset + 1;
+        if place > page.upto {
+            page.upto = place;
+            page.events.extend(decoded.map(Arc::new));
         }
     }
-    Ok((page, from))
+    Ok((page, (first, from)))
 }
 
 /// The last record that is not behind a place, or the oldest that is left.

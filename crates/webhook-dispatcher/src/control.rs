@@ -13,8 +13,8 @@ use meridian_clock::Region;
 use meridian_delivery::{Blocked, Subscription};
 use meridian_error::{Classify, Code, Retry};
 use meridian_event::webhook::{
-    Action, Callback, CustomHeaders, DisableReason, Format, Message, MessageId, Scope, ServiceUri,
-    Status, Undelivered, Webhook, WebhookFault, WebhookName,
+    Action, Callback, CustomHeaders, DisableReason, Format, Message, MessageId, Registration,
+    Scope, Sealed, ServiceUri, Status, Undelivered, Webhook, WebhookFault, WebhookId, WebhookName,
 };
 use meridian_event::{EventId, shard_of};
 use meridian_oci::RegistryName;
@@ -153,24 +153,37 @@ impl Controls {
         let credentials = Credentials {
             callback,
             secret: new_secret(),
-            previous: None,
+            previous: Vec::new(),
         };
         let name = webhook.name.clone();
-        let sealed = self.seal(registry, &name, &credentials).await?;
-        self.shell
-            .api()
-            .put(PutWebhook {
-                registry: registry.clone(),
+        let id = self.shell.ports.metadata.registry(registry).await;
+        let id = id.map_err(|error: ReadError| WebhookError::from(error))?;
+        let sealed = credentials.seal(self.shell.known.keys(), id, &name);
+        let put = self.shell.api().put(PutWebhook {
+            registry: registry.clone(),
+            webhook: webhook.clone(),
+            sealed: sealed.clone(),
+            expected: None,
+            most: self.most(),
+            request: RequestId(rand::random()),
+        });
+        let version = put.await?;
+        self.refresh().await;
+        // The secret is shown once: nothing that may fail comes between.
+        let stored = StoredWebhook {
+            registry: id,
+            version,
+            registration: Registration {
+                id: WebhookId::new(version),
+                since: version,
                 webhook,
                 sealed,
-                expected: None,
-                most: self.most(),
-                request: RequestId(rand::random()),
-            })
-            .await?;
-        self.refresh().await;
+                disabled: None,
+            },
+            failing_since: None,
+        };
         let secret = credentials.secret.expose().to_owned();
-        Ok((self.show(registry, &name).await?, secret))
+        Ok((self.shown(stored), secret))
     }
 
     /// All webhooks of a registry.
@@ -213,10 +226,16 @@ impl Controls {
         name: &WebhookName,
         delta: &Delta,
     ) -> Result<Shown> {
-        self.change(registry, name, |webhook, credentials| {
-            delta.apply(webhook, &mut credentials.callback);
-        })
-        .await?;
+        let is_sealed = delta.uri.is_some() || delta.headers.is_some();
+        if is_sealed {
+            self.change(registry, name, |webhook, credentials| {
+                delta.apply(webhook, &mut credentials.callback);
+            })
+            .await?;
+        } else {
+            // Whoever has no key for it may do this nevertheless.
+            self.change_shown(registry, name, delta).await?;
+        }
         self.show(registry, name).await
     }
 
@@ -228,9 +247,12 @@ impl Controls {
     pub async fn rotate(&self, registry: &RegistryName, name: &WebhookName) -> Result<String> {
         let rotation = self.shell.config.rotation.as_millis();
         let rotation = u64::try_from(rotation).unwrap_or(u64::MAX);
-        let until = self.shell.engine.now().saturating_add(rotation);
+        let now = self.shell.engine.now();
+        let until = now.saturating_add(rotation);
         let credentials = self
-            .change(registry, name, |_, credentials| credentials.rotate(until))
+            .change(registry, name, |_, credentials| {
+                credentials.rotate(now, until);
+            })
             .await?;
         Ok(credentials.secret.expose().to_owned())
     }
@@ -239,18 +261,20 @@ impl Controls {
     ///
     /// # Errors
     ///
-    /// When one of them cannot be opened or written.
+    /// When one of them cannot be opened or written; the others are sealed nevertheless.
     pub async fn reseal(&self, registry: &RegistryName) -> Result<usize> {
-        let mut count = 0;
+        let (mut count, mut failed) = (0, None);
         for stored in self.shell.api().list(registry).await? {
             let registration = &stored.registration;
             if !self.shell.known.keys().is_current(&registration.sealed.0) {
                 let name = registration.webhook.name.clone();
-                self.change(registry, &name, |_, _| {}).await?;
-                count += 1;
+                match self.change(registry, &name, |_, _| {}).await {
+                    Ok(_) => count += 1,
+                    Err(error) => failed = failed.or(Some(error)),
+                }
             }
         }
-        Ok(count)
+        failed.map_or(Ok(count), Err)
     }
 
     /// Deletes a webhook.
@@ -309,17 +333,27 @@ impl Controls {
         let stored = self.find(registry, name).await?;
         let webhook = stored.registration.id;
         let exchanges = self.shell.history.of(webhook);
-        let kept = self.shell.api().undelivered(webhook, None, PAGE).await?;
         let seen: BTreeSet<_> = exchanges.iter().map(|exchange| exchange.id).collect();
-        let mut all: Vec<_> = kept
-            .into_iter()
-            .filter(|row| !seen.contains(&row.message.id))
-            .map(|row| (row.message.at, Delivery::Kept(Box::new(row))))
-            .collect();
         let attempts = exchanges.into_iter();
-        all.extend(attempts.map(|it| (it.at, Delivery::Attempt(Box::new(it)))));
-        all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-        all.truncate(limit);
+        let mut all: Vec<_> = attempts
+            .map(|it| (it.at, Delivery::Attempt(Box::new(it))))
+            .collect();
+        let mut after = None;
+        loop {
+            let rows = self.shell.api().undelivered(webhook, after, PAGE).await?;
+            let next = rows.last().filter(|_| rows.len() == PAGE).map(mark);
+            let unseen = rows
+                .into_iter()
+                .filter(|row| !seen.contains(&row.message.id));
+            all.extend(unseen.map(|row| (row.message.at, Delivery::Kept(Box::new(row)))));
+            // They are kept by shard and message: the newest may be anywhere.
+            all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+            all.truncate(limit);
+            match next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
         Ok(all.into_iter().map(|(_, delivery)| delivery).collect())
     }
 
@@ -444,23 +478,54 @@ impl Controls {
                     true => stored.registration.sealed.clone(),
                     false => credentials.seal(keys, stored.registry, name),
                 };
-            let put = self.shell.api().put(PutWebhook {
-                registry: registry.clone(),
-                webhook,
-                sealed,
-                expected: Some(stored.version),
-                most: self.most(),
-                request: RequestId(rand::random()),
-            });
-            match put.await {
-                Ok(_) => {
-                    self.refresh().await;
-                    return Ok(credentials);
-                }
+            match self.replace(registry, &stored, webhook, sealed).await {
+                Ok(()) => return Ok(credentials),
                 Err(WebhookError::Changed) if tries < TRIES => tries += 1,
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Changes nothing of a webhook that is sealed.
+    async fn change_shown(
+        &self,
+        registry: &RegistryName,
+        name: &WebhookName,
+        delta: &Delta,
+    ) -> Result<()> {
+        let mut tries = 0;
+        loop {
+            let stored = self.find(registry, name).await?;
+            let mut webhook = stored.registration.webhook.clone();
+            delta.apply_shown(&mut webhook);
+            webhook.check(&self.shell.config.limits)?;
+            let sealed = stored.registration.sealed.clone();
+            match self.replace(registry, &stored, webhook, sealed).await {
+                Ok(()) => return Ok(()),
+                Err(WebhookError::Changed) if tries < TRIES => tries += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn replace(
+        &self,
+        registry: &RegistryName,
+        stored: &StoredWebhook,
+        webhook: Webhook,
+        sealed: Sealed,
+    ) -> std::result::Result<(), WebhookError> {
+        let put = self.shell.api().put(PutWebhook {
+            registry: registry.clone(),
+            webhook,
+            sealed,
+            expected: Some(stored.version),
+            most: self.most(),
+            request: RequestId(rand::random()),
+        });
+        put.await?;
+        self.refresh().await;
+        Ok(())
     }
 
     /// What is changed here is in force here at once.
@@ -486,17 +551,6 @@ impl Controls {
         let (keys, name) = (self.shell.known.keys(), &registration.webhook.name);
         let opened = Credentials::open(&registration.sealed, keys, stored.registry, name);
         Ok(opened?)
-    }
-
-    async fn seal(
-        &self,
-        registry: &RegistryName,
-        name: &WebhookName,
-        credentials: &Credentials,
-    ) -> Result<meridian_event::webhook::Sealed> {
-        let id = self.shell.ports.metadata.registry(registry).await;
-        let id = id.map_err(|error: ReadError| WebhookError::from(error))?;
-        Ok(credentials.seal(self.shell.known.keys(), id, name))
     }
 
     fn check(&self, webhook: &Webhook, callback: &Callback) -> Result<()> {
@@ -557,19 +611,24 @@ const fn mark(row: &Undelivered) -> (u16, MessageId) {
 
 impl Delta {
     fn apply(&self, webhook: &mut Webhook, callback: &mut Callback) {
-        fn set<T: Clone>(value: &mut T, new: Option<&T>) {
-            if let Some(new) = new {
-                value.clone_from(new);
-            }
-        }
+        self.apply_shown(webhook);
+        set(&mut callback.uri, self.uri.as_ref());
+        set(&mut callback.headers, self.headers.as_ref());
+    }
+
+    fn apply_shown(&self, webhook: &mut Webhook) {
         set(&mut webhook.region, self.region.as_ref());
         set(&mut webhook.actions, self.actions.as_ref());
         set(&mut webhook.scope, self.scope.as_ref());
         set(&mut webhook.status, self.status.as_ref());
         set(&mut webhook.format, self.format.as_ref());
         set(&mut webhook.available_in, self.available_in.as_ref());
-        set(&mut callback.uri, self.uri.as_ref());
-        set(&mut callback.headers, self.headers.as_ref());
+    }
+}
+
+fn set<T: Clone>(value: &mut T, new: Option<&T>) {
+    if let Some(new) = new {
+        value.clone_from(new);
     }
 }
 
@@ -597,6 +656,8 @@ impl Shown {
 impl Classify for ControlError {
     fn code(&self) -> Code {
         match self {
+            // Whatever is in the way goes away by somebody's doing only.
+            Self::Webhook(WebhookError::TooMany { .. }) => Code::Conflict,
             Self::Webhook(error) => error.code(),
             // What a caller gives, a limit too: trying again does not help.
             Self::Fault(_) | Self::Blocked(_) => Code::InvalidArgument,

@@ -14,9 +14,12 @@ pub struct Credentials {
     pub callback: Callback,
     /// The secret that signs.
     pub secret: SigningSecret,
-    /// The one before, and until when it signs, too, in milliseconds since the Unix epoch.
-    pub previous: Option<(SigningSecret, u64)>,
+    /// Those before, the newest first, and until when each signs, too, in milliseconds since the Unix epoch.
+    pub previous: Vec<(SigningSecret, u64)>,
 }
+
+/// How many secrets sign beside the newest, at most.
+const MOST: usize = 8;
 
 /// Why credentials cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,8 +38,8 @@ struct Form {
     uri: String,
     headers: CustomHeaders,
     secret: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    previous: Option<(String, u64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    previous: Vec<(String, u64)>,
 }
 
 // === impl Credentials ===
@@ -45,12 +48,13 @@ impl Credentials {
     /// Seals it for a webhook: for another one it does not open.
     #[must_use]
     pub fn seal(&self, keys: &KeyRing, registry: RegistryId, name: &WebhookName) -> Sealed {
-        let previous = self.previous.as_ref();
+        let previous = self.previous.iter();
+        let previous = previous.map(|(secret, until)| (secret.expose().to_owned(), *until));
         let form = Form {
             uri: self.callback.uri.expose().to_owned(),
             headers: self.callback.headers.clone(),
             secret: self.secret.expose().to_owned(),
-            previous: previous.map(|(secret, until)| (secret.expose().to_owned(), *until)),
+            previous: previous.collect(),
         };
         let plain = serde_json::to_vec(&form).expect("it consists of text");
         Sealed(keys.seal(&purpose(registry, name), &plain))
@@ -75,34 +79,36 @@ impl Credentials {
 
     fn of(form: Form) -> Option<Self> {
         let uri: ServiceUri = form.uri.parse().ok()?;
-        let previous = match form.previous {
-            Some((secret, until)) => Some((secret.parse().ok()?, until)),
-            None => None,
-        };
+        let previous = form.previous.into_iter();
+        let previous = previous.map(|(secret, until)| Some((secret.parse().ok()?, until)));
+        let previous: Option<Vec<_>> = previous.collect();
         Some(Self {
             callback: Callback {
                 uri,
                 headers: form.headers,
             },
             secret: form.secret.parse().ok()?,
-            previous,
+            previous: previous?,
         })
     }
 
     /// The secrets that sign then.
     #[must_use]
     pub fn secrets(&self, now: u64) -> SigningSecrets {
-        let previous = self.previous.as_ref().filter(|(_, until)| now < *until);
+        let previous = self.previous.iter().filter(|(_, until)| now < *until);
         SigningSecrets {
             current: self.secret.clone(),
-            previous: previous.map(|(secret, _)| secret.clone()),
+            previous: previous.map(|(secret, _)| secret.clone()).collect(),
         }
     }
 
-    /// Replaces the secret; the one before signs on until then.
-    pub fn rotate(&mut self, until: u64) {
+    /// Replaces the secret; the one before signs on until then, and those before as long as they would have. A
+    /// receiver may know any of them: whoever made the last may never have heard which it is.
+    pub fn rotate(&mut self, now: u64, until: u64) {
         let old = std::mem::replace(&mut self.secret, new_secret());
-        self.previous = Some((old, until));
+        self.previous.retain(|(_, until)| now < *until);
+        self.previous.insert(0, (old, until));
+        self.previous.truncate(MOST);
     }
 }
 

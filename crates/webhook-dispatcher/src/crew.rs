@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_clients::replica::AgentId;
+use meridian_delivery::Dispatcher;
 use meridian_event::SHARDS;
 use meridian_replication::owner_of;
 use tokio::time::Instant;
@@ -29,9 +30,14 @@ const REFRESH: Duration = Duration::from_secs(5);
 pub(crate) async fn run(shell: Arc<Shell>, me: AgentId, stop: CancellationToken) {
     let mut shards: BTreeMap<u16, CancellationToken> = BTreeMap::new();
     let mut living: BTreeSet<AgentId> = BTreeSet::new();
-    let mut looked = Instant::now();
-    let mut refreshed = Instant::now();
-    let working = async {
+    // Beside it, so that nobody is taken for gone because the metadata are slow.
+    shell.start("webhooks.look", {
+        let stop = stop.clone();
+        async move |shell| {
+            let _stopped = stop.run_until_cancelled(look_on(&shell)).await;
+        }
+    });
+    let attending = async {
         loop {
             match shell.api().attend(me).await {
                 Ok(attendance) => {
@@ -51,22 +57,27 @@ pub(crate) async fn run(shell: Arc<Shell>, me: AgentId, stop: CancellationToken)
                     tracing::debug!(error, "the metadata do not say which dispatchers work");
                 }
             }
-            if refreshed.elapsed() >= REFRESH {
-                refreshed = Instant::now();
-                if let Ok(news) = shell.known.refresh(&shell.engine).await {
-                    shell.welcome(&news).await;
-                }
-            }
-            if looked.elapsed() >= LOOK {
-                looked = Instant::now();
-                for shard in shards.keys() {
-                    shell.look_again(*shard).await;
-                }
-            }
             tokio::time::sleep(EVERY).await;
         }
     };
-    stop.run_until_cancelled(working).await;
+    stop.run_until_cancelled(attending).await;
+}
+
+/// Looks for what nobody tells.
+async fn look_on(shell: &Shell) {
+    let mut looked = Instant::now();
+    loop {
+        tokio::time::sleep(REFRESH).await;
+        if let Ok(news) = shell.known.refresh(&shell.engine).await {
+            shell.welcome(&news).await;
+        }
+        if looked.elapsed() >= LOOK {
+            looked = Instant::now();
+            for shard in shell.engine.look(Dispatcher::shards) {
+                shell.look_again(shard).await;
+            }
+        }
+    }
 }
 
 fn share(
@@ -86,12 +97,12 @@ fn share(
     }
     for shard in (0..SHARDS).filter(|shard| is_mine(*shard)) {
         shards.entry(shard).or_insert_with(|| {
-            let stop = stop.child_token();
-            let consumer = stop.clone();
+            let given = stop.child_token();
+            let (consumer, end) = (given.clone(), stop.clone());
             shell.start("webhooks.consume", async move |shell| {
-                consume::run(shell, shard, consumer).await;
+                consume::run(shell, shard, consumer, end).await;
             });
-            stop
+            given
         });
     }
     let (dispatchers, shards) = (living.len(), shards.len());

@@ -1,10 +1,10 @@
 //! What was sent to receivers lately, and what they answered, for people.
 //!
-//! Keeps no more than so many requests of each webhook, and bodies as far as they were read; what was in headers
+//! Keeps no more than so many requests of each webhook, and so many bytes of all, bodies as far as they were read; what was in headers
 //! that may be credentials does not show.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use meridian_event::webhook::{Action, Message, MessageId, WebhookId};
 
@@ -53,11 +53,26 @@ pub enum Attempted {
 #[derive(Debug)]
 pub(crate) struct History {
     most: usize,
-    of: Mutex<BTreeMap<WebhookId, VecDeque<Exchange>>>,
+    of: Mutex<Remembered>,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    of: BTreeMap<WebhookId, Exchanges>,
+    bytes: usize,
+}
+
+/// Those of one webhook, and about how much they take.
+#[derive(Debug, Default)]
+struct Exchanges {
+    all: VecDeque<Exchange>,
+    bytes: usize,
 }
 
 /// How many webhooks are remembered.
 const WEBHOOKS: usize = 4_096;
+/// How much all of it may take, in bytes. Beyond it, whichever webhook takes most loses what is oldest.
+const BYTES: usize = 64 << 20;
 
 // === impl History ===
 
@@ -73,27 +88,78 @@ impl History {
         if self.most == 0 {
             return;
         }
-        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.remembered();
+        let Remembered { of, bytes } = &mut *remembered;
         if of.len() >= WEBHOOKS && !of.contains_key(&webhook) {
             return;
         }
         let exchanges = of.entry(webhook).or_default();
-        if exchanges.len() >= self.most {
-            exchanges.pop_front();
+        if exchanges.all.len() >= self.most {
+            *bytes -= exchanges.forget();
         }
-        exchanges.push_back(exchange);
+        *bytes += exchanges.add(exchange);
+        while *bytes > BYTES
+            && let Some(largest) = of.values_mut().max_by_key(|it| it.bytes)
+        {
+            *bytes -= largest.forget();
+        }
     }
 
     /// Forgets webhooks that are not among these.
     pub(crate) fn retain(&self, is_there: impl Fn(WebhookId) -> bool) {
-        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        of.retain(|webhook, _| is_there(*webhook));
+        let mut remembered = self.remembered();
+        remembered.of.retain(|webhook, _| is_there(*webhook));
+        remembered.bytes = remembered.of.values().map(|it| it.bytes).sum();
     }
 
     /// The last of a webhook, the newest first.
     pub(crate) fn of(&self, webhook: WebhookId) -> Vec<Exchange> {
-        let of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        let exchanges = of.get(&webhook).into_iter().flatten().rev();
-        exchanges.cloned().collect()
+        let remembered = self.remembered();
+        let exchanges = remembered.of.get(&webhook).map(|it| it.all.iter().rev());
+        exchanges.into_iter().flatten().cloned().collect()
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        self.of.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Exchanges ===
+
+impl Exchanges {
+    /// Returns how much it takes.
+    fn add(&mut self, exchange: Exchange) -> usize {
+        let bytes = exchange.bytes();
+        self.bytes += bytes;
+        self.all.push_back(exchange);
+        bytes
+    }
+
+    /// Forgets the oldest, and returns how much that took.
+    fn forget(&mut self) -> usize {
+        let bytes = self.all.pop_front().map_or(0, |oldest| oldest.bytes());
+        self.bytes -= bytes;
+        bytes
+    }
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    /// About how much it takes in memory.
+    fn bytes(&self) -> usize {
+        let headers = |pairs: &[(String, String)]| -> usize {
+            let lengths = pairs.iter().map(|(name, value)| name.len() + value.len());
+            lengths.sum::<usize>() + 48 * pairs.len()
+        };
+        let attempted = match &self.attempted {
+            Attempted::Answered {
+                headers: given,
+                body,
+                ..
+            } => headers(given) + body.len(),
+            Attempted::Failed(why) => why.len(),
+        };
+        1_024 + self.uri.len() + headers(&self.headers) + self.body.len() + attempted
     }
 }

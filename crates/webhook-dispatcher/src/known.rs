@@ -25,6 +25,8 @@ pub(crate) struct Known {
     asking: tokio::sync::Mutex<Option<Version>>,
     webhooks: Mutex<BTreeMap<WebhookId, StoredWebhook>>,
     opened: Mutex<BTreeMap<WebhookId, (Sealed, Arc<Credentials>)>>,
+    /// What could not be opened, of which people were told.
+    unopened: Mutex<BTreeMap<WebhookId, Sealed>>,
 }
 
 /// What a look at them brought.
@@ -45,6 +47,7 @@ impl Known {
             asking: tokio::sync::Mutex::new(None),
             webhooks: Mutex::default(),
             opened: Mutex::default(),
+            unopened: Mutex::default(),
         }
     }
 
@@ -81,6 +84,7 @@ impl Known {
             engine.tell(|engine, _| engine.subscribe(subscription));
         }
         self.opened_now().retain(|id, _| now.contains_key(id));
+        self.unopened_now().retain(|id, _| now.contains_key(id));
         *webhooks = now;
         *known = answer.version;
         Ok(news)
@@ -110,12 +114,22 @@ impl Known {
         Ok(credentials)
     }
 
+    /// Whether nobody asked this before: what is sealed so cannot be opened, and people are told once.
+    pub(crate) fn is_news(&self, webhook: WebhookId, sealed: &Sealed) -> bool {
+        let told = self.unopened_now().insert(webhook, sealed.clone());
+        told.as_ref() != Some(sealed)
+    }
+
     pub(crate) const fn keys(&self) -> &KeyRing {
         &self.keys
     }
 
     fn webhooks(&self) -> std::sync::MutexGuard<'_, BTreeMap<WebhookId, StoredWebhook>> {
         self.webhooks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unopened_now(&self) -> std::sync::MutexGuard<'_, BTreeMap<WebhookId, Sealed>> {
+        self.unopened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn opened_now(

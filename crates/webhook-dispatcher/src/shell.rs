@@ -16,7 +16,7 @@ use meridian_delivery::{
     Attempt, Content, Dispatcher, Effect, LogPage, Outcome, Recorded, Sender, Subscription, request,
 };
 use meridian_event::webhook::{Message, Place, Record, WebhookId};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::call::Caller;
@@ -29,6 +29,9 @@ use crate::{Config, Ports, consume};
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long to wait between two looks at whether it has.
 const GLANCE: Duration = Duration::from_millis(50);
+
+/// How many webhooks that fell behind read the log at once.
+const PAGES: usize = 4;
 
 /// The engine, and what time it is for it.
 pub(crate) struct Engine {
@@ -51,7 +54,21 @@ pub(crate) struct Shell {
     pub(crate) agent: String,
     spawner: Spawner,
     /// Where in the log those stand who read it themselves.
-    readers: Mutex<BTreeMap<(WebhookId, u16), (Place, u64)>>,
+    readers: Mutex<BTreeMap<(WebhookId, u16), Reader>>,
+    /// How many of them read at once.
+    pages: Semaphore,
+    /// Cancelled when the service is to end.
+    stop: CancellationToken,
+}
+
+/// The part of the log that was read last: of what is behind a place, from that offset on, and where it goes on
+/// behind its last place.
+#[derive(Debug, Clone, Copy)]
+struct Reader {
+    after: Place,
+    first: u64,
+    upto: Place,
+    next: u64,
 }
 
 /// What is counted.
@@ -118,6 +135,7 @@ impl Shell {
         (engine, known, caller): (Engine, Known, Caller),
         agent: String,
         spawner: Spawner,
+        stop: CancellationToken,
     ) -> Self {
         Self {
             region,
@@ -131,6 +149,8 @@ impl Shell {
             agent,
             spawner,
             readers: Mutex::default(),
+            pages: Semaphore::new(PAGES),
+            stop,
         }
     }
 
@@ -139,12 +159,12 @@ impl Shell {
     }
 
     /// Does what the engine says until it is stopped; then what is under way ends, and is recorded.
-    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
+    pub(crate) async fn run(self: Arc<Self>) {
         loop {
             let wait = self.step();
             let told = self.engine.told.notified();
             let waited = tokio::time::timeout(wait, told);
-            if stop.run_until_cancelled(waited).await.is_none() {
+            if self.stop.run_until_cancelled(waited).await.is_none() {
                 break;
             }
         }
@@ -269,9 +289,15 @@ impl Shell {
         match opened {
             Ok(credentials) => Some(credentials),
             Err(error) => {
-                let error = meridian_error::chain(&error);
-                let webhook = to.webhook.name.as_str();
-                tracing::warn!(webhook, error, "a webhook is not told of anything for now");
+                if self.known.is_news(to.id, &to.sealed) {
+                    let error = meridian_error::chain(&error);
+                    let webhook = to.webhook.name.as_str();
+                    tracing::error!(
+                        webhook,
+                        error,
+                        "a webhook is not told of anything: give this dispatcher the keys that it was sealed with"
+                    );
+                }
                 None
             }
         }
@@ -336,17 +362,30 @@ impl Shell {
             .tell(|engine, now| engine.recorded(now, shard, ticket, recorded));
     }
 
+    /// Has a webhook disabled, however long nobody answers: until then it is not told anything.
     async fn disable(&self, webhook: WebhookId, reason: meridian_event::webhook::DisableReason) {
-        let disabled = self.api().disable(webhook, reason).await;
-        match &disabled {
-            Ok(true) => tracing::warn!(%webhook, ?reason, "a webhook is disabled"),
-            Ok(false) => {}
-            Err(error) => {
-                let error = meridian_error::chain(error);
-                tracing::warn!(%webhook, error, "a webhook is not disabled yet, though its receiver is gone");
+        let mut is_first = true;
+        let is_disabled = loop {
+            match self.api().disable(webhook, reason).await {
+                Ok(is_disabled) => break is_disabled,
+                Err(error) if is_first => {
+                    is_first = false;
+                    let error = meridian_error::chain(&error);
+                    tracing::warn!(%webhook, error, "a webhook is not disabled yet, though its receiver is gone");
+                }
+                Err(_) => {}
             }
+            if !self.known.has(webhook) {
+                break false;
+            }
+            let pause = tokio::time::sleep(self.config.delivery.again);
+            if self.stop.run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+        };
+        if is_disabled {
+            tracing::warn!(%webhook, ?reason, "a webhook is disabled");
         }
-        let is_disabled = disabled.unwrap_or(false);
         self.engine
             .tell(|engine, _| engine.disabled(webhook, is_disabled));
     }
@@ -359,15 +398,23 @@ impl Shell {
         after: Place,
         limit: usize,
     ) -> Option<LogPage> {
+        // Those that fell behind do not keep the others from what happens now.
+        let _permit = self.pages.acquire().await.ok()?;
         let reader = (webhook, shard);
         let stood = self.readers().get(&reader).copied();
-        let from = stood.filter(|(place, _)| *place == after);
-        let read = consume::page(self, shard, after, from.map(|(_, offset)| offset), limit).await;
+        let from = stood.and_then(|stood| stood.offset(after));
+        let read = consume::page(self, shard, after, from, limit).await;
         match read {
-            Ok((page, offset)) => {
+            Ok((page, (first, next))) => {
                 let mut readers = self.readers();
                 readers.retain(|(webhook, _), _| self.known.has(*webhook));
-                readers.insert(reader, (page.upto, offset));
+                let stands = Reader {
+                    after,
+                    first,
+                    upto: page.upto,
+                    next,
+                };
+                readers.insert(reader, stands);
                 Some(page)
             }
             Err(error) => {
@@ -378,8 +425,20 @@ impl Shell {
         }
     }
 
-    fn readers(&self) -> MutexGuard<'_, BTreeMap<(WebhookId, u16), (Place, u64)>> {
+    fn readers(&self) -> MutexGuard<'_, BTreeMap<(WebhookId, u16), Reader>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Reader ===
+
+impl Reader {
+    /// Where what is behind a place begins, or a little before.
+    fn offset(self, after: Place) -> Option<u64> {
+        if after == self.upto {
+            return Some(self.next);
+        }
+        (self.after <= after && after < self.upto).then_some(self.first)
     }
 }
 

@@ -76,15 +76,22 @@ pub fn start(
     let engine = Dispatcher::new(config.delivery.clone(), rand::random());
     let engine = Engine::new(engine, Arc::clone(&ports.clock));
     let known = Known::new(Arc::clone(&ports.webhooks), keys.clone());
-    let spawner = supervisor.spawner();
+    let (spawner, stop) = (supervisor.spawner(), supervisor.token());
     let parts = (engine, known, caller);
-    let shell = Arc::new(Shell::new(region, config, ports, parts, agent, spawner));
+    let shell = Arc::new(Shell::new(
+        region,
+        config,
+        ports,
+        parts,
+        agent,
+        spawner,
+        stop.clone(),
+    ));
     show(&shell, supervisor.metrics());
-    let stop = supervisor.token();
     supervisor.spawn("webhooks.dispatcher", {
-        let (shell, stop) = (Arc::clone(&shell), stop.clone());
+        let shell = Arc::clone(&shell);
         async move {
-            shell.run(stop).await;
+            shell.run().await;
             Ok(())
         }
     });

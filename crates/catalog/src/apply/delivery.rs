@@ -94,7 +94,10 @@ fn keep<S: Write>(turn: &mut Turn<'_, S>, record: &Record) -> Result<Reply, S> {
         let key = key::failing(*webhook);
         match since {
             Some(since) if is_there(turn, *webhook)? => {
-                turn.put(&key, &Failing { since: *since })?;
+                // Another dispatcher may have seen it fail before.
+                let stored = turn.read::<Failing>(&key)?;
+                let since = stored.map_or(*since, |stored| stored.since.min(*since));
+                turn.put(&key, &Failing { since })?;
             }
             _ if turn.exists(&key)? => turn.remove(&key)?,
             _ => {}

@@ -379,6 +379,8 @@ fn one_whose_receiver_failed_is_disabled_unless_it_had_success_since() {
         refused(Refusal::WebhookChanged)
     );
     failing(&mut stage, Some(7));
+    // Another dispatcher saw it fail only later.
+    failing(&mut stage, Some(8));
     let Reply::Done { version } = disable(&mut stage, reason) else {
         panic!("it is not disabled");
     };

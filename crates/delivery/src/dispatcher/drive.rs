@@ -28,7 +28,7 @@ impl Dispatcher {
         }
         self.take_turns(now, &mut effects);
         self.record(now, &mut effects);
-        if self.prune_at <= now {
+        if self.prune_at <= now && !self.shards.is_empty() {
             self.prune_at = now.saturating_add(millis(self.config.prune_every));
             let shards = self.shards.keys();
             effects.extend(shards.map(|shard| Effect::Prune {
@@ -46,7 +46,8 @@ impl Dispatcher {
         let records = self.shards.values().filter_map(|it| it.record_at(every));
         let timer = self.timers.first().map(|(moment, _)| *moment);
         let moment = earlier(records.min(), timer);
-        moment.map_or(self.prune_at, |moment| moment.min(self.prune_at))
+        let prune = (!self.shards.is_empty()).then_some(self.prune_at);
+        earlier(moment, prune).unwrap_or(u64::MAX)
     }
 
     /// One thing for each receiver in turn, until none has anything to do or there are enough requests.

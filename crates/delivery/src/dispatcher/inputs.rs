@@ -1,6 +1,6 @@
 //! What the shell tells of webhooks and of the shards that this dispatcher works on.
 
-use meridian_event::webhook::{Assignment, Status, WebhookId};
+use meridian_event::webhook::{Assignment, Place, Status, WebhookId};
 
 use super::Dispatcher;
 use crate::Subscription;
@@ -103,6 +103,25 @@ impl Dispatcher {
         if endpoint.subscription.webhook.status == Status::Disabled {
             self.forget_places(webhook);
         }
+    }
+
+    /// Whether this dispatcher works on a shard, as it was assigned then.
+    #[must_use]
+    pub fn works_on(&self, shard: u16, generation: u64) -> bool {
+        let shard = self.shards.get(&shard);
+        shard.is_some_and(|shard| shard.generation == generation)
+    }
+
+    /// The last event of a shard that was offered; nothing, if the shard is somebody else's.
+    #[must_use]
+    pub fn head(&self, shard: u16) -> Option<Place> {
+        self.shards.get(&shard).map(|shard| shard.head)
+    }
+
+    /// The shards that this dispatcher works on.
+    #[must_use]
+    pub fn shards(&self) -> Vec<u16> {
+        self.shards.keys().copied().collect()
     }
 
     /// A shard is somebody else's from now on.

@@ -87,7 +87,9 @@ impl Dispatcher {
                 lane.read_at = again_at;
             }
         });
-        if let Some(shard) = self.shards.get_mut(&shard) {
+        if let Some(shard) = self.shards.get_mut(&shard)
+            && read != from
+        {
             shard.news.is_settled = true;
         }
         self.call(webhook);

@@ -21,7 +21,7 @@ impl Dispatcher {
         };
         endpoint.under_way = endpoint.under_way.saturating_sub(1);
         match outcome.verdict(now) {
-            Verdict::Delivered => self.delivered(&flight),
+            Verdict::Delivered => self.delivered(now, &flight),
             Verdict::Failed {
                 is_busy,
                 is_throttled,
@@ -61,13 +61,23 @@ impl Dispatcher {
         }
     }
 
-    fn delivered(&mut self, flight: &Flight) {
+    /// Others may see nothing but failures of the same receiver. That it is well is said when it is news here,
+    /// and now and then besides: more often than it takes to give a receiver up.
+    fn delivered(&mut self, now: u64, flight: &Flight) {
         self.settle(flight, None);
         let Some(endpoint) = self.endpoints.get_mut(&flight.webhook) else {
             return;
         };
         endpoint.breaker.succeed();
-        if endpoint.failing_since.take().is_some()
+        let is_news = endpoint.failing_since.take().is_some();
+        let again_at = endpoint
+            .well_at
+            .saturating_add(millis(self.config.give_up) / 8);
+        let is_due = endpoint.well_at != 0 && again_at <= now;
+        if endpoint.well_at == 0 || is_news || is_due {
+            endpoint.well_at = now;
+        }
+        if (is_news || is_due)
             && let Some(shard) = self.shards.get_mut(&flight.shard)
         {
             shard.news.set_failing(flight.webhook, None);

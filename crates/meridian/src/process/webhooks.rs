@@ -37,7 +37,7 @@ pub(super) async fn start(
     };
     let mut settings: DispatcherConfig = config.webhooks.clone();
     if settings.host.is_empty() {
-        settings.host = host(frontends);
+        settings.host = host(frontends)?;
     }
     let allowed = &settings.egress.allowed;
     if !allowed.is_empty() {
@@ -48,8 +48,15 @@ pub(super) async fn start(
         );
     }
     let key_file = directory.file(&settings.key_file);
-    // A region with others has the keys that they have, which nobody but an operator can bring there.
-    let makes_keys = config.regions.is_empty() || stage.abroad.is_of_one_process();
+    // Whoever is not alone needs the keys that the others have, which nobody but an operator can bring there.
+    let is_alone = config.regions.is_empty() || stage.abroad.is_of_one_process();
+    let makes_keys = is_alone && stage.cast.is_alone();
+    if !makes_keys && !key_file.exists() {
+        return Err(Exit::misconfigured(format!(
+            "webhooks.key_file: {} is not there; make it once with `openssl rand -hex 32`, and give the same to each dispatcher of each region",
+            key_file.display()
+        )));
+    }
     let started = meridian_webhook_dispatcher::start(
         config.region,
         settings,
@@ -61,13 +68,26 @@ pub(super) async fn start(
     started.map_err(|error| Exit::classified(&error))
 }
 
-fn host(frontends: &[ListenAddress]) -> String {
+/// The host of images in messages, if nobody gave it.
+fn host(frontends: &[ListenAddress]) -> Result<String, Exit> {
     let first = frontends.iter().find_map(ListenAddress::tcp);
-    first.map_or_else(
-        || "localhost".to_owned(),
-        |address| match address.ip().is_loopback() {
-            true => format!("localhost:{}", address.port()),
-            false => address.to_string(),
-        },
-    )
+    let Some(address) = first else {
+        if !frontends.is_empty() {
+            return Ok("localhost".to_owned());
+        }
+        return Err(Exit::misconfigured(
+            "webhooks.host: set it to the name, and the port unless it is 443, by which clients know this region's registry; receivers are told images by it",
+        ));
+    };
+    let (ip, port) = (address.ip(), address.port());
+    if ip.is_unspecified() {
+        tracing::warn!(
+            port,
+            "webhooks tell of images at `localhost`: set webhooks.host to the name by which clients know this registry"
+        );
+    }
+    Ok(match ip.is_loopback() || ip.is_unspecified() {
+        true => format!("localhost:{port}"),
+        false => address.to_string(),
+    })
 }

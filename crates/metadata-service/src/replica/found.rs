@@ -214,12 +214,15 @@ fn heard(found: Found, arrivals: &mut Arrivals) -> (catalog::Found, usize) {
             name,
             version,
             registration,
-        } => catalog::Found::Webhook {
-            registry,
-            name,
-            version,
-            registration,
-        },
+        } => {
+            weight += registration.as_ref().map_or(0, |it| it.sealed.0.len());
+            catalog::Found::Webhook {
+                registry,
+                name,
+                version,
+                registration,
+            }
+        }
         Found::Attributes {
             registry,
             repository,
