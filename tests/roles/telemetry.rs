@@ -175,7 +175,7 @@ async fn what_is_counted_goes_to_a_collector_that_is_who_it_should_be() {
         let seen: Vec<_> = seen.collect();
         assert_eq!(seen.len(), 1, "{name}: {metrics:?}");
         assert!(seen[0].points > 0, "{seen:?}");
-        assert_eq!(seen[0].service, "frontend+blob+metadata");
+        assert_eq!(seen[0].service, "frontend+blob+metadata+webhooks");
     }
     assert!(!collector.spans().is_empty());
 }
