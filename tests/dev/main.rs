@@ -13,6 +13,7 @@ mod faults;
 mod full;
 mod limits;
 mod losses;
+mod receivers;
 mod sessions;
 
 use std::path::Path;

@@ -10,3 +10,4 @@ mod regions;
 mod store;
 mod time;
 mod topic;
+mod webhooks;

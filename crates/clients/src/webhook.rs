@@ -13,7 +13,7 @@ use meridian_event::webhook::{
 };
 use meridian_oci::RegistryName;
 
-use crate::replica::{AgentId, Attendance};
+use crate::replica::{AgentId, Attendance, EventRange, Events};
 use crate::{ReadError, RequestId, WriteError};
 
 /// The webhooks of a region.
@@ -37,6 +37,9 @@ pub trait WebhookApi: Send + Sync + 'static {
         name: &WebhookName,
         request: RequestId,
     ) -> Result<(), WebhookError>;
+
+    /// Events of this region that are kept, for whoever finds the event log without them.
+    async fn events(&self, range: &EventRange) -> Result<Events, ReadError>;
 
     /// All that there are, unless that is what the answer said which is known by this version.
     async fn subscriptions(

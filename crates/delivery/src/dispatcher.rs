@@ -43,6 +43,8 @@ pub struct Dispatcher {
     held: usize,
     tickets: u64,
     prune_at: u64,
+    /// Nothing is begun any more.
+    is_leaving: bool,
 }
 
 /// How much the engine holds.
@@ -93,6 +95,7 @@ impl Dispatcher {
             held: 0,
             tickets: 0,
             prune_at: 0,
+            is_leaving: false,
         }
     }
 

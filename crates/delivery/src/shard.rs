@@ -80,6 +80,14 @@ impl Shard {
         }
     }
 
+    /// Whether there is something to record, or a record is under way. One that failed is not.
+    pub(crate) fn is_busy(&self) -> bool {
+        match &self.under_way {
+            Some(under_way) => under_way.again_at.is_none(),
+            None => self.record_at(0).is_some(),
+        }
+    }
+
     /// Makes a record of the news, and of cursors that changed.
     pub(crate) fn record(
         &mut self,

@@ -456,6 +456,28 @@ fn a_receiver_that_is_well_here_is_well_whatever_others_saw() {
     assert!((1..60).contains(&hours.count()));
 }
 
+#[test]
+fn one_that_leaves_begins_nothing_and_records_what_it_did() {
+    let mut world = World::new(exact(), 21);
+    let webhook = world.webhook(Manner::Takes(200));
+    for _ in 0..3 {
+        world.push("team/app", 1);
+    }
+    world.run(50);
+    assert!(world.engine.is_busy());
+    world.engine.leave();
+    world.run(400);
+    assert!(!world.engine.is_busy());
+    assert_eq!(world.seen(webhook).len(), 1);
+    world.crash(2);
+    world.run(MINUTE);
+    assert_eq!(
+        world.seen(webhook).len(),
+        3,
+        "what was recorded is not told again"
+    );
+}
+
 /// Bench row: a million messages that wait cost what one does.
 #[test]
 fn what_waits_for_its_next_attempt_is_not_in_memory() {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use meridian_catalog::{Command, Deliver, NewWebhook, Refusal, Reply, query};
-use meridian_clients::replica::{AgentId, Attendance};
+use meridian_clients::replica::{AgentId, Attendance, EventRange, Events, ReplicaApi};
 use meridian_clients::webhook::{
     PutWebhook, StoredWebhook, Subscriptions, WebhookApi, WebhookError,
 };
@@ -93,6 +93,10 @@ impl WebhookApi for MetadataService {
             Reply::Done { .. } => Ok(()),
             reply => Err(refused(reply)),
         }
+    }
+
+    async fn events(&self, range: &EventRange) -> std::result::Result<Events, ReadError> {
+        ReplicaApi::events(self, range).await
     }
 
     async fn subscriptions(&self, known: Option<Version>) -> Result<Option<Subscriptions>> {

@@ -292,7 +292,7 @@ async fn asked(
         let place = events.first().map(|envelope| Place::of(&envelope.id));
         place == Some(first)
     };
-    match shell.ports.replica.events(&range).await? {
+    match shell.api().events(&range).await? {
         Events::Here(events) if is_asked(&events) => Ok(events),
         Events::Here(_) | Events::Gone => Ok(Vec::new()),
     }

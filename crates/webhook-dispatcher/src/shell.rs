@@ -168,16 +168,12 @@ impl Shell {
                 break;
             }
         }
-        let record = self.config.delivery.record_every + GLANCE;
+        self.engine.tell(|engine, _| engine.leave());
         let farewell = async {
-            while self.engine.look(Dispatcher::load).requests > 0 {
+            while self.engine.look(Dispatcher::is_busy) {
                 self.step();
-                tokio::time::sleep(GLANCE).await;
-            }
-            let until = tokio::time::Instant::now() + record;
-            while tokio::time::Instant::now() < until {
-                self.step();
-                tokio::time::sleep(GLANCE).await;
+                let told = self.engine.told.notified();
+                let _told_or_not = tokio::time::timeout(GLANCE, told).await;
             }
         };
         let _ended = tokio::time::timeout(FAREWELL, farewell).await;

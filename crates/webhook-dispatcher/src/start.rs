@@ -8,7 +8,7 @@ use meridian_chassis::Supervisor;
 use meridian_chassis::metrics::Metrics;
 use meridian_chassis::seal::{KeyRing, KeyRingError};
 use meridian_clients::MetadataApi;
-use meridian_clients::replica::{AgentId, ReplicaApi};
+use meridian_clients::replica::AgentId;
 use meridian_clients::webhook::WebhookApi;
 use meridian_clock::{Clock, Region};
 use meridian_delivery::Dispatcher;
@@ -25,8 +25,6 @@ use crate::{Config, Controls, crew};
 pub struct Ports {
     /// The webhooks, in the metadata of this region.
     pub webhooks: Arc<dyn WebhookApi>,
-    /// The metadata, for what is missing in the event log.
-    pub replica: Arc<dyn ReplicaApi>,
     /// The metadata, as everybody sees them.
     pub metadata: Arc<dyn MetadataApi>,
     /// The event log of this region.

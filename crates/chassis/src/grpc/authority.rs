@@ -38,8 +38,7 @@ const TABLE: &[Row] = &[
     Row {
         service: "meridian.replication.v1.Replica",
         servers: &[Role::Metadata],
-        // A dispatcher reads events there that the event log has no more.
-        callers: &[Role::Replication, Role::Webhooks],
+        callers: &[Role::Replication],
         abroad: &[],
     },
     Row {

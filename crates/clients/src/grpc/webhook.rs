@@ -6,6 +6,7 @@ use meridian_event::webhook::{
     Assignment, DisableReason, DuePage, MessageId, Record, Undelivered, WebhookId, WebhookName,
 };
 use meridian_oci::RegistryName;
+use meridian_proto::meridian::replication::v1::ListEventsRequest;
 use meridian_proto::meridian::webhook::v1 as pb;
 use meridian_proto::version;
 use pb::webhooks_client::WebhooksClient;
@@ -13,9 +14,10 @@ use pb::webhooks_client::WebhooksClient;
 use super::call::{Repeat, Unary};
 use super::convert::webhook as convert;
 use super::{GrpcConfig, MAX_REPLICA_MESSAGE, Ways};
-use crate::RequestId;
-use crate::replica::{AgentId, Attendance};
+use crate::replica::{AgentId, Attendance, EventRange, Events};
+
 use crate::webhook::{PutWebhook, StoredWebhook, Subscriptions, WebhookApi, WebhookError};
+use crate::{ReadError, RequestId};
 
 /// A [`WebhookApi`] in another process. Cheap to clone; clones share their connection.
 #[derive(Debug, Clone)]
@@ -75,6 +77,12 @@ impl WebhookApi for GrpcWebhooks {
         self.calls
             .call(message, send, |pb::DeleteResponse {}| Ok(()))
             .await
+    }
+
+    async fn events(&self, range: &EventRange) -> std::result::Result<Events, ReadError> {
+        let message = ListEventsRequest::from(range);
+        let send = |mut to: Client, request| async move { to.list_events(request).await };
+        self.calls.call(message, send, TryInto::try_into).await
     }
 
     async fn subscriptions(&self, known: Option<Version>) -> Result<Option<Subscriptions>> {

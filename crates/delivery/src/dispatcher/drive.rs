@@ -26,7 +26,9 @@ impl Dispatcher {
             }
             self.call(webhook);
         }
-        self.take_turns(now, &mut effects);
+        if !self.is_leaving {
+            self.take_turns(now, &mut effects);
+        }
         self.record(now, &mut effects);
         if self.prune_at <= now && !self.shards.is_empty() {
             self.prune_at = now.saturating_add(millis(self.config.prune_every));
@@ -42,7 +44,7 @@ impl Dispatcher {
     /// When to poll again, if nothing happens before.
     #[must_use]
     pub fn wake(&self) -> u64 {
-        let every = millis(self.config.record_every);
+        let every = self.record_every();
         let records = self.shards.values().filter_map(|it| it.record_at(every));
         let timer = self.timers.first().map(|(moment, _)| *moment);
         let moment = earlier(records.min(), timer);
@@ -164,9 +166,17 @@ impl Dispatcher {
         }))
     }
 
+    /// How long what need not be recorded at once may wait for more of it.
+    fn record_every(&self) -> u64 {
+        match self.is_leaving {
+            true => 0,
+            false => millis(self.config.record_every),
+        }
+    }
+
     /// Makes the records that are due.
     fn record(&mut self, now: u64, effects: &mut Vec<Effect>) {
-        let every = millis(self.config.record_every);
+        let every = self.record_every();
         let is_due = |moment: Option<u64>| moment.is_some_and(|moment| moment <= now);
         let due = self
             .shards

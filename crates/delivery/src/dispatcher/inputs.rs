@@ -124,6 +124,17 @@ impl Dispatcher {
         self.shards.keys().copied().collect()
     }
 
+    /// This dispatcher ends: nothing is begun any more, and what is known is recorded at once.
+    pub const fn leave(&mut self) {
+        self.is_leaving = true;
+    }
+
+    /// Whether something is under way, or still to be recorded. What could not be recorded is not.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.flights.is_empty() || self.shards.values().any(Shard::is_busy)
+    }
+
     /// A shard is somebody else's from now on.
     pub fn revoke(&mut self, shard: u16) {
         let Some(gone) = self.shards.remove(&shard) else {

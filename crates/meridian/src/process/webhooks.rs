@@ -30,7 +30,6 @@ pub(super) async fn start(
     };
     let ports = Ports {
         webhooks: services.webhooks(others, supervisor),
-        replica: services.replica(others, supervisor),
         metadata: services.metadata(others, supervisor),
         log,
         clock: Arc::new(SystemClock),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use meridian_clients::grpc::convert::webhook as convert;
 use meridian_clients::grpc::{MAX_REPLICA_MESSAGE, deadline};
-use meridian_clients::replica::AgentId;
+use meridian_clients::replica::{AgentId, EventRange};
 use meridian_clients::webhook::{PutWebhook, WebhookApi};
 use meridian_event::webhook::Record;
+use meridian_proto::meridian::replication::v1::{ListEventsRequest, ListEventsResponse};
 use meridian_proto::meridian::webhook::v1 as pb;
 use meridian_proto::{shard, text, webhook_id};
 use pb::webhooks_server::{Webhooks, WebhooksServer};
@@ -43,6 +44,13 @@ macro_rules! calls {
             ) -> Result<Response<pb::$response>> {
                 deadline::within(request, |request| $call(&*self.api, request)).await
             })*
+
+            async fn list_events(
+                &self,
+                request: Request<ListEventsRequest>,
+            ) -> Result<Response<ListEventsResponse>> {
+                deadline::within(request, |request| list_events(&*self.api, request)).await
+            }
         }
     };
 }
@@ -61,6 +69,15 @@ calls! {
     prune: PruneRequest -> PruneResponse;
     undelivered: UndeliveredRequest -> UndeliveredResponse;
     retry: RetryRequest -> RetryResponse;
+}
+
+async fn list_events(
+    api: &dyn WebhookApi,
+    request: ListEventsRequest,
+) -> Result<ListEventsResponse> {
+    let range = EventRange::try_from(request).map_err(malformed)?;
+    let events = api.events(&range).await;
+    events.map(Into::into).map_err(refused)
 }
 
 async fn list(api: &dyn WebhookApi, request: pb::ListRequest) -> Result<pb::ListResponse> {
