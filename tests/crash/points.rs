@@ -90,6 +90,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("s3.skip_read_check", "tests/faults/rows/store.rs"),
     ("wh.attempt.after", "tests/crash/webhooks.rs"),
     ("wh.attempt.before", "tests/crash/webhooks.rs"),
+    ("wh.forget", "tests/faults/rows/webhooks.rs"),
     ("wh.record.after", "tests/crash/webhooks.rs"),
     ("wh.record.before", "tests/crash/webhooks.rs"),
     // Not an end but an error.

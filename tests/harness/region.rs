@@ -287,6 +287,8 @@ impl Region {
             .env("MERIDIAN_WEBHOOKS__HOST", "registry.test")
             .env("MERIDIAN_WEBHOOKS__KEY_FILE", keys.to_str().unwrap())
             .env("MERIDIAN_WEBHOOKS__EGRESS__ALLOWED", "[\"127.0.0.0/8\"]");
+        let settings = self.plan.dispatcher.iter();
+        let builder = settings.fold(builder, |builder, (name, value)| builder.env(name, value));
         self.among_neighbours(builder)
     }
 

@@ -24,6 +24,7 @@ const SOME: &[&str] = &[
     "e1_kafka",
     "f5_the",
     "g1_",
+    "n2_",
     "nothing_leads",
 ];
 

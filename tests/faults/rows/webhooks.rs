@@ -29,7 +29,7 @@ struct Stage {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka and breaks processes for minutes: cargo xtask faults"]
 async fn n2_dispatchers_are_killed_and_stand_still_and_every_push_is_told_in_order() {
-    let mut stage = Stage::begin();
+    let mut stage = Stage::begin(Plan::with_kafka());
     let receiver = Receiver::start().await;
     let mut secrets = Vec::new();
     for path in ["/well", "/sick"] {
@@ -98,6 +98,32 @@ async fn n2_dispatchers_are_killed_and_stand_still_and_every_push_is_told_in_ord
     assert_eq!(stage.first_told(&receiver.taken("/well")), stage.pushed);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kafka and breaks processes for minutes: cargo xtask faults"]
+async fn n2_notices_a_dispatcher_that_forgets() {
+    let mut plan = Plan::with_kafka();
+    let forgets = (
+        "FAILPOINTS".to_owned(),
+        "wh.forget=2*off->1*return->off".to_owned(),
+    );
+    plan.dispatcher.push(forgets);
+    let mut stage = Stage::begin(plan);
+    let receiver = Receiver::start().await;
+    let uri = receiver.uri("/");
+    let created = stage
+        .region
+        .webhook(0, &["create", "forgets", "--uri", &uri]);
+    assert!(created.status.success(), "{created:?}");
+    stage.push().await;
+    // Each of the two forgets one at most.
+    eventually("the others are told", SOON, || async {
+        (receiver.taken("/").len() >= PUSHES - 2).then_some(())
+    })
+    .await;
+    tokio::time::sleep(ABSENT).await;
+    assert_ne!(stage.first_told(&receiver.taken("/")), stage.pushed);
+}
+
 fn place(request: &SeenRequest) -> (String, String) {
     let body = request.json();
     let text = |name: &str| body["target"][name].as_str().unwrap().to_owned();
@@ -107,8 +133,8 @@ fn place(request: &SeenRequest) -> (String, String) {
 // === impl Stage ===
 
 impl Stage {
-    fn begin() -> Self {
-        let mut region = Region::start(Plan::with_kafka());
+    fn begin(plan: Plan) -> Self {
+        let mut region = Region::start(plan);
         region.start_dispatcher(0);
         region.start_dispatcher(1);
         Self {

@@ -28,6 +28,8 @@ pub struct Plan {
     pub front: Vec<(String, String)>,
     /// Settings of the agent.
     pub agent: Vec<(String, String)>,
+    /// Settings of dispatchers of webhooks.
+    pub dispatcher: Vec<(String, String)>,
 }
 
 // === impl Plan ===
