@@ -135,7 +135,6 @@ mod tests {
         (Replication, Metadata, METADATA),
         (Webhooks, Metadata, METADATA),
         (Replication, Metadata, REPLICA),
-        (Webhooks, Metadata, REPLICA),
         (Webhooks, Metadata, WEBHOOKS),
         (Frontend, Blob, BLOB),
         (Replication, Blob, BLOB),
