@@ -81,14 +81,12 @@ fn check_one(
         };
         let (digest, _) = key::take_digest(rest).unwrap();
         let row = Manifest::decode::<()>(value).unwrap();
-        if put_since(&row) {
+        if put_since(&row) || needed(store, registry, repository, digest, &put_since) {
             alive |= row.is_exposed();
         } else {
             dead.push(digest);
         }
     }
-    let is_needed = |digest: &Digest| needed(store, registry, repository, *digest, &put_since);
-    dead.retain(|digest| !is_needed(digest));
     for digest in &dead {
         if answers(store, registry, repository, (*digest).into()) {
             return Err(format!("{repository}@{digest} outlives its repository"));
