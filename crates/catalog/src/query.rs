@@ -44,8 +44,8 @@ pub use wanted::{
 };
 
 pub use webhook::{
-    StoredWebhook, all_webhooks, assignment, due as due_again, is_prunable, told, undelivered,
-    webhook, webhooks, webhooks_changed,
+    all_webhooks, assignment, due as due_again, is_prunable, told, undelivered, webhook, webhooks,
+    webhooks_changed,
 };
 
 use crate::access::{read, suffixes};

@@ -6,9 +6,8 @@
 use async_trait::async_trait;
 use meridian_clock::Version;
 use meridian_error::{Classify, Code, Retry};
-use meridian_event::RegistryId;
 use meridian_event::webhook::{
-    Assignment, DisableReason, DuePage, MessageId, Record, Registration, Sealed, Undelivered,
+    Assignment, DisableReason, DuePage, MessageId, Record, Sealed, StoredWebhook, Undelivered,
     Webhook, WebhookId, WebhookName,
 };
 use meridian_oci::RegistryName;
@@ -95,19 +94,6 @@ pub trait WebhookApi: Send + Sync + 'static {
         messages: &[(u16, MessageId)],
         due: u64,
     ) -> Result<u64, WebhookError>;
-}
-
-/// A webhook, and what is known of it here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredWebhook {
-    /// Whose.
-    pub registry: RegistryId,
-    /// When it was changed last.
-    pub version: Version,
-    /// What it is.
-    pub registration: Registration,
-    /// Since when it has seen nothing but failures here, in milliseconds since the Unix epoch.
-    pub failing_since: Option<u64>,
 }
 
 /// All webhooks.

@@ -33,7 +33,7 @@ pub use identity::{MessageId, ParseMessageIdError, ParseWebhookIdError, WebhookI
 pub use message::{Message, Place, Undelivered};
 pub use name::{ParseWebhookNameError, WebhookName};
 pub use progress::{Assignment, Change, DisableReason, DuePage, Record};
-pub use registration::{Disabled, Registration, Sealed};
+pub use registration::{Disabled, Registration, Sealed, StoredWebhook};
 pub use scope::{ParseScopeError, Scope};
 pub use uri::{ParseServiceUriError, ServiceUri};
 

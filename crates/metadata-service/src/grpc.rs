@@ -6,6 +6,26 @@
 //! back whole, beside a status of its class. Leaves listening, and who may call, to the process; and
 //! to `replica` the same for `meridian.replication.v1`.
 
+/// A gRPC service whose every call is a function of the same name, here or in a module, that is given the API and
+/// has until the caller's deadline.
+macro_rules! calls {
+    (
+        impl $service:ident for $adapter:ident;
+        $($call:ident: $request:ident -> $response:ident $(= $module:ident)?;)*
+    ) => {
+        #[tonic::async_trait]
+        impl $service for $adapter {
+            $(async fn $call(
+                &self,
+                request: tonic::Request<pb::$request>,
+            ) -> std::result::Result<tonic::Response<pb::$response>, tonic::Status> {
+                let call = |request| $($module::)?$call(&*self.api, request);
+                meridian_clients::grpc::deadline::within(request, call).await
+            })*
+        }
+    };
+}
+
 mod collect;
 mod raft;
 mod read;
@@ -22,12 +42,12 @@ use std::sync::Arc;
 
 use meridian_chassis::status;
 use meridian_clients::MetadataApi;
+use meridian_clients::grpc::MAX_METADATA_MESSAGE;
 use meridian_clients::grpc::convert::DecodeError;
 use meridian_clients::grpc::failure::{self, WireError};
-use meridian_clients::grpc::{MAX_METADATA_MESSAGE, deadline};
 use meridian_proto::meridian::metadata::v1 as pb;
 use pb::metadata_server::{Metadata, MetadataServer};
-use tonic::{Request, Response, Status};
+use tonic::Status;
 
 /// By which name the health service knows this one.
 pub const GRPC_SERVICE: &str = pb::metadata_server::SERVICE_NAME;
@@ -47,21 +67,8 @@ pub fn metadata_server(api: Arc<dyn MetadataApi>) -> MetadataServer<GrpcAdapter>
         .max_encoding_message_size(MAX_METADATA_MESSAGE)
 }
 
-macro_rules! calls {
-    ($($call:ident: $request:ident -> $response:ident = $module:ident;)*) => {
-        #[tonic::async_trait]
-        impl Metadata for GrpcAdapter {
-            $(async fn $call(
-                &self,
-                request: Request<pb::$request>,
-            ) -> Result<Response<pb::$response>, Status> {
-                deadline::within(request, |request| $module::$call(&*self.api, request)).await
-            })*
-        }
-    };
-}
-
 calls! {
+    impl Metadata for GrpcAdapter;
     get_manifest: GetManifestRequest -> GetManifestResponse = read;
     list_tags: ListTagsRequest -> ListTagsResponse = read;
     list_repositories: ListRepositoriesRequest -> ListRepositoriesResponse = read;

@@ -3,13 +3,12 @@
 use async_trait::async_trait;
 use meridian_catalog::{Command, Deliver, NewWebhook, Refusal, Reply, query};
 use meridian_clients::replica::{AgentId, Attendance, EventRange, Events, ReplicaApi};
-use meridian_clients::webhook::{
-    PutWebhook, StoredWebhook, Subscriptions, WebhookApi, WebhookError,
-};
+use meridian_clients::webhook::{PutWebhook, Subscriptions, WebhookApi, WebhookError};
 use meridian_clients::{ReadError, RequestId};
 use meridian_clock::Version;
 use meridian_event::webhook::{
-    Assignment, DisableReason, DuePage, MessageId, Record, Undelivered, WebhookId, WebhookName,
+    Assignment, DisableReason, DuePage, MessageId, Record, StoredWebhook, Undelivered, WebhookId,
+    WebhookName,
 };
 use meridian_oci::RegistryName;
 
@@ -31,15 +30,6 @@ fn refused(reply: Reply) -> WebhookError {
     }
 }
 
-fn stored(webhook: query::StoredWebhook) -> StoredWebhook {
-    StoredWebhook {
-        registry: webhook.registry,
-        version: webhook.version,
-        registration: webhook.registration,
-        failing_since: webhook.failing_since,
-    }
-}
-
 async fn deliver(group: &Group, step: Deliver) -> Result<Reply> {
     Ok(group.propose(None, Command::Deliver(step)).await?)
 }
@@ -49,8 +39,7 @@ impl WebhookApi for MetadataService {
     async fn list(&self, registry: &RegistryName) -> Result<Vec<StoredWebhook>> {
         let view = self.of_group().read().await?;
         let registry = registry_in(&view, registry)?;
-        let webhooks = query::webhooks(&view, registry).map_err(failed)?;
-        Ok(webhooks.into_iter().map(stored).collect())
+        Ok(query::webhooks(&view, registry).map_err(failed)?)
     }
 
     async fn put(&self, new: PutWebhook) -> Result<Version> {
@@ -106,10 +95,7 @@ impl WebhookApi for MetadataService {
             return Ok(None);
         }
         let webhooks = query::all_webhooks(&view).map_err(failed)?;
-        Ok(Some(Subscriptions {
-            version,
-            webhooks: webhooks.into_iter().map(stored).collect(),
-        }))
+        Ok(Some(Subscriptions { version, webhooks }))
     }
 
     async fn attend(&self, dispatcher: AgentId) -> Result<Attendance> {

@@ -5,16 +5,16 @@
 //! others does everything. Correctness rests on nothing here: what two agents do, the state takes once. A
 //! budget is for the region, so that each agent has its part of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use meridian_clients::replica::{AgentId, Attendance};
 use meridian_clock::Region;
 use meridian_error::{Classify, Code};
-use meridian_event::{RegistryId, SHARDS, shard_of};
+use meridian_event::{RegistryId, shard_of};
 use meridian_oci::RepositoryName;
-use meridian_replication::{Cursor, StreamId, owner_of};
+use meridian_replication::{Cursor, Roll, Share, StreamId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -23,46 +23,14 @@ use crate::shell::{Shell, cursor, stream_of};
 /// How often an agent says that it lives. While there are others, it asks as often how far they are.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// What is this agent's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Share {
-    /// How many agents there are.
-    agents: u64,
-    shards: BTreeSet<u16>,
-}
-
 /// Who else works for this region.
 pub(crate) struct Crew {
     me: AgentId,
-    living: Mutex<BTreeSet<AgentId>>,
+    roll: Mutex<Roll>,
     /// Nothing, before the metadata has said who lives.
     share: watch::Sender<Option<Share>>,
     /// How far the state is with the streams of all, if it was asked. One of which nothing is merged is left out.
     cursors: Mutex<Option<BTreeMap<StreamId, Cursor>>>,
-}
-
-// === impl Share ===
-
-impl Share {
-    fn of(me: AgentId, living: &BTreeSet<AgentId>) -> Self {
-        let names: Vec<_> = living.iter().map(|agent| name(*agent)).collect();
-        let names: Vec<_> = names.iter().map(String::as_str).collect();
-        let mine = name(me);
-        let shards = (0..SHARDS).filter(|shard| owner_of(*shard, &names) == Some(&mine));
-        Self {
-            agents: living.len() as u64,
-            shards: shards.collect(),
-        }
-    }
-
-    /// Whether a shard is this agent's.
-    pub(crate) fn has(&self, shard: u16) -> bool {
-        self.shards.contains(&shard)
-    }
-}
-
-fn name(agent: AgentId) -> String {
-    format!("{:016x}", agent.0)
 }
 
 // === impl Crew ===
@@ -71,7 +39,7 @@ impl Crew {
     pub(crate) fn new(me: u64) -> Self {
         Self {
             me: AgentId(me),
-            living: Mutex::default(),
+            roll: Mutex::new(Roll::new(me)),
             share: watch::Sender::new(None),
             cursors: Mutex::default(),
         }
@@ -145,7 +113,7 @@ impl Crew {
             None => return,
         };
         if let Some(share) = self.learn(&attendance) {
-            let (agents, shards) = (share.agents, share.shards.len());
+            let (agents, shards) = (share.workers, share.shards.len());
             tracing::info!(agents, shards, "this agent works with those of its region");
             share_budgets(shell, agents);
             self.share.send_replace(Some(share));
@@ -154,23 +122,14 @@ impl Crew {
 
     /// Learns who lives. Returns what is this agent's, if that is another share than before.
     fn learn(&self, attendance: &Attendance) -> Option<Share> {
-        let mut living = self.living.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut now: BTreeSet<_> = attendance.agents.iter().copied().collect();
-        now.insert(self.me);
-        if !attendance.is_settled {
-            now.extend(&*living);
-        }
-        if *living == now {
-            return None;
-        }
-        let share = Share::of(self.me, &now);
-        *living = now;
-        Some(share)
+        let living = attendance.agents.iter().map(|agent| agent.0);
+        let mut roll = self.roll.lock().unwrap_or_else(PoisonError::into_inner);
+        roll.learn(living, attendance.is_settled)
     }
 
     fn has_others(&self) -> bool {
         let share = self.share.borrow();
-        share.as_ref().is_some_and(|share| share.agents > 1)
+        share.as_ref().is_some_and(|share| share.workers > 1)
     }
 
     /// Learns how far the streams are that others consume.
@@ -219,44 +178,19 @@ fn budget_of(shell: &Shell, region: Region) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use meridian_event::SHARDS;
+
     use super::*;
-
-    fn agents(numbers: &[u64]) -> Vec<AgentId> {
-        numbers.iter().copied().map(AgentId).collect()
-    }
-
-    fn attendance(numbers: &[u64], is_settled: bool) -> Attendance {
-        Attendance {
-            agents: agents(numbers),
-            is_settled,
-        }
-    }
-
-    #[test]
-    fn every_shard_is_one_agents() {
-        let living: BTreeSet<_> = agents(&[1, 2, 3]).into_iter().collect();
-        let shares: Vec<_> = living.iter().map(|me| Share::of(*me, &living)).collect();
-        for shard in 0..SHARDS {
-            let owners = shares.iter().filter(|share| share.has(shard));
-            assert_eq!(owners.count(), 1, "shard {shard}");
-        }
-    }
 
     #[test]
     fn who_knows_of_no_others_does_everything() {
         let crew = Crew::new(7);
         assert!(crew.copies());
-        let share = crew.learn(&attendance(&[], true)).unwrap();
+        let attendance = Attendance {
+            agents: Vec::new(),
+            is_settled: true,
+        };
+        let share = crew.learn(&attendance).unwrap();
         assert!((0..SHARDS).all(|shard| share.has(shard)));
-    }
-
-    #[test]
-    fn nobody_is_forgotten_because_a_leader_is_new() {
-        let crew = Crew::new(1);
-        assert_eq!(crew.learn(&attendance(&[1, 2], false)).unwrap().agents, 2);
-        assert_eq!(crew.learn(&attendance(&[1, 2], true)), None);
-        assert_eq!(crew.learn(&attendance(&[1], false)), None);
-        assert_eq!(crew.learn(&attendance(&[1, 2], true)), None);
-        assert_eq!(crew.learn(&attendance(&[1], true)).unwrap().agents, 1);
     }
 }

@@ -10,11 +10,10 @@ use std::time::Duration;
 use meridian_chassis::Spawner;
 use meridian_clients::replica::Progress;
 use meridian_event::SHARDS;
-use meridian_replication::{Cursor, StreamId};
+use meridian_replication::{Cursor, Share, StreamId};
 use tokio_util::sync::CancellationToken;
 
 use crate::consume::Consumer;
-use crate::crew::Share;
 use crate::shell::{Shell, cursor, stream_of};
 
 /// How long to wait before the state is asked again how far it is, when it did not say.

@@ -16,6 +16,7 @@ mod guard;
 mod named;
 mod now;
 mod rate;
+mod roll;
 mod share;
 mod status;
 mod stream;
@@ -31,6 +32,7 @@ pub use fetch::{
 };
 pub use freshness::{Consistency, Freshness, Judgement, Scope};
 pub use now::Now;
+pub use roll::{Roll, Share};
 pub use share::{consumer_of, fetcher_of, owner_of};
 pub use status::{ImageFacts, ImageState, PeerStatus, RegistryStatus, StreamStatus};
 pub use stream::{

@@ -7,14 +7,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use meridian_clients::webhook::{PutWebhook, StoredWebhook, WebhookError};
+use meridian_clients::webhook::{PutWebhook, WebhookError};
 use meridian_clients::{ReadError, RequestId};
 use meridian_clock::Region;
 use meridian_delivery::{Blocked, Subscription};
 use meridian_error::{Classify, Code, Retry};
 use meridian_event::webhook::{
     Action, Callback, CustomHeaders, DisableReason, Format, Message, MessageId, Registration,
-    Scope, Sealed, ServiceUri, Status, Undelivered, Webhook, WebhookFault, WebhookId, WebhookName,
+    Scope, Sealed, ServiceUri, Status, StoredWebhook, Undelivered, Webhook, WebhookFault,
+    WebhookId, WebhookName,
 };
 use meridian_event::{EventId, shard_of};
 use meridian_oci::RegistryName;

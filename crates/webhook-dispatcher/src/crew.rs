@@ -4,14 +4,14 @@
 //! what both tell has the same ids. Owns, too, that what somebody asked to be told again is found, whoever was
 //! asked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_clients::replica::AgentId;
 use meridian_delivery::Dispatcher;
 use meridian_event::SHARDS;
-use meridian_replication::owner_of;
+use meridian_replication::{Roll, Share};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +29,7 @@ const REFRESH: Duration = Duration::from_secs(5);
 /// Works on what is this dispatcher's until it is stopped.
 pub(crate) async fn run(shell: Arc<Shell>, me: AgentId, stop: CancellationToken) {
     let mut shards: BTreeMap<u16, CancellationToken> = BTreeMap::new();
-    let mut living: BTreeSet<AgentId> = BTreeSet::new();
+    let mut roll = Roll::new(me.0);
     // Beside it, so that nobody is taken for gone because the metadata are slow.
     shell.start("webhooks.look", {
         let stop = stop.clone();
@@ -41,15 +41,9 @@ pub(crate) async fn run(shell: Arc<Shell>, me: AgentId, stop: CancellationToken)
         loop {
             match shell.api().attend(me).await {
                 Ok(attendance) => {
-                    let mut now: BTreeSet<_> = attendance.agents.into_iter().collect();
-                    now.insert(me);
-                    // A leader that is new has not heard of all of them yet.
-                    if !attendance.is_settled {
-                        now.extend(&living);
-                    }
-                    if now != living {
-                        living = now;
-                        share(&shell, me, &living, &mut shards, &stop);
+                    let living = attendance.agents.iter().map(|agent| agent.0);
+                    if let Some(own) = roll.learn(living, attendance.is_settled) {
+                        share(&shell, &own, &mut shards, &stop);
                     }
                 }
                 Err(error) => {
@@ -82,20 +76,14 @@ async fn look_on(shell: &Shell) {
 
 fn share(
     shell: &Arc<Shell>,
-    me: AgentId,
-    living: &BTreeSet<AgentId>,
+    own: &Share,
     shards: &mut BTreeMap<u16, CancellationToken>,
     stop: &CancellationToken,
 ) {
-    let name = |agent: AgentId| format!("{:016x}", agent.0);
-    let names: Vec<_> = living.iter().map(|agent| name(*agent)).collect();
-    let names: Vec<_> = names.iter().map(String::as_str).collect();
-    let own = name(me);
-    let is_mine = |shard: u16| owner_of(shard, &names) == Some(&own);
-    for (_, stop) in shards.extract_if(.., |shard, _| !is_mine(*shard)) {
+    for (_, stop) in shards.extract_if(.., |shard, _| !own.has(*shard)) {
         stop.cancel();
     }
-    for shard in (0..SHARDS).filter(|shard| is_mine(*shard)) {
+    for shard in own.shards.iter().copied() {
         shards.entry(shard).or_insert_with(|| {
             let given = stop.child_token();
             let (consumer, end) = (given.clone(), stop.clone());
@@ -105,7 +93,7 @@ fn share(
             given
         });
     }
-    let (dispatchers, shards) = (living.len(), shards.len());
+    let (dispatchers, shards) = (own.workers, shards.len());
     tracing::info!(
         dispatchers,
         shards,

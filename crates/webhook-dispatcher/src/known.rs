@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use meridian_chassis::seal::KeyRing;
-use meridian_clients::webhook::{StoredWebhook, WebhookApi, WebhookError};
+use meridian_clients::webhook::{WebhookApi, WebhookError};
 use meridian_clock::Version;
 use meridian_delivery::Subscription;
 use meridian_event::RegistryId;
-use meridian_event::webhook::{Sealed, Status, WebhookId, WebhookName};
+use meridian_event::webhook::{Sealed, Status, StoredWebhook, WebhookId, WebhookName};
 
 use crate::credentials::{Credentials, CredentialsError};
 use crate::shell::Engine;

@@ -3,7 +3,7 @@
 use meridian_clock::Version;
 use meridian_event::RegistryId;
 use meridian_event::webhook::{
-    Assignment, DuePage, MessageId, Place, Registration, Undelivered, WebhookId, WebhookName,
+    Assignment, DuePage, MessageId, Place, StoredWebhook, Undelivered, WebhookId, WebhookName,
 };
 
 use super::Result;
@@ -11,19 +11,6 @@ use crate::access::{read, suffixes};
 use crate::key;
 use crate::row::{Changed, Failing, Lane, Told, WebhookCell};
 use crate::{CatalogError, Read};
-
-/// A webhook, and what is known of it here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredWebhook {
-    /// Whose.
-    pub registry: RegistryId,
-    /// When it was changed last.
-    pub version: Version,
-    /// What it is.
-    pub registration: Registration,
-    /// Since when it has seen nothing but failures, in milliseconds since the Unix epoch.
-    pub failing_since: Option<u64>,
-}
 
 /// The webhooks that a registry has, by name.
 pub fn webhooks<S: Read>(store: &S, registry: RegistryId) -> Result<Vec<StoredWebhook>, S> {

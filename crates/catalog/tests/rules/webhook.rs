@@ -4,7 +4,7 @@ use meridian_catalog::{Command, Deliver, NewWebhook, Refusal, Reply, query};
 use meridian_clock::Version;
 use meridian_event::webhook::{
     Action, Change, DisableReason, Format, Message, MessageId, Place, Record, Scope, Sealed,
-    Status, Undelivered, Webhook, WebhookId, WebhookName,
+    Status, StoredWebhook, Undelivered, Webhook, WebhookId, WebhookName,
 };
 use meridian_event::{Event, EventId};
 
@@ -50,7 +50,7 @@ fn delete(stage: &mut Stage, text: &str) -> Reply {
     })
 }
 
-fn stored(stage: &Stage, text: &str) -> Option<query::StoredWebhook> {
+fn stored(stage: &Stage, text: &str) -> Option<StoredWebhook> {
     query::webhook(&stage.store, stage.id(), &name(text)).unwrap()
 }
 

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use meridian_clock::Version;
 use meridian_event::webhook::{
-    Assignment, DisableReason, DuePage, MessageId, Record, Undelivered, WebhookId, WebhookName,
+    Assignment, DisableReason, DuePage, MessageId, Record, StoredWebhook, Undelivered, WebhookId,
+    WebhookName,
 };
 use meridian_oci::RegistryName;
 use meridian_proto::meridian::replication::v1::ListEventsRequest;
@@ -16,7 +17,7 @@ use super::convert::webhook as convert;
 use super::{GrpcConfig, MAX_REPLICA_MESSAGE, Ways};
 use crate::replica::{AgentId, Attendance, EventRange, Events};
 
-use crate::webhook::{PutWebhook, StoredWebhook, Subscriptions, WebhookApi, WebhookError};
+use crate::webhook::{PutWebhook, Subscriptions, WebhookApi, WebhookError};
 use crate::{ReadError, RequestId};
 
 /// A [`WebhookApi`] in another process. Cheap to clone; clones share their connection.

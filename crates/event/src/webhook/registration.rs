@@ -6,6 +6,7 @@ use meridian_clock::Version;
 use serde::{Deserialize, Serialize};
 
 use super::{DisableReason, Webhook, WebhookId};
+use crate::RegistryId;
 
 /// A webhook that exists: the value of its cell, in which the highest version wins, in all regions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,19 @@ pub struct Registration {
     pub sealed: Sealed,
     /// That it was disabled because its receiver failed.
     pub disabled: Option<Disabled>,
+}
+
+/// A webhook, and what is known of it in a region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredWebhook {
+    /// Whose.
+    pub registry: RegistryId,
+    /// When it was changed last.
+    pub version: Version,
+    /// What it is.
+    pub registration: Registration,
+    /// Since when it has seen nothing but failures there, in milliseconds since the Unix epoch.
+    pub failing_since: Option<u64>,
 }
 
 /// That a webhook was disabled, though nobody asked for that.

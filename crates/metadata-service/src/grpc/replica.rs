@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use meridian_clients::grpc::MAX_REPLICA_MESSAGE;
 use meridian_clients::grpc::convert::{
     self, found, manifest_bytes, page_limit, presences, take_contents, take_copy_request,
     take_find_request, take_found, take_image_request, take_lease_request, take_level_request,
     take_meet_request, wanted_after,
 };
-use meridian_clients::grpc::{MAX_REPLICA_MESSAGE, deadline};
 use meridian_clients::replica::{AgentId, CursorAt, EventRange, Meeting, RemoteBatch, ReplicaApi};
 use meridian_proto::meridian::replication::v1 as pb;
 use meridian_proto::registry;
 use pb::replica_server::{Replica, ReplicaServer};
-use tonic::{Request, Response, Status};
+use tonic::Status;
 
 use super::{malformed, refused};
 
@@ -35,21 +35,8 @@ pub fn replica_server(api: Arc<dyn ReplicaApi>) -> ReplicaServer<ReplicaAdapter>
         .max_encoding_message_size(MAX_REPLICA_MESSAGE)
 }
 
-macro_rules! calls {
-    ($($call:ident: $request:ident -> $response:ident;)*) => {
-        #[tonic::async_trait]
-        impl Replica for ReplicaAdapter {
-            $(async fn $call(
-                &self,
-                request: Request<pb::$request>,
-            ) -> Result<Response<pb::$response>> {
-                deadline::within(request, |request| $call(&*self.api, request)).await
-            })*
-        }
-    };
-}
-
 calls! {
+    impl Replica for ReplicaAdapter;
     get_progress: GetProgressRequest -> GetProgressResponse;
     list_events: ListEventsRequest -> ListEventsResponse;
     merge_events: MergeEventsRequest -> MergeEventsResponse;

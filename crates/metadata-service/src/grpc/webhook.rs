@@ -2,18 +2,24 @@
 
 use std::sync::Arc;
 
+use meridian_clients::grpc::MAX_REPLICA_MESSAGE;
 use meridian_clients::grpc::convert::webhook as convert;
-use meridian_clients::grpc::{MAX_REPLICA_MESSAGE, deadline};
 use meridian_clients::replica::{AgentId, EventRange};
 use meridian_clients::webhook::{PutWebhook, WebhookApi};
 use meridian_event::webhook::Record;
-use meridian_proto::meridian::replication::v1::{ListEventsRequest, ListEventsResponse};
-use meridian_proto::meridian::webhook::v1 as pb;
 use meridian_proto::{shard, text, webhook_id};
 use pb::webhooks_server::{Webhooks, WebhooksServer};
-use tonic::{Request, Response, Status};
+use tonic::Status;
 
 use super::{malformed, refused};
+
+/// What is spoken: events as agents ask for them, too.
+mod pb {
+    pub(super) use meridian_proto::meridian::replication::v1::{
+        ListEventsRequest, ListEventsResponse,
+    };
+    pub(super) use meridian_proto::meridian::webhook::v1::*;
+}
 
 type Result<T> = std::result::Result<T, Status>;
 
@@ -34,31 +40,12 @@ pub fn webhooks_server(api: Arc<dyn WebhookApi>) -> WebhooksServer<WebhooksAdapt
         .max_encoding_message_size(MAX_REPLICA_MESSAGE)
 }
 
-macro_rules! calls {
-    ($($call:ident: $request:ident -> $response:ident;)*) => {
-        #[tonic::async_trait]
-        impl Webhooks for WebhooksAdapter {
-            $(async fn $call(
-                &self,
-                request: Request<pb::$request>,
-            ) -> Result<Response<pb::$response>> {
-                deadline::within(request, |request| $call(&*self.api, request)).await
-            })*
-
-            async fn list_events(
-                &self,
-                request: Request<ListEventsRequest>,
-            ) -> Result<Response<ListEventsResponse>> {
-                deadline::within(request, |request| list_events(&*self.api, request)).await
-            }
-        }
-    };
-}
-
 calls! {
+    impl Webhooks for WebhooksAdapter;
     list: ListRequest -> ListResponse;
     put: PutRequest -> PutResponse;
     delete: DeleteRequest -> DeleteResponse;
+    list_events: ListEventsRequest -> ListEventsResponse;
     subscriptions: SubscriptionsRequest -> SubscriptionsResponse;
     attend: AttendRequest -> AttendResponse;
     take: TakeRequest -> TakeResponse;
@@ -73,8 +60,8 @@ calls! {
 
 async fn list_events(
     api: &dyn WebhookApi,
-    request: ListEventsRequest,
-) -> Result<ListEventsResponse> {
+    request: pb::ListEventsRequest,
+) -> Result<pb::ListEventsResponse> {
     let range = EventRange::try_from(request).map_err(malformed)?;
     let events = api.events(&range).await;
     events.map(Into::into).map_err(refused)
@@ -84,7 +71,7 @@ async fn list(api: &dyn WebhookApi, request: pb::ListRequest) -> Result<pb::List
     let registry = text(&request.registry, "registry").map_err(malformed)?;
     let webhooks = api.list(&registry).await.map_err(refused)?;
     Ok(pb::ListResponse {
-        webhooks: webhooks.into_iter().map(Into::into).collect(),
+        webhooks: convert::webhooks(&webhooks),
     })
 }
 

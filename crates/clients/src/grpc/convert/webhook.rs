@@ -1,7 +1,9 @@
 //! Webhooks, and what is kept of their delivery.
 
 use meridian_clock::Version;
-use meridian_event::webhook::{DisableReason, DuePage, MessageId, Sealed, Undelivered, WebhookId};
+use meridian_event::webhook::{
+    DisableReason, DuePage, MessageId, Sealed, StoredWebhook, Undelivered, WebhookId,
+};
 use meridian_proto::meridian::content::v1 as content;
 use meridian_proto::meridian::webhook::v1 as pb;
 use meridian_proto::{message_id, registry, required, shard, text, version, webhook_id};
@@ -10,7 +12,7 @@ pub use meridian_proto::DecodeError;
 
 use super::Result;
 use crate::RequestId;
-use crate::webhook::{PutWebhook, StoredWebhook, Subscriptions};
+use crate::webhook::{PutWebhook, Subscriptions};
 
 /// The greatest page of what was not delivered: with all that a message has it fits into one answer.
 const LONGEST_PAGE: u32 = 1_000;
@@ -27,7 +29,7 @@ pub fn subscriptions(answer: Option<Subscriptions>) -> pb::SubscriptionsResponse
     let is_known = answer.is_none();
     let Subscriptions { version, webhooks } = answer.unwrap_or_default();
     pb::SubscriptionsResponse {
-        webhooks: webhooks.into_iter().map(Into::into).collect(),
+        webhooks: self::webhooks(&webhooks),
         version: version.map(Into::into),
         is_known,
     }
@@ -63,31 +65,28 @@ pub fn take_version(value: Option<content::Version>) -> Result<Option<Version>> 
 ///
 /// When one of them means nothing.
 pub fn take_webhooks(value: Vec<pb::Stored>) -> Result<Vec<StoredWebhook>> {
-    value.into_iter().map(TryInto::try_into).collect()
+    value.into_iter().map(take_webhook).collect()
 }
 
-impl From<StoredWebhook> for pb::Stored {
-    fn from(stored: StoredWebhook) -> Self {
-        Self {
-            registry: Some(stored.registry.into()),
-            version: Some(stored.version.into()),
-            registration: Some((&stored.registration).into()),
-            failing_since: stored.failing_since,
-        }
-    }
+fn take_webhook(value: pb::Stored) -> Result<StoredWebhook> {
+    Ok(StoredWebhook {
+        registry: registry(value.registry, "registry")?,
+        version: version(value.version, "version")?,
+        registration: required(value.registration, "registration")?.try_into()?,
+        failing_since: value.failing_since,
+    })
 }
 
-impl TryFrom<pb::Stored> for StoredWebhook {
-    type Error = DecodeError;
-
-    fn try_from(value: pb::Stored) -> Result<Self> {
-        Ok(Self {
-            registry: registry(value.registry, "registry")?,
-            version: version(value.version, "version")?,
-            registration: required(value.registration, "registration")?.try_into()?,
-            failing_since: value.failing_since,
-        })
-    }
+/// Webhooks.
+#[must_use]
+pub fn webhooks(stored: &[StoredWebhook]) -> Vec<pb::Stored> {
+    let webhook = |stored: &StoredWebhook| pb::Stored {
+        registry: Some(stored.registry.into()),
+        version: Some(stored.version.into()),
+        registration: Some((&stored.registration).into()),
+        failing_since: stored.failing_since,
+    };
+    stored.iter().map(webhook).collect()
 }
 
 impl From<PutWebhook> for pb::PutRequest {
