@@ -76,8 +76,10 @@
 //! known from its first byte. Names hold no zero byte, so no name is a prefix of another one's key.
 
 mod abroad;
+mod blob;
 mod rights;
 mod tombstone;
+mod waiting;
 mod webhook;
 
 use std::str::FromStr;
@@ -93,7 +95,12 @@ pub use abroad::{
     heard, incomplete, met, parse_awaited, parse_event, parse_removal, removal, take_shard,
     to_tell, uncopied, unheard,
 };
+pub use blob::{DOOMED, DUE, blob, doomed, due, due_after, object, repositories_of, spent};
 pub use tombstone::{Buried, Of, UNBURIED, floor, tombstones, unburied};
+pub use waiting::{
+    EXPOSED, RECORDED, REMOVED, SWEEPS, UNFINISHED, UNHEARD, UNNEEDED, UNTOLD, WAITING,
+    WAITING_SWEEPS, WANTED, recorded, waiter, waiting_for_blob, wanted,
+};
 pub use webhook::{
     LIVE_WEBHOOKS, WEBHOOKS, WEBHOOKS_CHANGED, dropped, due_again, due_again_of, failing, lane,
     lanes, live_webhook, live_webhooks, parse_dropped, parse_due_again, parse_message,
@@ -359,126 +366,6 @@ pub fn tag(registry: RegistryId, name: &RepositoryName, tag: &Tag) -> Key {
     tags(registry, name).text(tag.as_str())
 }
 
-/// Prefix of a blob's repositories; a name follows.
-#[must_use]
-pub fn repositories_of(registry: RegistryId, digest: Digest) -> Key {
-    Key::start(b'k').registry(registry).digest(digest)
-}
-
-/// A blob.
-#[must_use]
-pub fn blob(registry: RegistryId, digest: Digest) -> Key {
-    Key::start(b'B').registry(registry).digest(digest)
-}
-
-/// Prefix of all turns of garbage collection; milliseconds, registry and digest follow.
-pub const DUE: &[u8] = b"c";
-
-/// A blob's turn in garbage collection.
-#[must_use]
-pub fn due(millis: u64, registry: RegistryId, digest: Digest) -> Key {
-    Key::start(b'c')
-        .number(millis)
-        .registry(registry)
-        .digest(digest)
-}
-
-/// The first key after every turn up to `millis`.
-#[must_use]
-pub fn due_after(millis: u64) -> Key {
-    Key::start(b'c').number(millis.saturating_add(1))
-}
-
-/// A stored object.
-#[must_use]
-pub fn object(epoch: u64, generation: u64) -> Key {
-    Key::start(b'p').number(epoch).number(generation)
-}
-
-/// Prefix of all doomed objects; epoch and generation follow.
-pub const DOOMED: &[u8] = b"x";
-
-/// An object to delete.
-#[must_use]
-pub fn doomed(epoch: u64, generation: u64) -> Key {
-    Key::start(b'x').number(epoch).number(generation)
-}
-
-/// A block of generations.
-#[must_use]
-pub fn spent(epoch: u64, block: u64) -> Key {
-    Key::start(b'g').number(epoch).number(block)
-}
-
-/// Prefix of all sweeps.
-pub const SWEEPS: &[u8] = b"w";
-
-/// Prefix of all sweeps of waiting tags.
-pub const WAITING_SWEEPS: &[u8] = b"v";
-
-/// Prefix of all exposed manifests with untold waiters.
-pub const EXPOSED: &[u8] = b"y";
-
-/// Prefix of all manifests that perhaps nothing needs any more.
-pub const UNNEEDED: &[u8] = b"u";
-
-/// Prefix of all manifests whose pushes are still to be told of.
-pub const UNTOLD: &[u8] = b"i";
-
-/// Prefix of all heartbeats that are still to be looked through.
-pub const UNHEARD: &[u8] = b"j";
-
-/// Pushes here that perhaps wait for regions that were removed. The one row of its kind.
-pub const REMOVED: &[u8] = b"J";
-
-/// Prefixes of all work that an entry left to later ones.
-pub const UNFINISHED: [&[u8]; 10] = [
-    SWEEPS,
-    WAITING_SWEEPS,
-    EXPOSED,
-    RECORDED,
-    UNNEEDED,
-    UNTOLD,
-    UNHEARD,
-    UNBURIED,
-    REMOVED,
-    COVERED,
-];
-
-/// Prefix of all manifests whose bytes are wanted; registry, digest and repository follow.
-pub const WANTED: &[u8] = b"a";
-
-/// Prefix of the repositories that want a manifest; a name follows.
-#[must_use]
-pub fn wanted(registry: RegistryId, digest: Digest) -> Key {
-    Key::start(b'a').registry(registry).digest(digest)
-}
-
-/// Prefix of all that wait for blobs; registry, digest, repository and manifest follow.
-pub const WAITING: &[u8] = b"W";
-
-/// Prefix of those who wait for a blob; a repository, a zero byte and a manifest's digest follow.
-#[must_use]
-pub fn waiting_for_blob(registry: RegistryId, leaf: Digest) -> Key {
-    Key::start(b'W').registry(registry).digest(leaf)
-}
-
-/// A manifest that waits for a blob.
-#[must_use]
-pub fn waiter(registry: RegistryId, leaf: Digest, name: &RepositoryName, manifest: Digest) -> Key {
-    let key = waiting_for_blob(registry, leaf);
-    key.repository(name).digest(manifest)
-}
-
-/// Prefix of all recorded blobs with untold waiters; registry and digest follow.
-pub const RECORDED: &[u8] = b"Y";
-
-/// A recorded blob with untold waiters.
-#[must_use]
-pub fn recorded(registry: RegistryId, leaf: Digest) -> Key {
-    Key::start(b'Y').registry(registry).digest(leaf)
-}
-
 /// An answered request.
 #[must_use]
 pub fn request(id: RequestId) -> Key {
@@ -515,66 +402,4 @@ pub fn rows_of(shard: u16) -> Key {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::collection::vec;
-    use proptest::prelude::{any, prop_assert_eq, proptest};
-
-    use super::*;
-
-    fn registry() -> RegistryId {
-        RegistryId::new(Version {
-            millis: 7,
-            counter: 1,
-            region: "eu".parse().unwrap(),
-        })
-    }
-
-    #[test]
-    fn what_was_put_into_a_key_comes_out_of_it() {
-        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
-            let digest = Digest::of(algorithm, b"x");
-            let key = due(9, registry(), digest);
-            let (millis, rest) = take_u64(&key[1..]).unwrap();
-            let (id, rest) = take_registry(rest).unwrap();
-            let (found, rest) = take_digest(rest).unwrap();
-            assert_eq!((millis, id, found, rest), (9, registry(), digest, &[][..]));
-        }
-    }
-
-    proptest! {
-        /// Whatever the names, a repository's rows lie together, and nobody else's among them.
-        #[test]
-        fn repositories_do_not_mix(
-            one in "[a-c](/?[a-c-]{0,3}[a-c])?",
-            other in "[a-c](/?[a-c-]{0,3}[a-c])?",
-        ) {
-            let name = |text: &str| text.parse::<RepositoryName>().ok();
-            if let (Some(one), Some(other)) = (name(&one), name(&other)) {
-                let (mine, theirs) = (tags(registry(), &one), tags(registry(), &other));
-                prop_assert_eq!(theirs.starts_with(&mine), one == other);
-                let (found, rest) = take_registry(&mine[1..]).unwrap();
-                prop_assert_eq!((found, take_repository(rest)), (registry(), Some((one, &[][..]))));
-            }
-        }
-
-        #[test]
-        fn no_bytes_make_a_reader_panic(bytes in vec(any::<u8>(), 0..90)) {
-            let _ = (take_digest(&bytes), take_registry(&bytes), take_repository(&bytes));
-            let _ = (take_u64(&bytes), parse::<Tag>(&bytes), take_shard(&bytes));
-        }
-    }
-
-    #[test]
-    fn the_end_of_a_prefix_is_after_all_of_its_keys() {
-        assert_eq!(end_of(b"ab"), b"ac");
-        assert_eq!(end_of(&[b'a', 255]), b"b");
-        assert_eq!(end_of(&[255, 255]), b"");
-    }
-
-    #[test]
-    fn a_damaged_key_is_told() {
-        assert_eq!(take_digest(&[1, 2, 3]), None);
-        assert_eq!(take_digest(&[9; 40]), None);
-        assert_eq!(take_registry(&[0; 12]), None);
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! The command line. An interface that others script against: flags are added, never renamed.
 
+mod webhook;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use meridian_wan::Profile;
 
 use crate::replication::ImageName;
 use crate::role::Role;
+pub(crate) use webhook::{Webhook, WebhookFields, WebhookVerb};
 
 const EXIT_CODES: &str = "Exit codes:
   0   asked to stop (SIGTERM, SIGINT), or done
@@ -164,32 +167,6 @@ Exit codes:
   5   it took too long
   64  the command line is wrong, or names a region that there is not";
 
-const WEBHOOK_HELP: &str = "Examples:
-  meridian webhook create deploys --uri https://ci.example/hooks/1 --actions push,replicated_all
-  meridian webhook create argocd --uri https://argocd.example/api/webhook --region us \\
-      --scope 'team/*:*' --format cloudevents-binary --header 'X-Webhook-Secret: s3cret'
-  meridian webhook ping deploys
-  meridian webhook list-events deploys
-  meridian webhook replay deploys --since 2026-11-30T08:00:00Z
-  meridian webhook update deploys --enabled false
-
-A webhook is the same in all regions, and may be changed in each. One with a region is told of a push when that region
-can serve the image: in the region of the push at once, in others as it becomes available there. One without is told of
-each event once, by the region where it happened; with --available-in a push is told when those regions can serve it.
-
-Requests are signed: `webhook-id`, `webhook-timestamp` and `webhook-signature` as Standard Webhooks has them, and
-`X-Signature: sha256=<hex>`, keyed by the whole text of the secret. A message that was not taken is told again after 5 s,
-5 min, 30 min, 2 h, … for three days, and is kept for 30 days; each time it has the same id. A receiver that answers 410,
-or fails for 120 h, is told nothing more until somebody enables the webhook again.
-
-Asks the process that serves from the data directory, or the one at --server: one that runs `webhooks`. Which addresses
-may be called that are not public is in its settings, `webhooks.egress.allowed`.
-
-Exit codes:
-  0   done; with `ping`, `test` and `redeliver`, the receiver has taken it
-  1   something failed; standard error says what
-  64  the command line is wrong";
-
 /// A container registry that operators run themselves.
 #[derive(Debug, Parser)]
 #[command(name = "meridian", version, after_help = HELP)]
@@ -223,7 +200,7 @@ pub(crate) enum Verb {
     #[command(after_help = REPLICATION_HELP)]
     Replication(Replication),
     /// Have receivers told of pushes, of deletions, and of what is now available where
-    #[command(after_help = WEBHOOK_HELP)]
+    #[command(after_help = webhook::HELP)]
     Webhook(Box<Webhook>),
     /// Check a region from end to end, as a client would
     #[command(after_help = CHECK_HELP)]
@@ -335,154 +312,6 @@ pub(crate) enum ReplicationVerb {
         #[arg(value_name = "REGION")]
         region: Region,
     },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Webhook {
-    #[command(subcommand)]
-    pub(crate) verb: WebhookVerb,
-    #[command(flatten)]
-    pub(crate) target: Target,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum WebhookVerb {
-    /// Create a webhook, and show its secret, this once
-    #[command(after_help = WEBHOOK_HELP)]
-    Create {
-        /// 5 to 50 letters and digits
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// Where to
-        #[arg(long, value_name = "URI")]
-        uri: String,
-        #[command(flatten)]
-        fields: WebhookFields,
-    },
-    /// Show all webhooks
-    #[command(after_help = WEBHOOK_HELP)]
-    List,
-    /// Show a webhook
-    #[command(after_help = WEBHOOK_HELP)]
-    Show {
-        /// Which
-        #[arg(value_name = "NAME")]
-        name: String,
-    },
-    /// Change a webhook; what is not given stays
-    #[command(after_help = WEBHOOK_HELP)]
-    Update {
-        /// Which
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// Where to
-        #[arg(long, value_name = "URI")]
-        uri: Option<String>,
-        #[command(flatten)]
-        fields: WebhookFields,
-    },
-    /// Delete a webhook; what was to be told to it is not
-    #[command(after_help = WEBHOOK_HELP)]
-    Delete {
-        /// Which
-        #[arg(value_name = "NAME")]
-        name: String,
-    },
-    /// Show where a webhook is called, and with which headers, secrets included
-    #[command(after_help = WEBHOOK_HELP)]
-    GetConfig {
-        /// Which
-        #[arg(value_name = "NAME")]
-        name: String,
-    },
-    /// Call the receiver, and show what it answers
-    #[command(after_help = WEBHOOK_HELP)]
-    Ping {
-        /// Which
-        #[arg(value_name = "NAME")]
-        name: String,
-    },
-    /// Tell the receiver something that looks like what it is told of, and show what it answers
-    #[command(after_help = WEBHOOK_HELP)]
-    Test {
-        /// Which
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// What [default: the first of its actions]
-        #[arg(long, value_name = "ACTION")]
-        action: Option<String>,
-    },
-    /// Show what was told lately, and what is kept to be told again
-    #[command(after_help = WEBHOOK_HELP)]
-    ListEvents {
-        /// Of which
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// How many
-        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
-        limit: usize,
-    },
-    /// Tell a message again
-    #[command(after_help = WEBHOOK_HELP)]
-    Redeliver {
-        /// To which
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// Which, as `list-events` shows it
-        #[arg(value_name = "ID")]
-        id: String,
-    },
-    /// Tell again what was not delivered, now
-    #[command(after_help = WEBHOOK_HELP)]
-    Replay {
-        /// To which
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// Of what happened then or later
-        #[arg(long, value_name = "TIME")]
-        since: Option<jiff::Timestamp>,
-        /// Of what happened before
-        #[arg(long, value_name = "TIME")]
-        until: Option<jiff::Timestamp>,
-        /// Only those for which no attempt is left
-        #[arg(long)]
-        only_failed: bool,
-    },
-    /// Replace the secret, and show the new one, this once; the one before signs on for a day
-    #[command(after_help = WEBHOOK_HELP)]
-    RotateSecret {
-        /// Of which
-        #[arg(value_name = "NAME")]
-        name: String,
-    },
-    /// Seal all webhooks with the newest key of the key file, so that older ones can be taken out of it
-    #[command(after_help = WEBHOOK_HELP)]
-    Reseal,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct WebhookFields {
-    /// Of what: push, delete, untag, `replicated`, `replicated_all`, `webhook_disabled`, … [default: push]
-    #[arg(long, value_name = "ACTION,ACTION,…", value_delimiter = ',')]
-    pub(crate) actions: Vec<String>,
-    /// Of which repositories and tags, as `team/*:*`; empty for all [default: all]
-    #[arg(long, value_name = "REPO:TAG")]
-    pub(crate) scope: Option<String>,
-    /// A header that each request has; may be given several times
-    #[arg(long = "header", value_name = "NAME: VALUE")]
-    pub(crate) headers: Vec<String>,
-    /// acr, docker, cloudevents-structured or cloudevents-binary [default: acr]
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<String>,
-    /// The region whose dispatcher delivers; empty for each [default: each]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) region: Option<String>,
-    /// Tell a push when all of these regions can serve it
-    #[arg(long, value_name = "NAME,NAME,…", value_delimiter = ',')]
-    pub(crate) available_in: Vec<String>,
-    /// Whether anything is told [default: true]
-    #[arg(long, value_name = "true|false")]
-    pub(crate) enabled: Option<bool>,
 }
 
 /// A node id, as it is printed.

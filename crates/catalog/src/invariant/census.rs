@@ -4,21 +4,23 @@
 //! nobody knows, is a violation; so is a key that does not come out of the key tree the way it went
 //! in.
 
+mod webhooks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::ops::{Bound, ControlFlow};
 
 use meridian_clock::{Region, Version};
-use meridian_event::webhook::{MessageId, Undelivered, WebhookId, WebhookName};
 use meridian_event::{Envelope, EventId, RegistryId};
 use meridian_oci::{Digest, RepositoryName, Tag as TagName};
 
+use self::webhooks::Webhooks;
 use super::Findings;
 use crate::key::{self, Buried};
 use crate::row::{
-    Answer, Blob, Changed, Claim, Copied, Failing, Floor, Heard, Lane, Link, Manifest, Met, Needs,
-    Outgoing, Own, Owner, Peers, Progress, Push, Removed, Repository, RepositoryCell, Rights, Row,
-    Spent, Sweep, Tag, TagCell, Told, WebhookCell, Whereabouts,
+    Answer, Blob, Claim, Copied, Floor, Heard, Link, Manifest, Met, Needs, Outgoing, Own, Owner,
+    Peers, Progress, Push, Removed, Repository, RepositoryCell, Rights, Row, Spent, Sweep, Tag,
+    TagCell,
 };
 use crate::{Cursor, ObjectKey, Read, Referrer, RequestId, Stream, System, Usage};
 
@@ -105,23 +107,6 @@ pub(super) struct Census {
     /// Shards with tombstones that are still to be dropped.
     pub(super) unburied: BTreeSet<u16>,
     pub(super) webhooks: Webhooks,
-}
-
-/// Webhooks, and what is kept of their delivery.
-#[derive(Debug, Default)]
-pub(super) struct Webhooks {
-    pub(super) cells: BTreeMap<(RegistryId, WebhookName), WebhookCell>,
-    pub(super) live: BTreeSet<(RegistryId, WebhookName)>,
-    pub(super) whereabouts: BTreeMap<WebhookId, Whereabouts>,
-    pub(super) changed: Option<Changed>,
-    pub(super) told: BTreeMap<u16, Told>,
-    pub(super) lanes: BTreeMap<(u16, WebhookId), Lane>,
-    pub(super) undelivered: BTreeMap<(WebhookId, u16, MessageId), Undelivered>,
-    /// By shard, webhook, moment and message.
-    pub(super) due: BTreeSet<(u16, WebhookId, u64, MessageId)>,
-    /// By shard, moment, webhook and message.
-    pub(super) dropped: BTreeSet<(u16, u64, WebhookId, MessageId)>,
-    pub(super) failing: BTreeMap<WebhookId, Failing>,
 }
 
 impl Census {
@@ -379,65 +364,6 @@ impl Census {
         }
         Some(())
     }
-}
-
-impl Webhooks {
-    fn count(&mut self, kind: u8, rest: &[u8], value: &[u8]) -> Option<()> {
-        match kind {
-            b'7' => drop(self.cells.insert(webhook_name(rest)?, row(value)?)),
-            b'8' => {
-                mark(value)?;
-                self.live.insert(webhook_name(rest)?);
-            }
-            b'0' => drop(self.whereabouts.insert(webhook(rest)?, row(value)?)),
-            b'9' => self.changed = rest.is_empty().then_some(row(value)?),
-            b'+' => {
-                let shard = u16::from_be_bytes(rest.try_into().ok()?);
-                self.told.insert(shard, row(value)?);
-            }
-            b'-' => {
-                let (shard, rest) = split_shard(rest)?;
-                self.lanes.insert((shard, webhook(rest)?), row(value)?);
-            }
-            b'*' => {
-                let (webhook, rest) = key::take_webhook(rest)?;
-                let (shard, message) = key::parse_undelivered(rest)?;
-                self.undelivered
-                    .insert((webhook, shard, message), row(value)?);
-            }
-            b'/' => {
-                mark(value)?;
-                let (shard, rest) = split_shard(rest)?;
-                let (webhook, rest) = key::take_webhook(rest)?;
-                let (due, message) = key::parse_due_again(rest)?;
-                self.due.insert((shard, webhook, due, message));
-            }
-            b'=' => {
-                mark(value)?;
-                let (shard, rest) = split_shard(rest)?;
-                let (until, webhook, message) = key::parse_dropped(rest)?;
-                self.dropped.insert((shard, until, webhook, message));
-            }
-            b'~' => drop(self.failing.insert(webhook(rest)?, row(value)?)),
-            _ => return None,
-        }
-        Some(())
-    }
-}
-
-fn webhook_name(rest: &[u8]) -> Option<(RegistryId, WebhookName)> {
-    let (registry, name) = key::take_registry(rest)?;
-    Some((registry, key::parse(name)?))
-}
-
-fn webhook(rest: &[u8]) -> Option<WebhookId> {
-    let (webhook, rest) = key::take_webhook(rest)?;
-    rest.is_empty().then_some(webhook)
-}
-
-fn split_shard(rest: &[u8]) -> Option<(u16, &[u8])> {
-    let (shard, rest) = rest.split_first_chunk::<2>()?;
-    Some((u16::from_be_bytes(*shard), rest))
 }
 
 fn row<T: Row>(value: &[u8]) -> Option<T> {

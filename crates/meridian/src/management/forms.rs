@@ -1,6 +1,7 @@
 //! What the management API says of a process, as JSON and for people.
 
 mod columns;
+mod delivery;
 mod event;
 mod image;
 mod replication;
@@ -15,15 +16,15 @@ use meridian_blob_service::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+pub(crate) use delivery::{Deliveries, Redelivered, Replay, Replayed, TestOf, Tried};
+pub(super) use delivery::{DeliveriesQuery, moment};
 pub(crate) use event::EventLogPage;
 pub(super) use event::parse_after;
 pub(crate) use image::{ImageReplication, RegionImage, ReplicationState};
 pub(crate) use replication::{OtherRegions, Replication, Skip, Skipped};
 pub(crate) use webhook::{
-    CallbackConfig, Created, Deliveries, NewSecret, Redelivered, Replay, Replayed, Resealed,
-    TestOf, Tried, WebhookForm, WebhookPatch, WebhookView, Webhooks,
+    CallbackConfig, Created, NewSecret, Resealed, WebhookForm, WebhookPatch, WebhookView, Webhooks,
 };
-pub(super) use webhook::{DeliveriesQuery, moment};
 
 /// How garbage collection is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
