@@ -5,10 +5,9 @@
 //! leads; events may go to Kafka, blobs to a bucket, and what may be lost to Redis. A region that knows
 //! another one has an agent too.
 
+mod dispatchers;
 mod plan;
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Output;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +20,7 @@ use tempfile::TempDir;
 
 use crate::{
     Authority, Dev, DevBuilder, Door, IdentityFiles, Network, Starting, cluster, eventually,
-    leader_of, replication, webhook,
+    leader_of, replication,
 };
 
 /// Members of the group.
@@ -258,54 +257,6 @@ impl Region {
         let settings = self.plan.agent.iter();
         let builder = settings.fold(builder, |builder, (name, value)| builder.env(name, value));
         self.agent = Some(self.among_neighbours(builder).start());
-    }
-
-    /// Starts a dispatcher of webhooks, also again. It may call receivers of this machine.
-    pub fn start_dispatcher(&mut self, dispatcher: usize) {
-        let process = self.dispatcher(dispatcher).start();
-        while self.dispatchers.len() <= dispatcher {
-            self.dispatchers.push(None);
-        }
-        self.dispatchers[dispatcher] = Some(process);
-    }
-
-    /// A dispatcher of webhooks, as it is started again.
-    pub fn dispatcher(&self, dispatcher: usize) -> DevBuilder {
-        let keys = self.folder.path().join("webhooks.keys");
-        std::fs::write(&keys, format!("{}\n", "5a".repeat(32))).unwrap();
-        std::fs::set_permissions(&keys, Permissions::from_mode(0o600)).unwrap();
-        let builder = self
-            .builder("webhooks", dispatcher)
-            .portless()
-            .env("MERIDIAN_SERVICES__METADATA", self.endpoints())
-            .env("MERIDIAN_EVENTS__KIND", "kafka")
-            .env("MERIDIAN_EVENTS__KAFKA__SINGLE_BROKER", "true")
-            .env(
-                "MERIDIAN_EVENTS__KAFKA__BROKERS",
-                format!("{:?}", self.plan.brokers),
-            )
-            .env("MERIDIAN_WEBHOOKS__HOST", "registry.test")
-            .env("MERIDIAN_WEBHOOKS__KEY_FILE", keys.to_str().unwrap())
-            .env("MERIDIAN_WEBHOOKS__EGRESS__ALLOWED", "[\"127.0.0.0/8\"]");
-        let settings = self.plan.dispatcher.iter();
-        let builder = settings.fold(builder, |builder, (name, value)| builder.env(name, value));
-        self.among_neighbours(builder)
-    }
-
-    /// Hands a dispatcher over.
-    pub fn take_dispatcher(&mut self, dispatcher: usize) -> Dev {
-        self.dispatchers[dispatcher].take().unwrap()
-    }
-
-    /// Takes a dispatcher over.
-    pub fn has_dispatcher(&mut self, dispatcher: usize, process: Dev) {
-        self.dispatchers[dispatcher] = Some(process);
-    }
-
-    /// `meridian webhook …`, asked of a dispatcher.
-    pub fn webhook(&self, dispatcher: usize, arguments: &[&str]) -> Output {
-        let folder = self.folder.path().join(format!("webhooks-{dispatcher}"));
-        webhook(&folder, arguments)
     }
 
     /// Tells a process of other regions.

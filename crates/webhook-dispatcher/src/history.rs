@@ -74,6 +74,22 @@ const WEBHOOKS: usize = 4_096;
 /// How much all of it may take, in bytes. Beyond it, whichever webhook takes most loses what is oldest.
 const BYTES: usize = 64 << 20;
 
+// === impl Attempted ===
+
+impl Attempted {
+    /// Whether the receiver took it.
+    #[must_use]
+    pub const fn is_taken(&self) -> bool {
+        matches!(
+            self,
+            Self::Answered {
+                status: 200..=299,
+                ..
+            }
+        )
+    }
+}
+
 // === impl History ===
 
 impl History {

@@ -15,7 +15,7 @@ use meridian_event::RegistryId;
 use meridian_event::webhook::{Sealed, Status, StoredWebhook, WebhookId, WebhookName};
 
 use crate::credentials::{Credentials, CredentialsError};
-use crate::shell::Engine;
+use crate::engine::Engine;
 
 /// What is known.
 pub(crate) struct Known {
@@ -139,7 +139,8 @@ impl Known {
     }
 }
 
-fn subscription(stored: &StoredWebhook) -> Subscription {
+/// A webhook, as the engine knows it.
+pub(crate) fn subscription(stored: &StoredWebhook) -> Subscription {
     let registration = &stored.registration;
     Subscription {
         id: registration.id,

@@ -1,14 +1,17 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod attempt;
 mod call;
 mod config;
 mod consume;
 mod control;
 mod credentials;
 mod crew;
+mod engine;
 mod history;
 mod known;
+mod readers;
 mod shell;
 mod start;
 

@@ -4,41 +4,28 @@
 //! is answered once, within a deadline. Each effect runs as a task of its own; how many there are at once is the
 //! engine's to bound.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use meridian_chassis::Spawner;
 use meridian_clients::webhook::WebhookApi;
-use meridian_clock::{Clock, Region};
-use meridian_delivery::{
-    Attempt, Content, Dispatcher, Effect, LogPage, Outcome, Recorded, Sender, Subscription, request,
-};
-use meridian_event::webhook::{Message, Place, Record, WebhookId};
-use tokio::sync::{Notify, Semaphore};
+use meridian_clock::Region;
+use meridian_delivery::{Dispatcher, Effect, Recorded};
+use meridian_event::webhook::{DisableReason, Record, WebhookId};
 use tokio_util::sync::CancellationToken;
 
 use crate::call::Caller;
-use crate::credentials::Credentials;
-use crate::history::{Attempted, Exchange, History};
+use crate::engine::Engine;
+use crate::history::History;
 use crate::known::Known;
-use crate::{Config, Ports, consume};
+use crate::readers::Readers;
+use crate::{Config, Ports};
 
 /// How long what is under way may take to end when the service is stopped.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long to wait between two looks at whether it has.
 const GLANCE: Duration = Duration::from_millis(50);
-
-/// How many webhooks that fell behind read the log at once.
-const PAGES: usize = 4;
-
-/// The engine, and what time it is for it.
-pub(crate) struct Engine {
-    dispatcher: Mutex<Dispatcher>,
-    clock: Arc<dyn Clock>,
-    told: Notify,
-}
 
 /// What carries out the engine's effects.
 pub(crate) struct Shell {
@@ -53,22 +40,9 @@ pub(crate) struct Shell {
     /// What this program calls itself in requests.
     pub(crate) agent: String,
     spawner: Spawner,
-    /// Where in the log those stand who read it themselves.
-    readers: Mutex<BTreeMap<(WebhookId, u16), Reader>>,
-    /// How many of them read at once.
-    pages: Semaphore,
+    pub(crate) readers: Readers,
     /// Cancelled when the service is to end.
     stop: CancellationToken,
-}
-
-/// The part of the log that was read last: of what is behind a place, from that offset on, and where it goes on
-/// behind its last place.
-#[derive(Debug, Clone, Copy)]
-struct Reader {
-    after: Place,
-    first: u64,
-    upto: Place,
-    next: u64,
 }
 
 /// What is counted.
@@ -79,50 +53,6 @@ pub(crate) struct Meters {
     pub(crate) unsent: AtomicU64,
     /// Events that were to be told and are lost.
     pub(crate) lost: AtomicU64,
-}
-
-// === impl Engine ===
-
-impl Engine {
-    pub(crate) fn new(dispatcher: Dispatcher, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            dispatcher: Mutex::new(dispatcher),
-            clock,
-            told: Notify::new(),
-        }
-    }
-
-    pub(crate) fn now(&self) -> u64 {
-        self.clock.now_millis()
-    }
-
-    /// Tells it something, and has what follows carried out.
-    pub(crate) fn tell<T>(&self, tell: impl FnOnce(&mut Dispatcher, u64) -> T) -> T {
-        let now = self.now();
-        let told = tell(&mut self.dispatcher(), now);
-        self.told.notify_one();
-        told
-    }
-
-    /// Looks at it.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&Dispatcher) -> T) -> T {
-        look(&self.dispatcher())
-    }
-
-    /// What is to be done, and how long to wait before the next look though nothing is told.
-    fn poll(&self) -> (Vec<Effect>, Duration) {
-        let now = self.now();
-        let mut dispatcher = self.dispatcher();
-        let effects = dispatcher.poll(now);
-        let wait = Duration::from_millis(dispatcher.wake().saturating_sub(now));
-        (effects, wait)
-    }
-
-    fn dispatcher(&self) -> MutexGuard<'_, Dispatcher> {
-        self.dispatcher
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 // === impl Shell ===
@@ -148,8 +78,7 @@ impl Shell {
             meters: Meters::default(),
             agent,
             spawner,
-            readers: Mutex::default(),
-            pages: Semaphore::new(PAGES),
+            readers: Readers::new(),
             stop,
         }
     }
@@ -162,7 +91,7 @@ impl Shell {
     pub(crate) async fn run(self: Arc<Self>) {
         loop {
             let wait = self.step();
-            let told = self.engine.told.notified();
+            let told = self.engine.told();
             let waited = tokio::time::timeout(wait, told);
             if self.stop.run_until_cancelled(waited).await.is_none() {
                 break;
@@ -172,7 +101,7 @@ impl Shell {
         let farewell = async {
             while self.engine.look(Dispatcher::is_busy) {
                 self.step();
-                let told = self.engine.told.notified();
+                let told = self.engine.told();
                 let _told_or_not = tokio::time::timeout(GLANCE, told).await;
             }
         };
@@ -249,102 +178,6 @@ impl Shell {
         self.spawner.spawn_child(name, work(Arc::clone(self)));
     }
 
-    async fn attempt(&self, attempt: Attempt) {
-        let Attempt {
-            ticket,
-            to,
-            message,
-            attempt,
-        } = attempt;
-        fail::fail_point!("wh.attempt.before");
-        let outcome = match self.credentials(&to) {
-            Some(_) if forgets() => Outcome::Answered {
-                status: 200,
-                retry_after: None,
-            },
-            Some(credentials) => {
-                let told = Told::Message(&message, attempt);
-                let (outcome, _) = self.call(&to, &credentials, told).await;
-                outcome
-            }
-            None => Outcome::Unsent,
-        };
-        fail::fail_point!("wh.attempt.after");
-        let count = match outcome {
-            Outcome::Answered {
-                status: 200..=299, ..
-            } => &self.meters.delivered,
-            Outcome::Unsent => &self.meters.unsent,
-            _ => &self.meters.failed,
-        };
-        count.fetch_add(1, Ordering::Relaxed);
-        self.engine
-            .tell(|engine, now| engine.attempted(now, ticket, outcome));
-    }
-
-    fn credentials(&self, to: &Subscription) -> Option<Arc<Credentials>> {
-        let opened = self
-            .known
-            .credentials(to.id, to.registry, &to.webhook.name, &to.sealed);
-        match opened {
-            Ok(credentials) => Some(credentials),
-            Err(error) => {
-                if self.known.is_news(to.id, &to.sealed) {
-                    let error = meridian_error::chain(&error);
-                    let webhook = to.webhook.name.as_str();
-                    tracing::error!(
-                        webhook,
-                        error,
-                        "a webhook is not told of anything: give this dispatcher the keys that it was sealed with"
-                    );
-                }
-                None
-            }
-        }
-    }
-
-    /// Calls a receiver, and remembers it.
-    pub(crate) async fn call(
-        &self,
-        to: &Subscription,
-        credentials: &Credentials,
-        told: Told<'_>,
-    ) -> (Outcome, Exchange) {
-        let at = self.engine.now();
-        let sender = Sender {
-            host: &self.config.host,
-            agent: &self.agent,
-        };
-        let secrets = credentials.secrets(at);
-        let content = told.content();
-        let callback = &credentials.callback;
-        let made = request(
-            to.webhook.format,
-            callback,
-            content,
-            sender,
-            Some(&secrets),
-            at,
-        );
-        let (headers, body) = (masked(&made.headers, callback), text(&made.body));
-        let (outcome, attempted) = self.caller.call(&callback.uri, made).await;
-        let (message, attempt) = told.parts();
-        let exchange = Exchange {
-            id: content.id(),
-            action: message.as_ref().map(|message| message.action),
-            message,
-            attempt,
-            at,
-            millis: self.engine.now().saturating_sub(at),
-            uri: callback.uri.to_string(),
-            headers,
-            body,
-            attempted,
-        };
-        self.history.add(to.id, exchange.clone());
-        (outcome, exchange)
-    }
-
     async fn record(&self, ticket: u64, record: &Record) {
         fail::fail_point!("wh.record.before");
         let recorded = match self.api().record(record).await {
@@ -363,7 +196,7 @@ impl Shell {
     }
 
     /// Has a webhook disabled, however long nobody answers: until then it is not told anything.
-    async fn disable(&self, webhook: WebhookId, reason: meridian_event::webhook::DisableReason) {
+    async fn disable(&self, webhook: WebhookId, reason: DisableReason) {
         let mut is_first = true;
         let is_disabled = loop {
             match self.api().disable(webhook, reason).await {
@@ -389,119 +222,4 @@ impl Shell {
         self.engine
             .tell(|engine, _| engine.disabled(webhook, is_disabled));
     }
-
-    /// A part of the log, for a webhook that fell behind.
-    async fn log(
-        &self,
-        webhook: WebhookId,
-        shard: u16,
-        after: Place,
-        limit: usize,
-    ) -> Option<LogPage> {
-        // Those that fell behind do not keep the others from what happens now.
-        let _permit = self.pages.acquire().await.ok()?;
-        let reader = (webhook, shard);
-        let stood = self.readers().get(&reader).copied();
-        let from = stood.and_then(|stood| stood.offset(after));
-        let read = consume::page(self, shard, after, from, limit).await;
-        match read {
-            Ok((page, (first, next))) => {
-                let mut readers = self.readers();
-                readers.retain(|(webhook, _), _| self.known.has(*webhook));
-                let stands = Reader {
-                    after,
-                    first,
-                    upto: page.upto,
-                    next,
-                };
-                readers.insert(reader, stands);
-                Some(page)
-            }
-            Err(error) => {
-                let error = meridian_error::chain(&error);
-                tracing::debug!(%webhook, shard, error, "the event log cannot be read");
-                None
-            }
-        }
-    }
-
-    fn readers(&self) -> MutexGuard<'_, BTreeMap<(WebhookId, u16), Reader>> {
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-// === impl Reader ===
-
-impl Reader {
-    /// Where what is behind a place begins, or a little before.
-    fn offset(self, after: Place) -> Option<u64> {
-        if after == self.upto {
-            return Some(self.next);
-        }
-        (self.after <= after && after < self.upto).then_some(self.first)
-    }
-}
-
-/// What is told.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Told<'a> {
-    /// That the webhook works.
-    Ping(meridian_event::webhook::MessageId, u64),
-    /// A message, on which attempt.
-    Message(&'a Arc<Message>, u8),
-}
-
-// === impl Told ===
-
-impl<'a> Told<'a> {
-    fn content(self) -> Content<'a> {
-        match self {
-            Self::Ping(id, at) => Content::Ping { id, at },
-            Self::Message(message, _) => Content::Message(message),
-        }
-    }
-
-    fn parts(self) -> (Option<Arc<Message>>, u8) {
-        match self {
-            Self::Ping(..) => (None, 1),
-            Self::Message(message, attempt) => (Some(Arc::clone(message)), attempt),
-        }
-    }
-}
-
-/// What webhooks add to their requests is often a credential.
-fn masked(
-    headers: &[(String, String)],
-    callback: &meridian_event::webhook::Callback,
-) -> Vec<(String, String)> {
-    let is_own = |name: &str| {
-        let mut names = callback.headers.expose().map(|(name, _)| name);
-        names.any(|it| it.eq_ignore_ascii_case(name) && !it.eq_ignore_ascii_case("content-type"))
-    };
-    let shown = headers.iter().map(|(name, value)| match is_own(name) {
-        true => (name.clone(), "***".to_owned()),
-        false => (name.clone(), value.clone()),
-    });
-    shown.collect()
-}
-
-/// Whether a message is taken for delivered that is not: for tests, which have to notice.
-fn forgets() -> bool {
-    fail::fail_point!("wh.forget", |_| true);
-    false
-}
-
-fn text(body: &[u8]) -> String {
-    String::from_utf8_lossy(body).into_owned()
-}
-
-/// Says whether a receiver took something.
-pub(crate) const fn is_taken(attempted: &Attempted) -> bool {
-    matches!(
-        attempted,
-        Attempted::Answered {
-            status: 200..=299,
-            ..
-        }
-    )
 }

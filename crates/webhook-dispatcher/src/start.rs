@@ -16,8 +16,9 @@ use meridian_error::{Classify, Code};
 use meridian_eventlog::EventLog;
 
 use crate::call::{CallError, Caller};
+use crate::engine::Engine;
 use crate::known::Known;
-use crate::shell::{Engine, Shell};
+use crate::shell::Shell;
 use crate::{Config, Controls, crew};
 
 /// What the service stands on.
