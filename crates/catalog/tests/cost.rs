@@ -281,3 +281,53 @@ fn a_deletion_looks_at_no_more_children_than_one_manifest_has() {
     let (reply, ..) = weigh(&stage, delete(&deep));
     assert!(matches!(reply, Reply::Done { .. }), "{reply:?}");
 }
+
+#[test]
+fn a_deletion_looks_at_the_tags_of_its_manifest_or_at_what_is_locked_whichever_is_less() {
+    let mut stage = Stage::new(SETTINGS);
+    let names = |of: &str, count: u32| (0..count).map(|n| format!("{of}{n}")).collect::<Vec<_>>();
+    let tagged = |stage: &mut Stage, image: &NewManifest, names: &[String]| {
+        for some in names.chunks(100) {
+            let some: Vec<&str> = some.iter().map(String::as_str).collect();
+            let put = image.clone().tagged(&some);
+            stage.quietly(Command::PutManifest(Box::new(put)));
+        }
+    };
+    let (wide, other) = (image(&[]), index(&[]));
+    tagged(&mut stage, &wide, &names("w", 10_001));
+    tagged(&mut stage, &other, &names("o", 10_001));
+    let lock = |name: &str, is_enabled| Command::SetAttributes {
+        registry: registry(),
+        repository: repository("a"),
+        target: Target::Tag(tag(name)),
+        attributes: writable(is_enabled),
+    };
+    let delete = || delete_manifest("a", wide.digest, None);
+    stage.quietly(lock("o0", false));
+    let (reply, reads, _) = weigh(&stage, delete());
+    assert!(matches!(reply, Reply::Done { .. }), "{reply:?}");
+    assert!(reads < 3_000, "{reads} reads");
+    stage.quietly(lock("w5", false));
+    let (reply, reads, _) = weigh(&stage, delete());
+    assert_eq!(reply, Reply::Refused(Refusal::Locked));
+    assert!(reads < 100, "{reads} reads");
+    // What is too much to be looked at may be among what is locked.
+    stage.quietly(lock("w5", true));
+    for name in names("o", 10_001) {
+        stage.quietly(lock(&name, false));
+    }
+    for command in [
+        delete(),
+        Command::DeleteRepository {
+            registry: registry(),
+            repository: repository("a"),
+        },
+    ] {
+        let (reply, reads, _) = weigh(&stage, command);
+        assert_eq!(reply, Reply::Refused(Refusal::Locked));
+        assert!(reads < 50_000, "{reads} reads");
+    }
+    stage.quietly(lock("o7", true));
+    let (reply, ..) = weigh(&stage, delete());
+    assert!(matches!(reply, Reply::Done { .. }), "{reply:?}");
+}

@@ -22,8 +22,10 @@ use crate::key::{self, Key};
 use crate::row::{Needs, Rights};
 use crate::{CatalogError, NewManifest, Write};
 
-/// At how many children one deletion looks: as many as the largest manifest has, which one entry puts.
-const CHILDREN: usize = meridian_oci::MAX_DESCRIPTORS;
+/// At how many things one deletion looks: as many as the largest manifest has children, which one entry puts.
+/// Where there are more, and something in the repository is locked, that may be among those that nobody looked
+/// at, and is kept.
+const LOOKS: usize = meridian_oci::MAX_DESCRIPTORS;
 
 /// Whether a manifest may not be put, or its tags not be pointed at it. What changes nothing is no
 /// overwriting: a tag that points at it already, or a manifest of the same media type.
@@ -87,20 +89,44 @@ pub(super) fn forbids_delete<S: Write>(
     if turn.cell(place)?.locks == 0 {
         return Ok(false);
     }
-    for prefix in [place.tags_of(digest), place.tags_waiting_for(digest)] {
-        for name in tags(turn, &prefix)? {
-            if is_kept(turn, place, Target::Tag(name))? {
-                return Ok(true);
-            }
+    Ok(keeps_tag(turn, place, digest)? || keeps_child(turn, place, digest)?)
+}
+
+/// Whether a tag of a manifest must not be deleted. Looks at all of its tags or at all that is locked, whichever
+/// is less.
+fn keeps_tag<S: Write>(turn: &Turn<'_, S>, place: &Place, digest: Digest) -> Result<bool, S> {
+    let of_it = [place.tags_of(digest), place.tags_waiting_for(digest)];
+    let locks = usize::try_from(turn.cell(place)?.locks).unwrap_or(usize::MAX);
+    let few = locks.min(LOOKS);
+    let mut names = BTreeSet::new();
+    for prefix in &of_it {
+        names.extend(tags(turn, prefix, few + 1)?);
+    }
+    if names.len() > few {
+        let Some(locked) = locked(turn, place)? else {
+            return Ok(guard::stands(Guard::LocksHold));
+        };
+        let name = |target| match target {
+            Target::Tag(name) => Some(name),
+            Target::Manifest(_) | Target::Repository => None,
+        };
+        names = locked.into_iter().filter_map(name).collect();
+    }
+    for name in names {
+        let mut is_of_it = false;
+        for prefix in &of_it {
+            is_of_it |= turn.exists(&prefix.clone().text(name.as_str()))?;
+        }
+        if is_of_it && is_kept(turn, place, Target::Tag(name))? {
+            return Ok(true);
         }
     }
-    keeps_child(turn, place, digest)
+    Ok(false)
 }
 
 /// Whether something that only this manifest keeps, and that would go with it, must not be deleted. Usually
 /// nothing would: what was put goes by a deletion of its own. If what was deleted elsewhere, and is kept, has
-/// more below it than [`CHILDREN`], all told, nobody looks on: some of it may be locked, as far as is known,
-/// and it all stays until nothing in the repository is.
+/// more below it than [`LOOKS`], all told, it stays until nothing in the repository is locked.
 fn keeps_child<S: Write>(turn: &Turn<'_, S>, place: &Place, digest: Digest) -> Result<bool, S> {
     let (mut seen, mut left) = (BTreeSet::new(), vec![digest]);
     let mut looks = 0;
@@ -110,7 +136,7 @@ fn keeps_child<S: Write>(turn: &Turn<'_, S>, place: &Place, digest: Digest) -> R
         };
         for child in needs.distinct_children() {
             looks += 1;
-            if looks > CHILDREN {
+            if looks > LOOKS {
                 return Ok(guard::stands(Guard::LocksHold));
             }
             let row = Cell::load(turn, place, child)?.row;
@@ -130,7 +156,8 @@ fn keeps_child<S: Write>(turn: &Turn<'_, S>, place: &Place, digest: Digest) -> R
 }
 
 /// Whether a repository may not be deleted, with all that it holds. A lock of something that is gone keeps
-/// nothing. This looks at all that is locked by itself, in one entry: there is no deciding it in parts.
+/// nothing. There is no deciding it in parts: where more than [`LOOKS`] things are locked by themselves, they are
+/// unlocked first.
 pub(super) fn forbids_end<S: Write>(turn: &Turn<'_, S>, place: &Place) -> Result<bool, S> {
     if forbids_any_delete(turn, place)? {
         return Ok(true);
@@ -138,9 +165,10 @@ pub(super) fn forbids_end<S: Write>(turn: &Turn<'_, S>, place: &Place) -> Result
     if turn.cell(place)?.locks == 0 {
         return Ok(false);
     }
-    let locked = key::locked(place.registry, &place.repository);
-    for suffix in turn.suffixes(&locked, usize::MAX)? {
-        let target = key::parse_locked(&suffix).ok_or(CatalogError::Damaged("what is locked"))?;
+    let Some(locked) = locked(turn, place)? else {
+        return Ok(guard::stands(Guard::LocksHold));
+    };
+    for target in locked {
         if attributes::is_there(turn, place, &target)? && is_kept(turn, place, target)? {
             return Ok(true);
         }
@@ -159,8 +187,22 @@ fn own<S: Write>(turn: &Turn<'_, S>, place: &Place, target: Target) -> Result<At
     Ok(rights.in_force(None))
 }
 
-fn tags<S: Write>(turn: &Turn<'_, S>, prefix: &Key) -> Result<Vec<TagName>, S> {
-    let suffixes = turn.suffixes(prefix, usize::MAX)?;
+/// What must not be deleted by its own attributes, unless that is more than one deletion looks at.
+fn locked<S: Write>(turn: &Turn<'_, S>, place: &Place) -> Result<Option<Vec<Target>>, S> {
+    let prefix = key::locked(place.registry, &place.repository);
+    let suffixes = turn.suffixes(&prefix, LOOKS + 1)?;
+    if suffixes.len() > LOOKS {
+        return Ok(None);
+    }
+    let targets = suffixes.iter().map(|suffix| key::parse_locked(suffix));
+    let targets = targets.collect::<Option<_>>();
+    targets
+        .ok_or(CatalogError::Damaged("what is locked"))
+        .map(Some)
+}
+
+fn tags<S: Write>(turn: &Turn<'_, S>, prefix: &Key, limit: usize) -> Result<Vec<TagName>, S> {
+    let suffixes = turn.suffixes(prefix, limit)?;
     let names = suffixes.iter().map(|suffix| key::parse(suffix));
     let names = names.collect::<Option<_>>();
     names.ok_or(CatalogError::Damaged("tag"))
