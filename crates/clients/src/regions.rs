@@ -204,6 +204,96 @@ pub struct IncompleteImages {
     pub images: u64,
 }
 
+// === impl ReplicationStatus ===
+
+impl ReplicationStatus {
+    /// What two agents of a region say, which share its work: what is under way adds up, and of what both know,
+    /// the one that knows more is right.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        for peer in other.peers {
+            match self.peers.iter_mut().find(|it| it.region == peer.region) {
+                Some(own) => own.add(peer),
+                None => self.peers.push(peer),
+            }
+        }
+        for registry in other.registries {
+            let key = |it: &RegistryStatus| (it.registry, it.origin);
+            match self
+                .registries
+                .iter_mut()
+                .find(|it| key(it) == key(&registry))
+            {
+                Some(own) => own.add(registry),
+                None => self.registries.push(registry),
+            }
+        }
+        self
+    }
+}
+
+// === impl PeerStatus ===
+
+impl PeerStatus {
+    fn add(&mut self, other: Self) {
+        self.answers |= other.answers;
+        self.fresh = self.fresh.into_iter().chain(other.fresh).min();
+        for stream in other.streams {
+            match self.streams.iter_mut().find(|it| it.shard == stream.shard) {
+                Some(own) => own.add(stream),
+                None => self.streams.push(stream),
+            }
+        }
+        self.streams.sort_by_key(|stream| stream.shard);
+        let behind = self.streams.iter().map(StreamStatus::behind);
+        self.events = behind.fold(0, u64::saturating_add);
+        self.age = self.age.max(other.age);
+        self.bodies = self.bodies.saturating_add(other.bodies);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.bytes_per_second = self.bytes_per_second.saturating_add(other.bytes_per_second);
+        self.eta = later(self.eta, other.eta);
+        self.lies = self.lies.saturating_add(other.lies);
+        self.failure = self.failure.take().or(other.failure);
+    }
+}
+
+// === impl StreamStatus ===
+
+impl StreamStatus {
+    /// How many events of it are not merged here, as far as they are of the epoch that is.
+    #[must_use]
+    pub fn behind(&self) -> u64 {
+        let head = self.head.filter(|head| head.epoch == self.cursor.epoch);
+        head.map_or(0, |head| head.seq.saturating_sub(self.cursor.seq))
+    }
+
+    fn add(&mut self, other: Self) {
+        self.cursor = self.cursor.max(other.cursor);
+        self.head = self.head.max(other.head);
+        self.alarm = self.alarm.take().or(other.alarm);
+    }
+}
+
+// === impl RegistryStatus ===
+
+impl RegistryStatus {
+    fn add(&mut self, other: Self) {
+        self.name = self.name.take().or(other.name);
+        self.events = self.events.saturating_add(other.events);
+        self.age = self.age.max(other.age);
+        self.bodies = self.bodies.saturating_add(other.bodies);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.bytes_per_second = self.bytes_per_second.saturating_add(other.bytes_per_second);
+        self.eta = later(self.eta, other.eta);
+        self.trouble = self.trouble.take().or(other.trouble);
+    }
+}
+
+/// How long two things take side by side, if that is known of both.
+fn later(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    Some(one?.max(other?))
+}
+
 // === impl Freshness ===
 
 impl Freshness {

@@ -1,7 +1,7 @@
 //! How far this region is with what others did.
 //!
 //! Read off the engine whenever it is asked for; there is no second account. What is fetched it says of
-//! this agent: what others of the same region fetch, they know themselves. How many images are not
+//! this agent: what others of the same region fetch, they know themselves, and whoever asks adds it up. How many images are not
 //! complete is the state's to say: the engine knows of no more than fits into its table.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -142,7 +142,7 @@ impl Snapshot {
         let abroad = others(shell, region, streams().map(|it| it.stream.shard).collect());
         let events = streams()
             .map(|it| it.behind)
-            .chain(abroad.iter().map(behind));
+            .chain(abroad.iter().map(StreamStatus::behind));
         let events = events.sum();
         let own = streams().map(|it| stream(it, shell));
         let mut all: Vec<_> = own.chain(abroad).collect();
@@ -181,12 +181,6 @@ fn others(shell: &Shell, origin: Region, own: BTreeSet<u16>) -> Vec<StreamStatus
         })
     });
     of_others.collect()
-}
-
-/// How many events of a stream are not merged here, as far as they are of the epoch that is.
-fn behind(stream: &StreamStatus) -> u64 {
-    let head = stream.head.filter(|head| head.epoch == stream.cursor.epoch);
-    head.map_or(0, |head| head.seq.saturating_sub(stream.cursor.seq))
 }
 
 fn stream(status: &engine::StreamStatus, shell: &Shell) -> StreamStatus {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use meridian_clock::{Region, Version};
 use meridian_event::Target;
 use meridian_oci::{Digest, Reference};
@@ -30,6 +31,8 @@ pub struct GrpcRegions {
     /// Asked once: an agent that says that another region does not answer has waited for it already, and
     /// whoever asked has an answer for that.
     calls: Unary<Client>,
+    /// Each agent of the region by itself: what one does, the others do not know.
+    agents: Vec<Unary<Client>>,
     /// These wait for content. What was brought may be brought again.
     bringing: Unary<Client>,
     stall_timeout: Duration,
@@ -50,11 +53,18 @@ impl GrpcRegions {
     /// The agent at the other end of `channel`.
     #[must_use]
     pub fn over(ways: impl Into<Ways>, config: &GrpcConfig) -> Self {
-        let client = RegionsClient::new(ways.into())
-            .max_decoding_message_size(MAX_METADATA_MESSAGE)
-            .max_encoding_message_size(MAX_METADATA_MESSAGE);
+        let ways = ways.into();
+        let client = |ways| {
+            RegionsClient::new(ways)
+                .max_decoding_message_size(MAX_METADATA_MESSAGE)
+                .max_encoding_message_size(MAX_METADATA_MESSAGE)
+        };
+        let calls = |ways| Unary::new(client(ways), config.deadline, Repeat::No);
+        let agents = ways.each().map(calls).collect();
+        let client = client(ways);
         Self {
             calls: Unary::new(client.clone(), config.deadline, Repeat::No),
+            agents,
             bringing: Unary::new(client, config.deadline.max(BRING), Repeat::Yes),
             stall_timeout: config.stall_timeout,
         }
@@ -139,18 +149,39 @@ impl RegionsApi for GrpcRegions {
     async fn status(&self) -> Result<ReplicationStatus, ReadError> {
         let send =
             |mut to: Client, request| async move { to.get_replication_status(request).await };
-        let message = pb::GetReplicationStatusRequest {};
-        self.calls.call(message, send, TryInto::try_into).await
+        let ask = |agent: Unary<Client>| async move {
+            let message = pb::GetReplicationStatusRequest {};
+            agent.call(message, send, TryInto::try_into).await
+        };
+        let answers = join_all(self.agents.iter().cloned().map(ask)).await;
+        // One that is away does nothing: another has its part soon, and says so then.
+        let both = |one, other| match (one, other) {
+            (Ok(one), Ok(other)) => Ok(ReplicationStatus::and(one, other)),
+            (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(one),
+            (Err(error), Err(_)) => Err(error),
+        };
+        answers.into_iter().reduce(both).unwrap_or_else(|| {
+            let reason = "this region has no agent".to_owned();
+            Err(ReadError::Unavailable { reason })
+        })
     }
 
     async fn skip(&self, origin: Region, shard: u16) -> Result<Option<u64>, ReadError> {
         let send = |mut to: Client, request| async move { to.skip_record(request).await };
         let read = |answer: pb::SkipRecordResponse| Ok(answer.offset);
-        let message = pb::SkipRecordRequest {
-            origin: origin.to_string(),
-            shard: shard.into(),
-        };
-        self.calls.call(message, send, read).await
+        let mut silent = None;
+        for agent in &self.agents {
+            let message = pb::SkipRecordRequest {
+                origin: origin.to_string(),
+                shard: shard.into(),
+            };
+            match agent.call(message, send, read).await {
+                Ok(Some(offset)) => return Ok(Some(offset)),
+                Ok(None) => {}
+                Err(error) => silent = Some(error),
+            }
+        }
+        silent.map_or(Ok(None), Err)
     }
 
     async fn image(

@@ -67,6 +67,11 @@ impl Ways {
         }
     }
 
+    /// Ways to each instance by itself.
+    pub fn each(&self) -> impl Iterator<Item = Self> {
+        self.ways.iter().map(|way| way.channel.clone().into())
+    }
+
     fn choose(&self) -> usize {
         let count = self.ways.len();
         if count == 1 {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
-use meridian_clients::grpc::{GrpcConfig, GrpcRegions};
+use meridian_clients::grpc::{GrpcConfig, GrpcRegions, Ways, channel};
 use meridian_clients::image::{ImageState, ImageStatus};
 use meridian_clients::regions::{
     Freshness, IncompleteImages, PeerStatus, RegionsApi, RegistryStatus, RemoteBlob,
@@ -33,6 +33,8 @@ const SIZE: u64 = 1_000_000;
 /// An agent with one answer to each question, which it checks.
 struct Agent {
     fails: Option<ReadError>,
+    /// The shard that is stopped at a record.
+    stopped: u16,
 }
 
 fn repository() -> RepositoryPath {
@@ -233,7 +235,7 @@ impl RegionsApi for Agent {
 
     async fn skip(&self, origin: Region, shard: u16) -> Result<Option<u64>, ReadError> {
         assert_eq!(origin, "us".parse().unwrap());
-        self.say((shard == 3).then_some(17))
+        self.say((shard == self.stopped).then_some(17))
     }
 
     async fn image(
@@ -249,13 +251,21 @@ impl RegionsApi for Agent {
     }
 }
 
-fn served(fails: Option<ReadError>) -> (Served, GrpcRegions) {
-    let served = Served::new(Routes::new(regions_server(Arc::new(Agent { fails }))));
-    let config = GrpcConfig {
+fn config() -> GrpcConfig {
+    GrpcConfig {
         deadline: Duration::from_secs(2),
         ..GrpcConfig::default()
-    };
-    let client = GrpcRegions::at(&served.endpoint, &config).unwrap();
+    }
+}
+
+fn serve(fails: Option<ReadError>, stopped: u16) -> Served {
+    let agent = Arc::new(Agent { fails, stopped });
+    Served::new(Routes::new(regions_server(agent)))
+}
+
+fn served(fails: Option<ReadError>) -> (Served, GrpcRegions) {
+    let served = serve(fails, 3);
+    let client = GrpcRegions::at(&served.endpoint, &config()).unwrap();
     (served, client)
 }
 
@@ -292,6 +302,34 @@ async fn questions_and_answers_cross() {
     assert_eq!(answer.unwrap(), image());
     drop(client);
     served.stop().await;
+}
+
+#[tokio::test]
+async fn what_one_agent_does_is_asked_of_all() {
+    let agents = [serve(None, 3), serve(None, 4)];
+    let ways = agents.iter().map(|it| channel(&it.endpoint, &config()));
+    let ways = Ways::new(ways.map(Result::unwrap));
+    let client = GrpcRegions::over(ways, &config());
+    let us = "us".parse().unwrap();
+    for shard in [3, 4] {
+        assert_eq!(client.skip(us, shard).await.unwrap(), Some(17));
+    }
+    assert_eq!(client.skip(us, 5).await.unwrap(), None);
+    let (alone, both) = (status(), client.status().await.unwrap());
+    assert_eq!((alone.peers[0].bodies, both.peers[0].bodies), (2, 4));
+    assert_eq!(both.peers[0].bytes, u64::MAX);
+    assert_eq!(both.peers[0].streams, alone.peers[0].streams);
+    assert_eq!(both.registries[0].bytes_per_second, 8);
+    assert_eq!(both.registries[0].eta, Some(Duration::from_secs(5)));
+    assert_eq!(both.incomplete, alone.incomplete);
+    let [first, second] = agents;
+    second.stop().await;
+    assert_eq!(client.status().await.unwrap(), alone);
+    assert_eq!(client.skip(us, 3).await.unwrap(), Some(17));
+    // Whoever has it may be the one that is away.
+    assert!(client.skip(us, 4).await.is_err());
+    drop(client);
+    first.stop().await;
 }
 
 #[tokio::test]
