@@ -78,7 +78,8 @@ pub struct FetchConfig {
     pub background_transfers: usize,
     /// How many of them for one registry, of either sort.
     pub registry_transfers: usize,
-    /// How many bytes one transfer carries. Larger bodies are cut into ranges of this size.
+    /// How many bytes one transfer carries. Larger bodies are cut into ranges of this size, smaller ones into as
+    /// many as may be under way, as long as those have a MiB.
     pub range_bytes: ByteSize,
     /// How many ranges of one body are under way at once.
     pub ranges: usize,

@@ -2,7 +2,7 @@
 //!
 //! For each peer by itself, as long as it may have one more transfer and its budget allows it: from
 //! the first class that has something, from the registry whose turn it is, the oldest body. Small
-//! bodies travel together, large ones in ranges.
+//! bodies travel together, large ones in ranges side by side.
 
 use meridian_clock::Region;
 
@@ -10,7 +10,10 @@ use super::entry::State;
 use super::transfer::UnderWay;
 use super::turns::Place;
 use super::{Body, Class, Fetch, Order, Part, Transfer, TransferId, WantId};
-use crate::{Action, Now};
+use crate::{Action, FetchConfig, Now};
+
+/// A body that is smaller than this comes in one piece.
+const SHORTEST_RANGE: u64 = 1 << 20;
 
 impl Fetch {
     pub(super) fn issue(&mut self, now: Now) {
@@ -29,7 +32,10 @@ impl Fetch {
             return None;
         }
         let limit = peer.limit(config);
-        let cost_of = |body: &Body| entries.get(body).map_or(0, |it| it.spans.next_len(limit));
+        let cost_of = |body: &Body| {
+            let entry = entries.get(body);
+            entry.map_or(0, |it| it.spans.next_len(limit.min(range(it.size, config))))
+        };
         for class in [Class::Demand, Class::Next, Class::Backlog] {
             let is_demand = class == Class::Demand;
             if !peer.may_begin(class, config) {
@@ -65,6 +71,7 @@ impl Fetch {
             let Some(entry) = self.entries.get_mut(&body) else {
                 continue;
             };
+            let limit = limit.min(range(entry.size, &self.config));
             let Some(range) = entry.spans.take(limit) else {
                 // Nothing stands in line that has nothing to fetch; were it so, it would stand
                 // there for ever.
@@ -153,4 +160,14 @@ impl Fetch {
         lines.charge(first.2.registry, bytes - alone);
         bodies
     }
+}
+
+/// How long a range of a body of that size is at most: so short that as many are under way as may be, because
+/// each travels over a connection of its own, which over a long way carries less than the link does.
+fn range(size: u64, config: &FetchConfig) -> u64 {
+    let even = size.div_ceil(u64::try_from(config.ranges).unwrap_or(u64::MAX));
+    even.clamp(
+        SHORTEST_RANGE.min(config.range_bytes.as_u64()),
+        config.range_bytes.as_u64(),
+    )
 }

@@ -85,6 +85,18 @@ fn large_bodies_come_in_parallel_ranges() {
 }
 
 #[test]
+fn a_body_that_is_alone_takes_all_connections() {
+    let mib = 1 << 20;
+    for (size, ranges) in [(mib, 1), (mib + 1, 2), (8 * mib, 8), (16 * mib, 8)] {
+        let mut fetch = fetch();
+        fetch.want(&blob(1, size), Class::Backlog);
+        let orders = orders(&poll(&mut fetch, at(0)));
+        assert_eq!(orders.len(), ranges, "{size}");
+        assert_eq!(orders.iter().map(|it| it.parts[0].end).max(), Some(size));
+    }
+}
+
+#[test]
 fn small_bodies_travel_together() {
     let mut fetch = fetch();
     for n in 0..100 {
@@ -93,7 +105,7 @@ fn small_bodies_travel_together() {
     fetch.want(&blob(200, 10 << 20), Class::Backlog);
     let orders = orders(&poll(&mut fetch, at(0)));
     let parts: Vec<_> = orders.iter().map(|order| order.parts.len()).collect();
-    assert_eq!(parts, [64, 36, 1, 1]);
+    assert_eq!(parts, [64, 36, 1, 1, 1, 1, 1, 1, 1, 1]);
 }
 
 #[test]

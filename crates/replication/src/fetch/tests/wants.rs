@@ -54,6 +54,7 @@ fn what_a_client_waits_for_is_not_given_up() {
 fn manifests_are_staged_up_to_a_bound_and_stored_when_their_events_are_merged() {
     let mut fetch = fetch_with(FetchConfig {
         stage_bytes: ByteSize::mib(4),
+        ranges: 1,
         ..FetchConfig::default()
     });
     let manifest = |n| Want {
