@@ -6,20 +6,19 @@
 use std::error::Error;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use meridian_chassis::tls::{TlsError, Trust};
 use meridian_delivery::{Blocked, Egress, Outcome, Request, RetryAfter};
 use meridian_error::{Classify, Code};
 use meridian_event::webhook::ServiceUri;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, redirect};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
@@ -46,17 +45,9 @@ pub(crate) struct Caller {
 /// Why calls cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// The certificates of authorities cannot be read.
-    #[error("cannot read certificates from {}", path.display())]
-    Authorities {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: rustls::pki_types::pem::Error,
-    },
-    /// One of them is none.
-    #[error("a certificate in {} is not one of an authority", .0.display())]
-    Untrusted(PathBuf),
+    /// The authorities cannot be used.
+    #[error("webhooks.ca_file")]
+    Authorities(#[from] TlsError),
     /// The library refuses the settings.
     #[error("cannot set up the client")]
     Client(#[source] reqwest::Error),
@@ -203,32 +194,17 @@ fn why(error: &reqwest::Error) -> String {
     meridian_error::chain(error)
 }
 
-fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, CallError> {
-    let mut roots = RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    let (added, _) = roots.add_parsable_certificates(native.certs);
-    if added == 0 && ca_file.is_none() {
-        let errors: Vec<_> = native.errors.iter().map(ToString::to_string).collect();
+fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
+    let mut trust = Trust::of_machine();
+    if let Some(file) = ca_file {
+        trust = trust.and(Trust::of_file(file)?);
+    }
+    if trust.is_empty() {
         tracing::warn!(
-            errors = errors.join("; "),
-            "the machine trusts no authority, so that no receiver is called by https: install its CA certificates, or set webhooks.ca_file"
+            "this machine trusts no authority, so that no receiver is called by https: install its CA certificates, or set webhooks.ca_file"
         );
     }
-    if let Some(path) = ca_file {
-        let unread = |source| CallError::Authorities {
-            path: path.to_owned(),
-            source,
-        };
-        for certificate in CertificateDer::pem_file_iter(path).map_err(unread)? {
-            let added = roots.add(certificate.map_err(unread)?);
-            added.map_err(|_| CallError::Untrusted(path.to_owned()))?;
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider knows the versions of TLS that are safe");
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    trust.client(&["h2", "http/1.1"])
 }
 
 // === impl Guarded ===
