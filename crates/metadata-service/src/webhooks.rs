@@ -173,8 +173,7 @@ impl WebhookApi for MetadataService {
         limit: usize,
     ) -> Result<Vec<Undelivered>> {
         let view = self.of_group().read().await?;
-        let rows = query::undelivered(&view, webhook, after, limit).map_err(failed)?;
-        Ok(rows.into_iter().map(|(_, row)| row).collect())
+        Ok(query::undelivered(&view, webhook, after, limit).map_err(failed)?)
     }
 
     async fn retry(

@@ -268,7 +268,6 @@ fn only_who_took_a_shard_last_says_how_far_it_is_told() {
     keep(&mut stage, two);
     let assignment = query::assignment(&stage.store, 3).unwrap().unwrap();
     assert_eq!((assignment.lanes, assignment.cursor), (Vec::new(), at(9)));
-    assert_eq!(query::told(&stage.store, 3).unwrap(), Some(at(9)));
 }
 
 #[test]
@@ -324,7 +323,7 @@ fn what_was_not_delivered_is_due_in_its_order_until_it_is_or_is_dropped() {
     ));
     let left = query::undelivered(&stage.store, id, None, 10).unwrap();
     assert_eq!(left.len(), 1);
-    let after = (left[0].0, left[0].1.message.id);
+    let after = (3, left[0].message.id);
     assert_eq!(
         query::undelivered(&stage.store, id, Some(after), 10).unwrap(),
         []
