@@ -141,8 +141,17 @@ impl WebhookApi for MetadataService {
         Ok(page.map_err(failed)?)
     }
 
-    async fn disable(&self, webhook: WebhookId, reason: DisableReason) -> Result<bool> {
-        let step = Deliver::Disable { webhook, reason };
+    async fn disable(
+        &self,
+        webhook: WebhookId,
+        since: Version,
+        reason: DisableReason,
+    ) -> Result<bool> {
+        let step = Deliver::Disable {
+            webhook,
+            since,
+            reason,
+        };
         match deliver(self.of_group(), step).await? {
             Reply::Done { .. } | Reply::Nothing => Ok(true),
             Reply::Refused(Refusal::WebhookUnknown | Refusal::WebhookChanged) => Ok(false),

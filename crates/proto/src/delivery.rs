@@ -146,6 +146,7 @@ impl From<&Record> for wire::RecordRequest {
         Self {
             shard: record.shard.into(),
             generation: record.generation,
+            number: record.number,
             cursor: Some(record.cursor.into()),
             lanes: record.lanes.iter().copied().map(lane).collect(),
             changes: record.rows.iter().map(change).collect(),
@@ -164,6 +165,7 @@ impl TryFrom<wire::RecordRequest> for Record {
         Ok(Self {
             shard: shard(value.shard)?,
             generation: value.generation,
+            number: value.number,
             cursor: required(value.cursor, "cursor")?.into(),
             lanes: lanes.collect::<Result<_>>()?,
             rows: rows.collect::<Result<_>>()?,

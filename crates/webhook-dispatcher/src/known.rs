@@ -95,6 +95,15 @@ impl Known {
         self.webhooks().contains_key(&webhook)
     }
 
+    /// Whether a webhook is called as it was then, and was not disabled meanwhile, as far as is known.
+    pub(crate) fn is(&self, then: &Subscription) -> bool {
+        let webhooks = self.webhooks();
+        webhooks.get(&then.id).is_some_and(|stored| {
+            let now = &stored.registration;
+            now.sealed == then.sealed && now.since == then.since
+        })
+    }
+
     /// How a webhook is called.
     pub(crate) fn credentials(
         &self,

@@ -11,8 +11,8 @@ use std::time::Duration;
 use meridian_chassis::Spawner;
 use meridian_clients::webhook::WebhookApi;
 use meridian_clock::Region;
-use meridian_delivery::{Dispatcher, Effect, Recorded};
-use meridian_event::webhook::{DisableReason, Record, WebhookId};
+use meridian_delivery::{Dispatcher, Effect, Recorded, Subscription};
+use meridian_event::webhook::{DisableReason, Record};
 use tokio_util::sync::CancellationToken;
 
 use crate::call::Caller;
@@ -156,9 +156,9 @@ impl Shell {
                     .engine
                     .tell(|engine, now| engine.due(now, webhook, shard, ticket, page));
             }),
-            Effect::Disable { webhook, reason } => {
+            Effect::Disable { to, reason } => {
                 self.start("webhooks.disable", async move |shell| {
-                    shell.disable(webhook, reason).await;
+                    shell.disable(&to, reason).await;
                 });
             }
             Effect::Prune { shard, until } => self.start("webhooks.prune", async move |shell| {
@@ -195,11 +195,13 @@ impl Shell {
             .tell(|engine, now| engine.recorded(now, shard, ticket, recorded));
     }
 
-    /// Has a webhook disabled, however long nobody answers: until then it is not told anything.
-    async fn disable(&self, webhook: WebhookId, reason: DisableReason) {
+    /// Has a webhook disabled, however long nobody answers: until then it is not told anything. Where it has
+    /// another receiver by then, or is enabled again, the engine knows that nothing is to be disabled.
+    async fn disable(&self, to: &Subscription, reason: DisableReason) {
+        let webhook = to.id;
         let mut is_first = true;
         let is_disabled = loop {
-            match self.api().disable(webhook, reason).await {
+            match self.api().disable(webhook, to.since, reason).await {
                 Ok(is_disabled) => break is_disabled,
                 Err(error) if is_first => {
                     is_first = false;
@@ -208,8 +210,8 @@ impl Shell {
                 }
                 Err(_) => {}
             }
-            if !self.known.has(webhook) {
-                break false;
+            if !self.known.is(to) {
+                return;
             }
             let pause = tokio::time::sleep(self.config.delivery.again);
             if self.stop.run_until_cancelled(pause).await.is_none() {

@@ -3,7 +3,7 @@
 use meridian_clock::Version;
 use meridian_event::RegistryId;
 use meridian_event::webhook::{
-    Assignment, DuePage, MessageId, Place, StoredWebhook, Undelivered, WebhookId, WebhookName,
+    Assignment, DuePage, MessageId, StoredWebhook, Undelivered, WebhookId, WebhookName,
 };
 
 use super::Result;

@@ -143,8 +143,9 @@ async fn due(api: &dyn WebhookApi, request: pb::DueRequest) -> Result<pb::DueRes
 }
 
 async fn disable(api: &dyn WebhookApi, request: pb::DisableRequest) -> Result<pb::DisableResponse> {
-    let (webhook, reason) = convert::take_disable_request(request).map_err(malformed)?;
-    let is_disabled = api.disable(webhook, reason).await.map_err(refused)?;
+    let (webhook, since, reason) = convert::take_disable_request(request).map_err(malformed)?;
+    let is_disabled = api.disable(webhook, since, reason).await;
+    let is_disabled = is_disabled.map_err(refused)?;
     Ok(pb::DisableResponse { is_disabled })
 }
 

@@ -149,9 +149,14 @@ pub fn take_undelivered(value: Vec<pb::Undelivered>) -> Result<Vec<Undelivered>>
 
 /// Why a webhook is to be disabled.
 #[must_use]
-pub fn disable_request(webhook: WebhookId, reason: DisableReason) -> pb::DisableRequest {
+pub fn disable_request(
+    webhook: WebhookId,
+    since: Version,
+    reason: DisableReason,
+) -> pb::DisableRequest {
     pb::DisableRequest {
         webhook: Some(webhook.into()),
+        since: Some(since.into()),
         failing_since: match reason {
             DisableReason::Gone => None,
             DisableReason::Failing { since } => Some(since),
@@ -163,11 +168,14 @@ pub fn disable_request(webhook: WebhookId, reason: DisableReason) -> pb::Disable
 ///
 /// # Errors
 ///
-/// When it is not said which.
-pub fn take_disable_request(value: pb::DisableRequest) -> Result<(WebhookId, DisableReason)> {
+/// When it is not said which, or since when.
+pub fn take_disable_request(
+    value: pb::DisableRequest,
+) -> Result<(WebhookId, Version, DisableReason)> {
     let failing = |since| DisableReason::Failing { since };
     let reason = value.failing_since.map_or(DisableReason::Gone, failing);
-    Ok((webhook_id(value.webhook)?, reason))
+    let since = version(value.since, "since")?;
+    Ok((webhook_id(value.webhook)?, since, reason))
 }
 
 /// Which of what was not delivered.
