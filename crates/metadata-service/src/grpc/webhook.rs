@@ -86,7 +86,7 @@ async fn put(api: &dyn WebhookApi, request: pb::PutRequest) -> Result<pb::PutRes
 async fn delete(api: &dyn WebhookApi, request: pb::DeleteRequest) -> Result<pb::DeleteResponse> {
     let registry = text(&request.registry, "registry").map_err(malformed)?;
     let name = text(&request.name, "name").map_err(malformed)?;
-    let request = convert::take_request_id(&request.request).map_err(malformed)?;
+    let request = convert::request_of(&request.request).map_err(malformed)?;
     let deleted = api.delete(&registry, &name, request).await;
     deleted.map_err(refused)?;
     Ok(pb::DeleteResponse {})

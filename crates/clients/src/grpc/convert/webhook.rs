@@ -10,8 +10,9 @@ use meridian_proto::{message_id, registry, required, shard, text, version, webho
 
 pub use meridian_proto::DecodeError;
 
+pub use super::request_of;
+
 use super::Result;
-use crate::RequestId;
 use crate::webhook::{PutWebhook, Subscriptions};
 
 /// The greatest page of what was not delivered: with all that a message has it fits into one answer.
@@ -112,7 +113,7 @@ impl TryFrom<pb::PutRequest> for PutWebhook {
             sealed: Sealed(value.sealed.into()),
             expected: take_version(value.expected)?,
             most: value.most,
-            request: take_request_id(&value.request)?,
+            request: request_of(&value.request)?,
         })
     }
 }
@@ -185,16 +186,4 @@ pub fn take_disable_request(
 /// When it means nothing.
 pub fn take_mark(mark: &pb::Mark) -> Result<(u16, MessageId)> {
     Ok((shard(mark.shard)?, message_id(&mark.message)?))
-}
-
-/// A request by its id.
-///
-/// # Errors
-///
-/// When it is none.
-pub fn take_request_id(value: &[u8]) -> Result<RequestId> {
-    let bytes = value.try_into();
-    bytes
-        .map(RequestId)
-        .map_err(|_| DecodeError::Invalid("request"))
 }
