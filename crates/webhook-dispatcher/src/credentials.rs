@@ -149,7 +149,10 @@ mod tests {
         credentials.rotate(100, 200);
         let second = credentials.secret.clone();
         assert_ne!(second, first);
-        assert_eq!(credentials.secrets(199).previous, [first.clone()]);
+        assert_eq!(
+            credentials.secrets(199).previous,
+            std::slice::from_ref(&first)
+        );
         assert!(credentials.secrets(200).previous.is_empty());
         credentials.rotate(150, 250);
         assert_eq!(credentials.secrets(160).previous, [second.clone(), first]);
