@@ -216,3 +216,67 @@ pub(crate) struct ChangedFields {
     #[arg(long, value_name = "true|false")]
     pub(crate) enabled: Option<bool>,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        verb: WebhookVerb,
+    }
+
+    fn read(arguments: &[&str]) -> Result<WebhookVerb, String> {
+        let line = Line::try_parse_from([&["webhook"], arguments].concat());
+        line.map(|it| it.verb).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_given_is_read_before_anybody_is_asked() {
+        for arguments in [
+            &["show", "a/../b"][..],
+            &[
+                "create",
+                "deploys",
+                "--uri",
+                "http://a/",
+                "--actions",
+                "push,pull",
+            ],
+            &["update", "deploys", "--format", "xml"],
+            &["update", "deploys", "--scope", "a b"],
+            &["redeliver", "deploys", "1"],
+            &["list-events", "deploys", "--limit", "1001"],
+            &["list-events", "deploys", "--limit", "0"],
+        ] {
+            assert!(read(arguments).is_err(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_webhook_has_defaults_and_one_that_changes_has_none() {
+        let Ok(WebhookVerb::Create { fields, .. }) =
+            read(&["create", "deploys", "--uri", "http://a/"])
+        else {
+            panic!("it is not read");
+        };
+        assert_eq!(
+            (&*fields.actions, fields.format),
+            (&[Action::Push][..], Format::Acr)
+        );
+        let Ok(WebhookVerb::Update { fields, .. }) = read(&["update", "deploys", "--scope", ""])
+        else {
+            panic!("it is not read");
+        };
+        assert!(fields.actions.is_empty() && fields.format.is_none() && fields.enabled.is_none());
+        assert_eq!(fields.scope, Some(Scope::default()));
+        let help = read(&["update", "--help"]).unwrap_err();
+        assert!(
+            help.contains("--format") && !help.contains("[default"),
+            "{help}"
+        );
+    }
+}
