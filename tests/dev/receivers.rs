@@ -99,6 +99,10 @@ async fn a_receiver_that_is_not_well_costs_others_nothing_and_is_told_later() {
     })
     .await;
 
+    let refused = webhook(data_dir, &["replay", "leaver"]);
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(why.contains("--enabled true"), "{refused:?}");
+
     for (name, receiver, _) in &sick {
         receiver.behave("/", Manner::Answers(200));
         let what = format!("{name} is told what it did not take");

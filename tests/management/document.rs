@@ -152,6 +152,13 @@ async fn every_answer_fits_its_description() {
         ),
         (
             Method::GET,
+            "/v1/webhooks/deploys/events?limit=1001",
+            "/v1/webhooks/{name}/events",
+            "",
+            false,
+        ),
+        (
+            Method::GET,
             "/v1/webhooks/deploys/events?limit=10",
             "/v1/webhooks/{name}/events",
             "",

@@ -84,7 +84,10 @@ async fn each_region_tells_of_a_push_when_it_can_serve_it_and_the_origin_when_al
     pushed.unwrap().expect(201);
 
     let everywhere = taken(&receiver, "/all", 1).await;
-    let (eu, us) = (receiver.taken("/eu"), receiver.taken("/us"));
+    let (eu, us) = (
+        taken(&receiver, "/eu", 1).await,
+        taken(&receiver, "/us", 1).await,
+    );
     for (request, secret) in [(&eu[0], 0), (&us[0], 1), (&everywhere[0], 2)] {
         verify(&secrets[secret], request);
         let body = request.json();
@@ -193,36 +196,39 @@ async fn what_a_receiver_did_not_take_comes_again_under_its_id_and_delays_nobody
         pushed.unwrap().expect(201);
     }
     let tags = |requests: &[SeenRequest]| {
-        let tags = requests.iter().map(|it| it.json()["target"]["tag"].clone());
-        tags.collect::<Vec<_>>()
+        let tag = |it: &SeenRequest| it.json()["target"]["tag"].as_str().unwrap().to_owned();
+        requests.iter().map(tag).collect::<Vec<_>>()
     };
     assert_eq!(
         tags(&taken(&receiver, "/well", 3).await),
         ["v1", "v2", "v3"]
     );
-    // The first comes again after five seconds, behind those that were taken meanwhile.
-    let sick = taken(&receiver, "/sick", 3).await;
-    assert_eq!(tags(&sick), ["v2", "v3", "v1"]);
+    // The first comes again after five seconds, and those that come meanwhile do not wait for it.
+    let mut sick = tags(&taken(&receiver, "/sick", 3).await);
+    sick.sort();
+    assert_eq!(sick, ["v1", "v2", "v3"]);
     let seen = receiver.seen("/sick");
-    assert_eq!(seen[0].header("webhook-id"), seen[3].header("webhook-id"));
-    assert_eq!(seen[0].body, seen[3].body);
+    let again = seen[1..].iter();
+    let again = again.filter(|it| it.header("webhook-id") == seen[0].header("webhook-id"));
+    let again: Vec<_> = again.collect();
+    assert_eq!((again.len(), &again[0].body), (1, &seen[0].body));
 
     // What is kept is told again when somebody asks for it.
     receiver.behave("/sick", Manner::Answers(503));
     let image = content.image(&[2_000]);
     let pushed = client.push_image("team/app", "v4", &image).await;
     pushed.unwrap().expect(201);
-    eventually("the receiver is asked", SOON, || async {
-        (receiver.seen("/sick").len() > 4).then_some(())
+    let eu = folder.join("eu");
+    // For a minute, because the receiver said that it is busy.
+    eventually("the message is kept", SOON, || async {
+        let told = succeed(&webhook(&eu, &["list-events", "hooksick", "--json"]));
+        let last = &told["value"][0];
+        let is_refused = last["eventResponseMessage"]["statusCode"] == 503;
+        (is_refused && last["due"].is_string() && last["keptUntil"].is_string()).then_some(())
     })
     .await;
     receiver.behave("/sick", Manner::Answers(200));
-    let eu = folder.join("eu");
-    eventually("it is kept, and told again", SOON, || async {
-        let replayed = succeed(&webhook(&eu, &["replay", "hooksick", "--json"]));
-        let is_some = replayed["messages"] == 1;
-        (is_some || receiver.taken("/sick").len() == 4).then_some(())
-    })
-    .await;
+    let replayed = succeed(&webhook(&eu, &["replay", "hooksick", "--json"]));
+    assert_eq!(replayed["messages"], 1);
     assert_eq!(tags(&taken(&receiver, "/sick", 4).await)[3], "v4");
 }

@@ -17,7 +17,7 @@ use meridian_clients::grpc::failure::{self, WireError};
 use meridian_clients::grpc::{MAX_BLOB_MESSAGE, deadline};
 use meridian_clients::{BlobApi, ByteStream, Delivered, Delivery, Transfer};
 use meridian_proto::meridian::blob::v1 as pb;
-use meridian_proto::{algorithm, digest, text};
+use meridian_proto::{algorithm, digest, optional, text};
 use pb::blob_server::{Blob, BlobServer};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -154,7 +154,7 @@ impl Blob for GrpcAdapter {
     async fn mount(&self, request: Request<pb::MountRequest>) -> Answer<pb::MountResponse> {
         let mount = async |request: pb::MountRequest| {
             let repository = convert::repository(request.repository).map_err(malformed)?;
-            let from = convert::optional_name(&request.from, "from").map_err(malformed)?;
+            let from = optional(&request.from, "from").map_err(malformed)?;
             let digest = digest(request.digest, "digest").map_err(malformed)?;
             let outcome = self.api.mount(&repository, from.as_ref(), digest).await;
             outcome.map(Into::into).map_err(refused)

@@ -146,6 +146,13 @@ pub fn take_digest(key: &[u8]) -> Option<(Digest, &[u8])> {
     Some((Digest::from_parts(algorithm, raw).ok()?, rest))
 }
 
+/// Splits a shard off the front of a key.
+#[must_use]
+pub fn split_shard(key: &[u8]) -> Option<(u16, &[u8])> {
+    let (shard, rest) = key.split_first_chunk::<2>()?;
+    Some((u16::from_be_bytes(*shard), rest))
+}
+
 /// Splits a registry off the front of a key.
 #[must_use]
 pub fn take_registry(key: &[u8]) -> Option<(RegistryId, &[u8])> {

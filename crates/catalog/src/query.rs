@@ -44,7 +44,7 @@ pub use wanted::{
 };
 
 pub use webhook::{
-    all_webhooks, assignment, due as due_again, is_prunable, told, undelivered, webhook, webhooks,
+    all_webhooks, assignment, due as due_again, is_prunable, undelivered, webhook, webhooks,
     webhooks_changed,
 };
 

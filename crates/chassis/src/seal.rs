@@ -1,10 +1,10 @@
 //! What only those can read who have the key.
 //!
-//! Owns the file of keys, and the form of what is sealed. Keeps these invariants: the file is its owner's alone;
-//! what is sealed for one purpose opens for no other; the first key of the file seals, and each of them opens, so
-//! that a key is replaced by writing the new one before the old one, sealing anew, and taking the old one away.
-//! All regions have the same keys: what one of them sealed, the others are to open. Leaves to whoever seals what
-//! the purpose is, and when to seal anew.
+//! Owns the form of what is sealed, and which keys are in use. Keeps these invariants: what is sealed for one purpose
+//! opens for no other; the first key of the file seals, and each of them opens, so that a key is replaced by writing
+//! the new one before the old one, sealing anew, and taking the old one away. All regions have the same keys: what one
+//! of them sealed, the others are to open. Leaves the file to `seal/file.rs`; to whoever seals, what the purpose is,
+//! and when to seal anew.
 //!
 //! ```text
 //! 1 byte       8 bytes                12 bytes   n bytes      16 bytes
@@ -14,21 +14,20 @@
 //! AES-256-GCM (NIST SP 800-38D); the purpose, and what stands before the ciphertext, are its associated data. A
 //! nonce is random: with one key no more than 2^32 may be sealed, which is more than anybody registers.
 
+mod file;
+
 use std::fmt;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
 use meridian_error::{Classify, Code};
 use rand::RngExt;
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::config::{ReadSecretError, read_secret};
+pub use self::file::KeyRingError;
 use crate::tls::{Stamp, Watched, watch};
 
 const VERSION: u8 = 1;
@@ -36,8 +35,6 @@ const NAME: usize = 8;
 const HEADER: usize = 1 + NAME + NONCE_LEN;
 const TAG: usize = 16;
 const KEY: usize = 32;
-/// Enough for many rotations.
-const MOST: usize = 16;
 
 /// The keys in use. Cheap to clone; clones share them.
 #[derive(Clone)]
@@ -51,39 +48,6 @@ pub struct KeyRing {
 struct Key {
     name: [u8; NAME],
     key: LessSafeKey,
-}
-
-/// A file cannot be used for keys. The message names it, and says nothing of what is in it.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyRingError {
-    /// It cannot be read, or others can.
-    #[error(transparent)]
-    Read(#[from] ReadSecretError),
-    /// What stands there is no key.
-    #[error(
-        "line {line} of {} is no key: it takes 64 hexadecimal digits; make one with `openssl rand -hex 32`",
-        path.display()
-    )]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Which line of it.
-        line: usize,
-    },
-    /// There are more than anybody needs.
-    #[error("{} has more than {MOST} keys", path.display())]
-    TooMany {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There was none, and none could be made.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
 }
 
 /// Why something cannot be opened.
@@ -121,7 +85,7 @@ impl KeyRing {
     pub fn load(file: &Path, every: Duration) -> Result<Self, KeyRingError> {
         let first = Stamp::of([file]);
         Ok(Self {
-            keys: Arc::new(RwLock::new(read(file)?)),
+            keys: Arc::new(RwLock::new(file::read(file)?)),
             first,
             file: file.to_owned(),
             every,
@@ -135,7 +99,7 @@ impl KeyRing {
     /// Those of [`load`](Self::load), or if it cannot be made.
     pub fn load_or_make(file: &Path, every: Duration) -> Result<Self, KeyRingError> {
         if !file.exists() {
-            make(file).map_err(|source| KeyRingError::Write {
+            file::make(file).map_err(|source| KeyRingError::Write {
                 path: file.to_owned(),
                 source,
             })?;
@@ -200,6 +164,18 @@ impl KeyRing {
         self.keys().first().map(|key| key.name) == name
     }
 
+    /// Reads the file again, whether it looks renewed or not. Returns how many keys are in it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load); then the keys stay in use that were.
+    pub fn reload(&self) -> Result<usize, KeyRingError> {
+        let keys = file::read(&self.file)?;
+        let count = keys.len();
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(count)
+    }
+
     /// Puts renewed keys into use until `stop` is cancelled.
     pub fn renew(&self, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
         let renewal = Renewal {
@@ -233,72 +209,6 @@ fn associated(purpose: &str, header: &[u8]) -> Vec<u8> {
     [header, purpose.as_bytes()].concat()
 }
 
-fn read(file: &Path) -> Result<Vec<Key>, KeyRingError> {
-    let text = read_secret(file)?;
-    let mut keys = Vec::new();
-    for (number, line) in (1..).zip(text.expose().lines()) {
-        let line = line.trim();
-        if line.is_empty() {
-            continue;
-        }
-        let path = file.to_owned();
-        let key = Key::parse(line).ok_or(KeyRingError::Malformed { path, line: number })?;
-        keys.push(key);
-    }
-    let path = file.to_owned();
-    match keys.len() {
-        0 => Err(ReadSecretError::Empty { path }.into()),
-        1..=MOST => Ok(keys),
-        _ => Err(KeyRingError::TooMany { path }),
-    }
-}
-
-/// Makes a file with a new key.
-fn make(file: &Path) -> std::io::Result<()> {
-    let key: [u8; KEY] = rand::rng().random();
-    let digits: Zeroizing<String> =
-        Zeroizing::new(key.iter().map(|byte| format!("{byte:02x}")).collect());
-    let mut options = std::fs::OpenOptions::new();
-    let options = options.write(true).create_new(true).mode(0o600);
-    let draft = file.with_extension(format!("{:016x}", rand::rng().random::<u64>()));
-    let mut written = options.open(&draft)?;
-    writeln!(written, "{}", *digits)?;
-    written.sync_all()?;
-    // Whole or not at all; of two that make it at once, one does.
-    let made = std::fs::hard_link(&draft, file);
-    std::fs::remove_file(&draft)?;
-    match made {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        made => made?,
-    }
-    // What is sealed with it lasts, so that it has to.
-    let folder = file.parent().filter(|it| !it.as_os_str().is_empty());
-    std::fs::File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
-}
-
-// === impl Key ===
-
-impl Key {
-    fn parse(digits: &str) -> Option<Self> {
-        if digits.len() != 2 * KEY || !digits.bytes().all(|it| it.is_ascii_hexdigit()) {
-            return None;
-        }
-        let mut bytes = Zeroizing::new([0; KEY]);
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok()?;
-        }
-        let digest = Sha256::new()
-            .chain_update("meridian name of a key")
-            .chain_update(*bytes)
-            .finalize();
-        let key = UnboundKey::new(&AES_256_GCM, &*bytes).ok()?;
-        Some(Self {
-            name: *digest.first_chunk()?,
-            key: LessSafeKey::new(key),
-        })
-    }
-}
-
 // === impl KeyName ===
 
 impl fmt::Display for KeyName {
@@ -316,25 +226,14 @@ impl Watched for Renewal {
         if stamp == self.tried {
             return;
         }
-        let path = file.display();
-        match read(file) {
-            Ok(keys) => {
-                tracing::info!(file = %path, keys = keys.len(), "sealing keys renewed");
-                let held = self.ring.keys.write();
-                *held.unwrap_or_else(PoisonError::into_inner) = keys;
-            }
+        match self.ring.reload() {
+            Ok(keys) => tracing::info!(file = %file.display(), keys, "sealing keys renewed"),
             Err(error) => {
                 let error = meridian_error::chain(&error);
                 tracing::error!(error, "sealing keys not renewed: the old ones stay in use");
             }
         }
         self.tried = stamp;
-    }
-}
-
-impl Classify for KeyRingError {
-    fn code(&self) -> Code {
-        Code::InvalidArgument
     }
 }
 
@@ -371,6 +270,8 @@ mod tests {
         let ring = KeyRing::load_or_make(&file, EVERY).unwrap();
         let mode = std::fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 1, "a draft lies about");
         let sealed = ring.seal("one", b"hunter2");
         assert!(!sealed.windows(7).any(|part| part == b"hunter2"));
         assert_ne!(ring.seal("one", b"hunter2"), sealed);
@@ -406,10 +307,14 @@ mod tests {
         assert!(ring.is_current(&new));
         write(&file, "no key, and the file before stays in use");
         renewal.look();
+        assert!(ring.reload().is_err());
         assert_eq!(*ring.open("it", &old).unwrap(), b"text");
         write(&file, &format!("{}\n\n", digits(2).to_uppercase()));
         renewal.look();
         assert_eq!(*ring.open("it", &new).unwrap(), b"text");
+        write(&file, &digits(3));
+        assert_eq!(ring.reload().unwrap(), 1);
+        assert!(!ring.is_current(&new));
         let gone = ring.open("it", &old).unwrap_err();
         assert!(matches!(gone, OpenError::KeyUnknown(_)), "{gone}");
     }

@@ -1,4 +1,4 @@
-//! TLS of the listeners that face clients.
+//! TLS of the listeners that face clients, and of clients of others.
 //!
 //! Owns the server's TLS policy (1.2 or newer, HTTP/2 and HTTP/1.1 by ALPN, session tickets whose
 //! keys rotate, no early data, which can be replayed) and the certificate in use. Keeps the
@@ -9,6 +9,7 @@
 mod certificate;
 mod life;
 mod stamp;
+mod trust;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use certificate::{Certificate, Current, Renewal};
 pub(crate) use certificate::{certified_key, chain};
 pub(crate) use life::{Life, LifeWatch};
 pub(crate) use stamp::Stamp;
+pub use trust::Trust;
 pub(crate) use watch::{Watched, watch};
 
 /// Where the certificate of a listener is.

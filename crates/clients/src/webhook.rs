@@ -68,10 +68,12 @@ pub trait WebhookApi: Send + Sync + 'static {
         limit: usize,
     ) -> Result<DuePage, WebhookError>;
 
-    /// Disables a webhook whose receiver failed. Says no if it had success since, or is gone.
+    /// Disables a webhook whose receiver failed, and that was created or last enabled `since` then. Says no if it
+    /// had success since, is enabled again, or is gone.
     async fn disable(
         &self,
         webhook: WebhookId,
+        since: Version,
         reason: DisableReason,
     ) -> Result<bool, WebhookError>;
 

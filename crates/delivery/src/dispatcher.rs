@@ -16,13 +16,13 @@ use std::sync::Arc;
 use meridian_event::RegistryId;
 use meridian_event::webhook::{Message, Place, WebhookId};
 
-use crate::Config;
 use crate::dice::Dice;
 use crate::effect::Effect;
 use crate::endpoint::Endpoint;
 use crate::guard::{Guard, stands};
 use crate::lane::Lane;
 use crate::shard::Shard;
+use crate::{Config, Subscription};
 
 /// The engine.
 #[derive(Debug)]
@@ -66,6 +66,8 @@ pub struct Load {
 #[derive(Debug)]
 struct Flight {
     webhook: WebhookId,
+    /// The webhook as it was called.
+    to: Arc<Subscription>,
     shard: u16,
     /// Of the shard's assignment when it began: of another one nothing is known here.
     generation: u64,

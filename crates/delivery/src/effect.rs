@@ -53,8 +53,8 @@ pub enum Effect {
     /// Put into the metadata that a webhook is disabled, unless it had success elsewhere.
     /// Answer: [`disabled`](crate::Dispatcher::disabled).
     Disable {
-        /// Which.
-        webhook: WebhookId,
+        /// Which, as it was called last.
+        to: Arc<Subscription>,
         /// Why.
         reason: DisableReason,
     },

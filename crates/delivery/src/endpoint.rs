@@ -23,7 +23,7 @@ pub(crate) struct Endpoint {
     /// It asked not to be told anything before.
     pub(crate) rests_until: u64,
     pub(crate) failing_since: Option<u64>,
-    /// When it was said last that it is well; 0, if it was never called.
+    /// Since when it is well without that having been said again; 0, if it never was.
     pub(crate) well_at: u64,
     /// It is to be disabled, and whoever decides that has not said so yet.
     pub(crate) is_closing: bool,

@@ -23,6 +23,8 @@ pub(crate) struct Shard {
     pub(crate) dropped: BTreeSet<WebhookId>,
     pub(crate) news: News,
     pub(crate) under_way: Option<UnderWay>,
+    /// How many were made.
+    records: u64,
     /// When the last record was made.
     recorded_at: u64,
     /// The cursor in it.
@@ -60,6 +62,7 @@ impl Shard {
             dropped: BTreeSet::new(),
             news: News::default(),
             under_way: None,
+            records: 0,
             recorded_at: now,
             recorded: cursor,
         }
@@ -99,9 +102,11 @@ impl Shard {
         let news = std::mem::take(&mut self.news);
         let dropped = std::mem::take(&mut self.dropped);
         lanes.extend(dropped.into_iter().map(|webhook| (webhook, None)));
+        self.records += 1;
         let record = Arc::new(Record {
             shard,
             generation: self.generation,
+            number: self.records,
             cursor: self.head,
             lanes,
             rows: news.rows,

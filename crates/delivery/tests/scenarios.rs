@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use meridian_delivery::{Config, Offered};
-use meridian_event::webhook::{DisableReason, Place, Status};
+use meridian_event::webhook::{DisableReason, Place, Sealed, Status};
 use meridian_event::{Envelope, Event, EventId, RegistryId};
 
 use crate::world::{BEGIN, HOUR, MINUTE, Manner, SECOND, World, region, version};
@@ -496,4 +496,41 @@ fn what_waits_for_its_next_attempt_is_not_in_memory() {
     assert_eq!(world.rows(), 2_000);
     let load = world.engine.load();
     assert_eq!((load.messages, load.requests, load.lanes), (0, 0, 3));
+}
+
+#[test]
+fn a_receiver_that_is_said_to_be_well_is_left_alone_no_longer() {
+    let mut world = World::new(exact(), 19);
+    let webhook = world.webhook(Manner::Resets);
+    for n in 0..20 {
+        world.push(&format!("team/app{n}"), 1);
+    }
+    world.run(30 * SECOND);
+    assert_eq!(world.engine.load().open, 1);
+    world.manners.insert(webhook, Manner::Takes(5));
+    world.run(SECOND);
+    assert!(world.seen(webhook).iter().all(|it| !it.is_taken));
+    world.engine.relent(webhook);
+    world.run(SECOND);
+    assert_eq!(world.engine.load().open, 0);
+    assert!(world.owed.is_empty());
+}
+
+#[test]
+fn what_a_receiver_did_says_nothing_of_the_one_that_is_called_after_it() {
+    let mut world = World::new(exact(), 20);
+    let webhook = world.webhook(Manner::Hangs);
+    world.push("team/app", 1);
+    world.run(SECOND);
+    let subscription = world.webhooks.get_mut(&webhook).unwrap();
+    subscription.sealed = Sealed(b"another one".to_vec());
+    let subscription = subscription.clone();
+    world.engine.subscribe(subscription);
+    world.manners.insert(webhook, Manner::Takes(5));
+    // As soon as the other one has taken too long: nothing waits because of it.
+    world.run(15 * SECOND);
+    let seen = world.seen(webhook);
+    assert_eq!((seen.len(), seen[1].is_taken), (2, true));
+    assert_eq!(world.webhooks[&webhook].failing_since, None);
+    assert!(world.owed.is_empty());
 }

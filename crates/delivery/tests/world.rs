@@ -58,6 +58,8 @@ pub(crate) struct Seen {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Kept {
     generation: u64,
+    /// How many records of it were kept.
+    number: u64,
     pub(crate) cursor: Place,
     pub(crate) lanes: BTreeMap<WebhookId, Place>,
     pub(crate) rows: BTreeMap<(WebhookId, MessageId), Undelivered>,
@@ -276,6 +278,7 @@ impl World {
     pub(crate) fn assign(&mut self, shard: u16) {
         let kept = self.kept.get_mut(&shard).unwrap();
         kept.generation += 1;
+        kept.number = 0;
         let mut due = BTreeMap::new();
         for row in kept.rows.values() {
             if let Some(moment) = row.due {
@@ -295,7 +298,9 @@ impl World {
 
     /// Somebody else works on a shard, and this dispatcher does not know.
     pub(crate) fn taken_over(&mut self, shard: u16) {
-        self.kept.get_mut(&shard).unwrap().generation += 1;
+        let kept = self.kept.get_mut(&shard).unwrap();
+        kept.generation += 1;
+        kept.number = 0;
     }
 
     /// Does what the engine says.
@@ -339,7 +344,8 @@ impl World {
                 until,
                 limit,
             } => self.later(1, Answer::Due(ticket, webhook, shard, until, limit)),
-            Effect::Disable { webhook, reason } => {
+            Effect::Disable { to, reason } => {
+                let webhook = to.id;
                 self.disabled.push((webhook, reason));
                 self.set_status(webhook, Status::Disabled);
                 self.engine.disabled(webhook, true);
@@ -477,6 +483,8 @@ impl World {
         if record.generation < kept.generation {
             return Recorded::Refused;
         }
+        assert_eq!(record.number, kept.number + 1, "a record is left out");
+        kept.number = record.number;
         assert!(record.cursor >= kept.cursor, "a cursor goes back");
         kept.cursor = record.cursor;
         for (webhook, place) in &record.lanes {

@@ -13,7 +13,7 @@ use meridian_wan::Profile;
 
 use crate::replication::ImageName;
 use crate::role::Role;
-pub(crate) use webhook::{Webhook, WebhookFields, WebhookVerb};
+pub(crate) use webhook::{ChangedFields, NewFields, Webhook, WebhookVerb};
 
 const EXIT_CODES: &str = "Exit codes:
   0   asked to stop (SIGTERM, SIGINT), or done

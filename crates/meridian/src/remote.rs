@@ -19,9 +19,8 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::handshake;
 use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use meridian_chassis::tls::{TlsError, Trust};
+use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
@@ -52,22 +51,12 @@ pub(crate) enum NameError {
     /// It has another form.
     #[error("`{0}` is no server; it reads `https://<host>[:<port>]`, `http://…` or `unix:<path>`")]
     Malformed(String),
-    /// Its authorities cannot be read.
-    #[error("cannot read certificates from {}", .file.display())]
-    Authorities {
-        file: PathBuf,
-        #[source]
-        source: rustls::pki_types::pem::Error,
-    },
-    /// There are none.
-    #[error("there is no certificate in {}", .0.display())]
-    NoAuthority(PathBuf),
     /// This machine has none.
     #[error("this machine has no certificates of authorities; name a file of them")]
     NoAuthorities,
-    /// The cryptographic library refuses them.
-    #[error("cannot set up TLS")]
-    Setup(#[from] rustls::Error),
+    /// Its authorities cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// Why there is no answer.
@@ -269,32 +258,14 @@ fn too_large_or_broken(error: Box<dyn Error + Send + Sync>) -> RemoteError {
 }
 
 fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, NameError> {
-    let mut roots = RootCertStore::empty();
-    match ca_file {
-        Some(file) => {
-            let unreadable = |source| NameError::Authorities {
-                file: file.to_owned(),
-                source,
-            };
-            let found = CertificateDer::pem_file_iter(file).map_err(unreadable)?;
-            let found = found.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-            if roots.add_parsable_certificates(found).0 == 0 {
-                return Err(NameError::NoAuthority(file.to_owned()));
-            }
-        }
-        None => {
-            let found = rustls_native_certs::load_native_certs();
-            if roots.add_parsable_certificates(found.certs).0 == 0 {
-                return Err(NameError::NoAuthorities);
-            }
-        }
+    let trust = match ca_file {
+        Some(file) => Trust::of_file(file)?,
+        None => Trust::of_machine(),
+    };
+    if trust.is_empty() {
+        return Err(NameError::NoAuthorities);
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let config = trust.client(&["http/1.1"])?;
     Ok(TlsConnector::from(Arc::new(config)))
 }
 

@@ -141,8 +141,17 @@ impl WebhookApi for MetadataService {
         Ok(page.map_err(failed)?)
     }
 
-    async fn disable(&self, webhook: WebhookId, reason: DisableReason) -> Result<bool> {
-        let step = Deliver::Disable { webhook, reason };
+    async fn disable(
+        &self,
+        webhook: WebhookId,
+        since: Version,
+        reason: DisableReason,
+    ) -> Result<bool> {
+        let step = Deliver::Disable {
+            webhook,
+            since,
+            reason,
+        };
         match deliver(self.of_group(), step).await? {
             Reply::Done { .. } | Reply::Nothing => Ok(true),
             Reply::Refused(Refusal::WebhookUnknown | Refusal::WebhookChanged) => Ok(false),
@@ -173,8 +182,7 @@ impl WebhookApi for MetadataService {
         limit: usize,
     ) -> Result<Vec<Undelivered>> {
         let view = self.of_group().read().await?;
-        let rows = query::undelivered(&view, webhook, after, limit).map_err(failed)?;
-        Ok(rows.into_iter().map(|(_, row)| row).collect())
+        Ok(query::undelivered(&view, webhook, after, limit).map_err(failed)?)
     }
 
     async fn retry(

@@ -53,6 +53,15 @@ pub fn text<T: FromStr>(value: &str, field: &'static str) -> Result<T, DecodeErr
     value.parse().map_err(|_| DecodeError::Invalid(field))
 }
 
+/// A string that is empty if there is none, parsed.
+///
+/// # Errors
+///
+/// When there is one, and the parser refuses it.
+pub fn optional<T: FromStr>(value: &str, field: &'static str) -> Result<Option<T>, DecodeError> {
+    (!value.is_empty()).then(|| text(value, field)).transpose()
+}
+
 /// A digest.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use meridian_event::webhook::{
     Assignment, Change, Message, MessageId, Place, Record, Undelivered, WebhookId,
 };
 
-use crate::decode::{DecodeError, digest, required, text, version};
+use crate::decode::{DecodeError, digest, optional, required, text, version};
 use crate::event::event_id;
 use crate::meridian::content::v1 as content;
 use crate::meridian::event::v1 as event;
@@ -43,14 +43,7 @@ pub fn shard(value: u32) -> Result<u16> {
 ///
 /// When it is none.
 pub fn message_id(value: &[u8]) -> Result<MessageId> {
-    let bytes: [u8; 16] = value
-        .try_into()
-        .map_err(|_| DecodeError::Invalid("message"))?;
-    let id = MessageId::new(bytes);
-    match *id.as_bytes() == bytes {
-        true => Ok(id),
-        false => Err(DecodeError::Invalid("message")),
-    }
+    MessageId::from_bytes(value).ok_or(DecodeError::Invalid("message"))
 }
 
 fn bytes(id: MessageId) -> bytes::Bytes {
@@ -146,6 +139,7 @@ impl From<&Record> for wire::RecordRequest {
         Self {
             shard: record.shard.into(),
             generation: record.generation,
+            number: record.number,
             cursor: Some(record.cursor.into()),
             lanes: record.lanes.iter().copied().map(lane).collect(),
             changes: record.rows.iter().map(change).collect(),
@@ -164,6 +158,7 @@ impl TryFrom<wire::RecordRequest> for Record {
         Ok(Self {
             shard: shard(value.shard)?,
             generation: value.generation,
+            number: value.number,
             cursor: required(value.cursor, "cursor")?.into(),
             lanes: lanes.collect::<Result<_>>()?,
             rows: rows.collect::<Result<_>>()?,
@@ -272,9 +267,4 @@ impl TryFrom<wire::Message> for Message {
 
 fn take_event_id(value: Option<event::EventId>) -> Result<Option<EventId>> {
     value.map(|it| event_id(Some(it), "push")).transpose()
-}
-
-/// What is empty if there is none.
-fn optional<T: std::str::FromStr>(value: &str, field: &'static str) -> Result<Option<T>> {
-    (!value.is_empty()).then(|| text(value, field)).transpose()
 }

@@ -86,6 +86,6 @@ mod event;
 mod webhook;
 
 pub use body::{algorithm, content_range};
-pub use decode::{DecodeError, digest, leaf, registry, required, text, version};
+pub use decode::{DecodeError, digest, leaf, optional, registry, required, text, version};
 pub use delivery::{message_id, shard, webhook_id};
 pub use event::{decode_envelope, encode_envelope, event_id};

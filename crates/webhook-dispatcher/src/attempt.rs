@@ -161,3 +161,34 @@ fn forgets() -> bool {
 fn text(body: &[u8]) -> String {
     String::from_utf8_lossy(body).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_webhook_adds_is_not_shown_but_for_how_the_body_is_to_be_read() {
+        let owned = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            let pairs = pairs.iter();
+            pairs
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect()
+        };
+        let own = owned(&[("Authorization", "s3cret"), ("Content-Type", "text/plain")]);
+        let callback = Callback {
+            uri: "https://receiver.example/".parse().unwrap(),
+            headers: own.try_into().unwrap(),
+        };
+        let sent = owned(&[
+            ("content-type", "text/plain"),
+            ("webhook-id", "1"),
+            ("authorization", "s3cret"),
+        ]);
+        let shown = owned(&[
+            ("content-type", "text/plain"),
+            ("webhook-id", "1"),
+            ("authorization", "***"),
+        ]);
+        assert_eq!(masked(&sent, &callback), shown);
+    }
+}

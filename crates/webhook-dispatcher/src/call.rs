@@ -6,23 +6,22 @@
 use std::error::Error;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use meridian_chassis::tls::{TlsError, Trust};
 use meridian_delivery::{Blocked, Egress, Outcome, Request, RetryAfter};
 use meridian_error::{Classify, Code};
 use meridian_event::webhook::ServiceUri;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, redirect};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::Config;
 use crate::history::Attempted;
@@ -46,17 +45,9 @@ pub(crate) struct Caller {
 /// Why calls cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// The certificates of authorities cannot be read.
-    #[error("cannot read certificates from {}", path.display())]
-    Authorities {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: rustls::pki_types::pem::Error,
-    },
-    /// One of them is none.
-    #[error("a certificate in {} is not one of an authority", .0.display())]
-    Untrusted(PathBuf),
+    /// The authorities cannot be used.
+    #[error("webhooks.ca_file")]
+    Authorities(#[from] TlsError),
     /// The library refuses the settings.
     #[error("cannot set up the client")]
     Client(#[source] reqwest::Error),
@@ -68,20 +59,33 @@ struct Guarded {
     is_encrypted: bool,
     /// A lookup takes a thread, and keeps it however long a server of names is silent.
     lookups: Arc<Semaphore>,
+    /// For how long one of them is waited for.
+    patience: Duration,
 }
+
+/// Names are looked up for others, and none of them is charged with that.
+#[derive(Debug, thiserror::Error)]
+#[error("too many names are looked up at once")]
+struct LookupsTaken;
 
 // === impl Caller ===
 
 impl Caller {
     pub(crate) fn new(config: &Config, agent: &str) -> Result<Self, CallError> {
+        Self::with(config, agent, LOOKUPS)
+    }
+
+    fn with(config: &Config, agent: &str, lookups: usize) -> Result<Self, CallError> {
         let egress = Arc::new(Egress::new(config.egress.clone()));
-        let lookups = Arc::new(Semaphore::new(LOOKUPS));
+        let lookups = Arc::new(Semaphore::new(lookups));
         let tls = tls(config.ca_file.as_deref())?;
         let client = |is_encrypted| {
             let resolver = Guarded {
                 egress: Arc::clone(&egress),
                 is_encrypted,
                 lookups: Arc::clone(&lookups),
+                // So that it is said before the connection has taken too long.
+                patience: config.connect_timeout / 2,
             };
             Client::builder()
                 .tls_backend_preconfigured(tls.clone())
@@ -128,6 +132,7 @@ impl Caller {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 let outcome = match error.is_timeout() {
+                    _ if has_cause::<LookupsTaken>(&error) => Outcome::Unsent,
                     true => Outcome::TimedOut,
                     false => Outcome::Failed,
                 };
@@ -193,42 +198,39 @@ fn shown(headers: &HeaderMap, mut room: usize) -> Vec<(String, String)> {
 
 /// The causes of a failure, for whoever owns the receiver.
 fn why(error: &reqwest::Error) -> String {
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    match cause::<Blocked>(error) {
+        Some(blocked) => blocked.to_string(),
+        None => meridian_error::chain(error),
+    }
+}
+
+fn has_cause<E: Error + 'static>(error: &reqwest::Error) -> bool {
+    cause::<E>(error).is_some()
+}
+
+/// A certain cause of a failure.
+fn cause<E: Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+    let mut cause = error.source();
     while let Some(error) = cause {
-        if let Some(blocked) = error.downcast_ref::<Blocked>() {
-            return blocked.to_string();
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
         }
         cause = error.source();
     }
-    meridian_error::chain(error)
+    None
 }
 
-fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, CallError> {
-    let mut roots = RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    let (added, _) = roots.add_parsable_certificates(native.certs);
-    if added == 0 && ca_file.is_none() {
-        let errors: Vec<_> = native.errors.iter().map(ToString::to_string).collect();
+fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
+    let mut trust = Trust::of_machine();
+    if let Some(file) = ca_file {
+        trust = trust.and(Trust::of_file(file)?);
+    }
+    if trust.is_empty() {
         tracing::warn!(
-            errors = errors.join("; "),
-            "the machine trusts no authority, so that no receiver is called by https: install its CA certificates, or set webhooks.ca_file"
+            "this machine trusts no authority, so that no receiver is called by https: install its CA certificates, or set webhooks.ca_file"
         );
     }
-    if let Some(path) = ca_file {
-        let unread = |source| CallError::Authorities {
-            path: path.to_owned(),
-            source,
-        };
-        for certificate in CertificateDer::pem_file_iter(path).map_err(unread)? {
-            let added = roots.add(certificate.map_err(unread)?);
-            added.map_err(|_| CallError::Untrusted(path.to_owned()))?;
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider knows the versions of TLS that are safe");
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    trust.client(&["h2", "http/1.1"])
 }
 
 // === impl Guarded ===
@@ -236,9 +238,10 @@ fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, CallError> {
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         let (egress, is_encrypted) = (Arc::clone(&self.egress), self.is_encrypted);
-        let lookups = Arc::clone(&self.lookups);
+        let (lookups, patience) = (Arc::clone(&self.lookups), self.patience);
         Box::pin(async move {
-            let permit = lookups.acquire_owned().await?;
+            let permit = timeout(patience, lookups.acquire_owned()).await;
+            let permit = permit.map_err(|_elapsed| LookupsTaken)??;
             let found = spawn_blocking(move || {
                 let _permit = permit;
                 let found = (name.as_str(), 0).to_socket_addrs();
@@ -268,5 +271,33 @@ impl Resolve for Guarded {
 impl Classify for CallError {
     fn code(&self) -> Code {
         Code::InvalidArgument
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked() -> Request {
+        Request {
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn no_receiver_is_charged_with_names_that_others_look_up() {
+        let config = Config {
+            connect_timeout: Duration::from_millis(200),
+            ..Config::default()
+        };
+        let uri = "https://receiver.example/".parse().unwrap();
+        let caller = Caller::with(&config, "Meridian", 0).unwrap();
+        let (outcome, attempted) = caller.call(&uri, asked()).await;
+        assert_eq!(outcome, Outcome::Unsent);
+        let Attempted::Failed(why) = attempted else {
+            panic!("nobody is there to answer");
+        };
+        assert!(why.contains("too many names"), "{why}");
     }
 }

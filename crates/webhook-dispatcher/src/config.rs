@@ -46,6 +46,9 @@ pub struct Config {
     pub delivery: engine::Config,
 }
 
+/// How many bytes all webhooks may have, sealed and in headers: those who ask for them read no more than 16 MiB.
+const ALL: usize = 14 << 20;
+
 // === impl Config ===
 
 impl Default for Config {
@@ -106,6 +109,46 @@ impl Config {
                 faults.push(line);
             }
         }
+        // What the answer has of each besides: its URI, its secrets, its definition and the seal.
+        let each = self.limits.header_bytes.saturating_add(3 << 10);
+        let all = self.limits.webhooks.saturating_mul(2).saturating_mul(each);
+        if all > ALL {
+            let line = format!(
+                "limits.webhooks and limits.header_bytes are {} and {}; all webhooks are read at once, in {} MiB at most, so that one of them has to be less",
+                self.limits.webhooks,
+                self.limits.header_bytes,
+                ALL >> 20,
+            );
+            faults.push(line);
+        }
         faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_webhooks_fit_into_an_answer() {
+        let faults = |webhooks, header_bytes| {
+            let limits = WebhookLimits {
+                webhooks,
+                header_bytes,
+                ..WebhookLimits::default()
+            };
+            let config = Config {
+                limits,
+                ..Config::default()
+            };
+            config.faults()
+        };
+        assert_eq!(Config::default().faults(), [""; 0]);
+        assert_eq!(faults(1_000, 4 << 10), [""; 0]);
+        let [fault] = &faults(1_000, 8 << 10)[..] else {
+            panic!("it is not one fault");
+        };
+        assert!(fault.contains("14 MiB"), "{fault}");
+        assert_eq!(faults(usize::MAX, usize::MAX).len(), 3);
     }
 }

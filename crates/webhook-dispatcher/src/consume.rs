@@ -1,23 +1,31 @@
 //! Reading the region's own topic.
 //!
 //! Owns where it is read from: from the place on that the metadata say, which is looked for in the log, because
-//! offsets are the log's own. What is missing there is asked of the metadata, which keep it until it is told; what
-//! nobody has any more is passed over, and people are told.
+//! offsets are the log's own. Keeps the promise that the engine relies on: it is offered every event of a shard in
+//! order, and all webhooks are known then that were there at its commit. What is missing in the log is had from the
+//! metadata (`consume/missing.rs`), which keep it until it is told; what nobody has any more, or can read, is passed
+//! over, and people are told. Leaves to the engine who is told of what, and to `readers.rs` where those read that fell
+//! behind.
+
+mod missing;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use meridian_clients::ReadError as MetadataError;
-use meridian_clients::replica::{EventRange, Events};
+use meridian_clients::webhook::WebhookError;
 use meridian_delivery::{Dispatcher, LogPage, Offered};
+use meridian_error::Classify;
 use meridian_event::webhook::Place;
 use meridian_event::{Envelope, EventId};
 use meridian_eventlog::{ReadError, ReadLimits, StoredRecord, Topic};
 use meridian_proto::decode_envelope;
 use tokio_util::sync::CancellationToken;
 
+use self::missing::{kept, missing};
 use crate::shell::Shell;
+use crate::trouble::Trouble;
 
 /// How long a read waits for the next record.
 const WAIT: Duration = Duration::from_secs(5);
@@ -26,8 +34,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How many records are read at once, and how many bytes.
 const RECORDS: usize = 512;
 const BYTES: usize = 1 << 20;
-/// How many bytes of events the metadata are asked for at once.
-const REFILL: usize = 1 << 20;
 
 /// Why the topic is not read on.
 enum End {
@@ -35,8 +41,10 @@ enum End {
     Elsewhere,
     /// The log does not answer.
     Log(ReadError),
-    /// The metadata do not.
-    Metadata(String),
+    /// The metadata do not say what is missing in it.
+    Metadata(MetadataError),
+    /// Nor which webhooks there are.
+    Webhooks(WebhookError),
 }
 
 /// Works on a shard until it is stopped: takes it over, and has the engine know all that is in its log from there
@@ -54,8 +62,8 @@ pub(crate) async fn run(
             match shell.api().take(shard).await {
                 Ok(assignment) => {
                     let (generation, cursor) = (assignment.generation, assignment.cursor);
-                    if let Err(error) = shell.known.refresh(&shell.engine).await {
-                        tell(shard, &meridian_error::chain(&error));
+                    if let Err(error) = shell.refresh().await {
+                        tell(&shell, shard, &error);
                     } else {
                         shell
                             .engine
@@ -64,12 +72,13 @@ pub(crate) async fn run(
                         follow(&shell, shard, generation, cursor).await;
                     }
                 }
-                Err(error) => tell(shard, &meridian_error::chain(&error)),
+                Err(error) => tell(&shell, shard, &error),
             }
             tokio::time::sleep(PAUSE).await;
         }
     };
     stop.run_until_cancelled(work).await;
+    shell.meters.stops.go_on(shard);
     if let Some(generation) = taken.filter(|_| !end.is_cancelled()) {
         shell.engine.tell(|engine, _| {
             if engine.works_on(shard, generation) {
@@ -79,8 +88,10 @@ pub(crate) async fn run(
     }
 }
 
-fn tell(shard: u16, error: &str) {
-    tracing::debug!(shard, error, "a shard is not worked on yet");
+fn tell<E: Classify + 'static>(shell: &Shell, shard: u16, error: &E) {
+    shell.meters.stops.stop(shard, error);
+    let trouble = Trouble::new("a shard is not worked on yet");
+    trouble.of_shard(shard).tell(error);
 }
 
 /// Reads on until the shard is somebody else's.
@@ -88,8 +99,9 @@ async fn follow(shell: &Shell, shard: u16, generation: u64, mut cursor: Place) {
     loop {
         match read_on(shell, shard, generation, &mut cursor).await {
             End::Elsewhere => return,
-            End::Log(error) => tell(shard, &meridian_error::chain(&error)),
-            End::Metadata(error) => tell(shard, &error),
+            End::Log(error) => tell(shell, shard, &error),
+            End::Metadata(error) => tell(shell, shard, &error),
+            End::Webhooks(error) => tell(shell, shard, &error),
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -122,12 +134,12 @@ async fn read_on(shell: &Shell, shard: u16, generation: u64, cursor: &mut Place)
             return End::Elsewhere;
         }
         if records.is_empty() {
+            shell.meters.stops.go_on(shard);
             continue;
         }
         // After the events were read: who was there at their commits is known then.
-        match shell.known.refresh(&shell.engine).await {
-            Ok(news) => shell.welcome(&news).await,
-            Err(error) => return End::Metadata(meridian_error::chain(&error)),
+        if let Err(error) = shell.refresh().await {
+            return End::Webhooks(error);
         }
         for record in records {
             from = record.offset + 1;
@@ -135,6 +147,7 @@ async fn read_on(shell: &Shell, shard: u16, generation: u64, cursor: &mut Place)
                 return end;
             }
         }
+        shell.meters.stops.go_on(shard);
     }
 }
 
@@ -153,7 +166,7 @@ async fn offer(
                 None
             }
             Ok(false) => Some(End::Elsewhere),
-            Err(error) => Some(End::Metadata(meridian_error::chain(&error))),
+            Err(error) => Some(End::Metadata(error)),
         };
     };
     let place = Place::of(&envelope.id);
@@ -167,15 +180,16 @@ async fn offer(
             Offered::Elsewhere => return Some(End::Elsewhere),
             Offered::Gap(before) => {
                 if let Err(error) = close(shell, shard, before, place).await {
-                    return Some(End::Metadata(meridian_error::chain(&error)));
+                    return Some(End::Metadata(error));
                 }
             }
         }
     }
 }
 
-/// Passes over a record that cannot be read, unless the metadata still have its event: then it is damaged, and not of
-/// a kind that is newer than this program, of which nobody can be told. Says whether the shard is this dispatcher's.
+/// Passes over a record that cannot be read, unless the metadata still have its event, and that can be: then the record
+/// is damaged, and the event not of a kind that is newer than this program, of which nobody can be told. Says whether
+/// the shard is this dispatcher's.
 async fn pass(shell: &Shell, shard: u16, place: Place) -> Result<bool, MetadataError> {
     loop {
         let Some(head) = shell.engine.look(|engine| engine.head(shard)) else {
@@ -188,8 +202,16 @@ async fn pass(shell: &Shell, shard: u16, place: Place) -> Result<bool, MetadataE
             close(shell, shard, head, place).await?;
             continue;
         }
-        if let Some(envelope) = asked(shell, shard, place, place.seq, 1).await?.first() {
-            shell.engine.tell(|engine, _| engine.offer(envelope));
+        if let Some(envelope) = kept(shell, shard, place).await? {
+            shell.engine.tell(|engine, _| engine.offer(&envelope));
+        } else {
+            shell.meters.unreadable.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(
+                shard,
+                epoch = place.epoch,
+                seq = place.seq,
+                "an event cannot be read, and webhooks are not told of it: it is damaged, or newer than this program"
+            );
         }
         shell.engine.tell(|engine, _| engine.skip(shard, place));
     }
@@ -210,92 +232,6 @@ async fn close(
         }
     });
     Ok(())
-}
-
-/// What the metadata have of the events that the log does not, between two places: the first of them, in order,
-/// and up to where nobody has any before those. People are told of these.
-async fn missing(
-    shell: &Shell,
-    shard: u16,
-    before: Place,
-    place: Place,
-) -> Result<(Place, Vec<Envelope>), MetadataError> {
-    let begin = match before.epoch == place.epoch {
-        true => before.seq + 1,
-        false => 1,
-    };
-    let last = place.before();
-    let mut first = Place { seq: begin, ..last };
-    let mut events = asked(shell, shard, first, last.seq, REFILL).await?;
-    if events.is_empty() {
-        first.seq = first_kept(shell, shard, first, last.seq).await?;
-        if first.seq <= last.seq {
-            events = asked(shell, shard, first, last.seq, REFILL).await?;
-        }
-    }
-    let lost = first.seq - begin;
-    // Before there was a dispatcher nobody kept anything for it.
-    if lost > 0 && before != Place::default() {
-        shell.meters.lost.fetch_add(lost, Ordering::Relaxed);
-        tracing::error!(
-            shard,
-            events = lost,
-            "events are lost, and webhooks are not told of them: neither the event log nor the metadata have them any more"
-        );
-    }
-    let upto = match lost {
-        0 => before,
-        _ => first.before(),
-    };
-    Ok((upto, events))
-}
-
-/// The `seq` of the first event that the metadata still have; that behind the last, if they have none of these.
-async fn first_kept(
-    shell: &Shell,
-    shard: u16,
-    first: Place,
-    last: u64,
-) -> Result<u64, MetadataError> {
-    // What is kept is the end of what there was.
-    let (mut gone, mut end) = (first.seq, last + 1);
-    while end - gone > 1 {
-        let middle = gone + (end - gone) / 2;
-        let place = Place {
-            seq: middle,
-            ..first
-        };
-        match asked(shell, shard, place, last, 1).await?.is_empty() {
-            true => gone = middle,
-            false => end = middle,
-        }
-    }
-    Ok(end)
-}
-
-/// Asks the metadata for the events from one on, which is among them, or there are none.
-async fn asked(
-    shell: &Shell,
-    shard: u16,
-    first: Place,
-    last: u64,
-    max_bytes: usize,
-) -> Result<Vec<Envelope>, MetadataError> {
-    let range = EventRange {
-        shard,
-        epoch: first.epoch,
-        from: first.seq,
-        to: last,
-        max_bytes,
-    };
-    let is_asked = |events: &Vec<Envelope>| {
-        let place = events.first().map(|envelope| Place::of(&envelope.id));
-        place == Some(first)
-    };
-    match shell.api().events(&range).await? {
-        Events::Here(events) if is_asked(&events) => Ok(events),
-        Events::Here(_) | Events::Gone => Ok(Vec::new()),
-    }
 }
 
 /// A part of the log behind a place, from that offset on if it is known, what it does not have any more included as
@@ -346,11 +282,18 @@ pub(crate) async fn page(
                 break;
             }
         }
-        from = record.offset + 1;
         if place > page.upto {
+            let event = match decoded {
+                Some(event) => Some(event),
+                None => match kept(shell, shard, place).await {
+                    Ok(event) => event,
+                    Err(_) => break,
+                },
+            };
             page.upto = place;
-            page.events.extend(decoded.map(Arc::new));
+            page.events.extend(event.map(Arc::new));
         }
+        from = record.offset + 1;
     }
     Ok((page, (first, from)))
 }
@@ -374,3 +317,6 @@ fn id_of(record: &StoredRecord) -> Option<EventId> {
     let (_, id) = headers.find(|(name, _)| &**name == "id")?;
     std::str::from_utf8(id).ok()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,16 @@
 //! What is done with webhooks by people.
 //!
-//! Owns the seal: what a receiver's URI, headers and secrets are goes no further than here. A change is one of what
-//! was read; where somebody else was faster it is made again of what that left. Secrets are shown once, when they are
-//! made. Leaves to `control/deliveries.rs` what is told, and told again.
+//! Owns when something is sealed anew: a receiver's URI, headers and secrets are opened here and where it is called, and
+//! nowhere else. Keeps these invariants: a change is one of what was read, and where somebody else was faster it is made
+//! again of what that left; a secret is shown once, when it is made; what is changed here is in force here at once.
+//! Leaves to `control/deliveries.rs` what is told, and told again, and to the metadata whether a name is taken.
 
 mod deliveries;
 mod delta;
 
 use std::sync::Arc;
 
+use meridian_chassis::seal::KeyRingError;
 use meridian_clients::webhook::{PutWebhook, WebhookError};
 use meridian_clients::{ReadError, RequestId};
 use meridian_delivery::Blocked;
@@ -19,10 +21,11 @@ use meridian_event::webhook::{
 };
 use meridian_oci::RegistryName;
 
-pub use self::deliveries::{Delivery, ReplayFilter, Tried};
+pub use self::deliveries::{Deliveries, Delivery, ReplayFilter, Tried};
 pub use self::delta::{Delta, NewWebhook};
 use crate::credentials::{Credentials, CredentialsError, new_secret};
 use crate::shell::Shell;
+use crate::trouble::Trouble;
 
 /// How often a change is made again because somebody else was faster.
 const TRIES: usize = 5;
@@ -57,6 +60,14 @@ pub enum ControlError {
     /// What is sealed cannot be read here.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    /// The key file cannot be read again.
+    #[error("the key file cannot be used as it is now")]
+    Keys(#[from] KeyRingError),
+    /// Nothing is told to it, and nothing is told again.
+    #[error(
+        "webhook {0} is disabled, and is told nothing, nor told anything again; enable it first: `meridian webhook update {0} --enabled true`"
+    )]
+    Disabled(WebhookName),
     /// There is no such message.
     #[error(
         "webhook {webhook} has no message {message} that is remembered; `list-events` shows those that are"
@@ -205,12 +216,13 @@ impl Controls {
         Ok(credentials.secret.expose().to_owned())
     }
 
-    /// Seals all webhooks anew that were sealed with a key of before. Returns how many.
+    /// Seals all webhooks anew that were sealed with a key of before, as the key file is now. Returns how many.
     ///
     /// # Errors
     ///
-    /// When one of them cannot be opened or written; the others are sealed nevertheless.
+    /// When the key file is no good. When one of them cannot be opened or written; the others are sealed nevertheless.
     pub async fn reseal(&self, registry: &RegistryName) -> Result<usize> {
+        self.shell.known.keys().reload()?;
         let (mut count, mut failed) = (0, None);
         for stored in self.shell.api().list(registry).await? {
             let registration = &stored.registration;
@@ -295,12 +307,8 @@ impl Controls {
 
     /// What is changed here is in force here at once.
     async fn refresh(&self) {
-        match self.shell.known.refresh(&self.shell.engine).await {
-            Ok(news) => self.shell.welcome(&news).await,
-            Err(error) => {
-                let error = meridian_error::chain(&error);
-                tracing::debug!(error, "webhooks are not looked at yet");
-            }
+        if let Err(error) = self.shell.refresh().await {
+            Trouble::new("webhooks are not looked at yet").tell(&error);
         }
     }
 
@@ -347,7 +355,7 @@ impl Classify for ControlError {
             Self::Webhook(error) => error.code(),
             // What a caller gives, a limit too: trying again does not help.
             Self::Fault(_) | Self::Blocked(_) => Code::InvalidArgument,
-            Self::Credentials(_) => Code::Conflict,
+            Self::Credentials(_) | Self::Keys(_) | Self::Disabled(_) => Code::Conflict,
             Self::MessageUnknown { .. } => Code::NotFound,
         }
     }

@@ -130,3 +130,39 @@ impl Classify for CredentialsError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_that_were_replaced_sign_on_for_their_time() {
+        let first = new_secret();
+        let mut credentials = Credentials {
+            callback: Callback {
+                uri: "https://receiver.example/".parse().unwrap(),
+                headers: CustomHeaders::default(),
+            },
+            secret: first.clone(),
+            previous: Vec::new(),
+        };
+        credentials.rotate(100, 200);
+        let second = credentials.secret.clone();
+        assert_ne!(second, first);
+        assert_eq!(
+            credentials.secrets(199).previous,
+            std::slice::from_ref(&first)
+        );
+        assert!(credentials.secrets(200).previous.is_empty());
+        credentials.rotate(150, 250);
+        assert_eq!(credentials.secrets(160).previous, [second.clone(), first]);
+        assert_eq!(credentials.secrets(210).previous, [second]);
+        let third = credentials.secret.clone();
+        credentials.rotate(250, 350);
+        assert_eq!(credentials.previous, [(third, 350)]);
+        for _ in 0..2 * MOST {
+            credentials.rotate(300, 400);
+        }
+        assert_eq!(credentials.previous.len(), MOST);
+    }
+}

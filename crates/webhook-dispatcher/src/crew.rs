@@ -10,14 +10,13 @@ use std::time::Duration;
 
 use meridian_clients::replica::AgentId;
 use meridian_delivery::Dispatcher;
-use meridian_event::SHARDS;
 use meridian_replication::{Roll, Share};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::consume;
-use crate::known::News;
 use crate::shell::Shell;
+use crate::trouble::Trouble;
 
 /// How often a dispatcher says that it lives.
 const EVERY: Duration = Duration::from_millis(500);
@@ -47,8 +46,7 @@ pub(crate) async fn run(shell: Arc<Shell>, me: AgentId, stop: CancellationToken)
                     }
                 }
                 Err(error) => {
-                    let error = meridian_error::chain(&error);
-                    tracing::debug!(error, "the metadata do not say which dispatchers work");
+                    Trouble::new("the metadata do not say which dispatchers work").tell(&error);
                 }
             }
             tokio::time::sleep(EVERY).await;
@@ -62,8 +60,8 @@ async fn look_on(shell: &Shell) {
     let mut looked = Instant::now();
     loop {
         tokio::time::sleep(REFRESH).await;
-        if let Ok(news) = shell.known.refresh(&shell.engine).await {
-            shell.welcome(&news).await;
+        if let Err(error) = shell.refresh().await {
+            Trouble::new("webhooks are not looked at yet").tell(&error);
         }
         if looked.elapsed() >= LOOK {
             looked = Instant::now();
@@ -104,23 +102,6 @@ fn share(
 // === impl Shell ===
 
 impl Shell {
-    /// Has what is due of webhooks that are enabled again be due, and forgets those that are gone.
-    pub(crate) async fn welcome(&self, news: &News) {
-        if news.is_changed {
-            self.history.retain(|webhook| self.known.has(webhook));
-        }
-        for webhook in &news.enabled {
-            for shard in 0..SHARDS {
-                let page = self.api().due(*webhook, shard, u64::MAX, 1).await;
-                let row = page.ok().and_then(|page| page.rows.into_iter().next());
-                if let Some(due) = row.and_then(|row| row.due) {
-                    self.engine
-                        .tell(|engine, _| engine.pending(*webhook, shard, due));
-                }
-            }
-        }
-    }
-
     /// Has the engine know what of a shard is due, whoever said that it is.
     async fn look_again(&self, shard: u16) {
         match self.api().standing(shard).await {
@@ -131,8 +112,8 @@ impl Shell {
             }),
             Ok(None) => {}
             Err(error) => {
-                let error = meridian_error::chain(&error);
-                tracing::debug!(shard, error, "it is not known what of a shard is due");
+                let trouble = Trouble::new("it is not known what of a shard is due");
+                trouble.of_shard(shard).tell(&error);
             }
         }
     }

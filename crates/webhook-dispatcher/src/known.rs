@@ -12,7 +12,7 @@ use meridian_clients::webhook::{WebhookApi, WebhookError};
 use meridian_clock::Version;
 use meridian_delivery::Subscription;
 use meridian_event::RegistryId;
-use meridian_event::webhook::{Sealed, Status, StoredWebhook, WebhookId, WebhookName};
+use meridian_event::webhook::{Sealed, StoredWebhook, WebhookId, WebhookName};
 
 use crate::credentials::{Credentials, CredentialsError};
 use crate::engine::Engine;
@@ -29,14 +29,6 @@ pub(crate) struct Known {
     unopened: Mutex<BTreeMap<WebhookId, Sealed>>,
 }
 
-/// What a look at them brought.
-#[derive(Debug, Default)]
-pub(crate) struct News {
-    /// Webhooks that are told again, so that what is due of them is due.
-    pub(crate) enabled: Vec<WebhookId>,
-    pub(crate) is_changed: bool,
-}
-
 // === impl Known ===
 
 impl Known {
@@ -51,15 +43,11 @@ impl Known {
         }
     }
 
-    /// Has the engine know all webhooks that there are now.
-    pub(crate) async fn refresh(&self, engine: &Engine) -> Result<News, WebhookError> {
+    /// Has the engine know all webhooks that there are now. Says whether they are others than before.
+    pub(crate) async fn refresh(&self, engine: &Engine) -> Result<bool, WebhookError> {
         let mut known = self.asking.lock().await;
         let Some(answer) = self.api.subscriptions(*known).await? else {
-            return Ok(News::default());
-        };
-        let mut news = News {
-            is_changed: true,
-            ..News::default()
+            return Ok(false);
         };
         let now: BTreeMap<_, _> = answer
             .webhooks
@@ -76,10 +64,6 @@ impl Known {
             if old.is_some_and(|old| old.registration == stored.registration) {
                 continue;
             }
-            let is_enabled = |it: &StoredWebhook| it.registration.webhook.status == Status::Enabled;
-            if old.is_some_and(|old| !is_enabled(old)) && is_enabled(stored) {
-                news.enabled.push(*id);
-            }
             let subscription = subscription(stored);
             engine.tell(|engine, _| engine.subscribe(subscription));
         }
@@ -87,12 +71,21 @@ impl Known {
         self.unopened_now().retain(|id, _| now.contains_key(id));
         *webhooks = now;
         *known = answer.version;
-        Ok(news)
+        Ok(true)
     }
 
     /// Whether a webhook is there, as far as is known.
     pub(crate) fn has(&self, webhook: WebhookId) -> bool {
         self.webhooks().contains_key(&webhook)
+    }
+
+    /// Whether a webhook is called as it was then, and was not disabled meanwhile, as far as is known.
+    pub(crate) fn is(&self, then: &Subscription) -> bool {
+        let webhooks = self.webhooks();
+        webhooks.get(&then.id).is_some_and(|stored| {
+            let now = &stored.registration;
+            now.sealed == then.sealed && now.since == then.since
+        })
     }
 
     /// How a webhook is called.

@@ -13,12 +13,15 @@ mod history;
 mod known;
 mod readers;
 mod shell;
+#[cfg(test)]
+mod stage;
 mod start;
+mod trouble;
 
 pub use call::CallError;
 pub use config::Config;
 pub use control::{
-    ControlError, Controls, Delivery, Delta, NewWebhook, ReplayFilter, Shown, Tried,
+    ControlError, Controls, Deliveries, Delivery, Delta, NewWebhook, ReplayFilter, Shown, Tried,
 };
 pub use credentials::{Credentials, CredentialsError};
 pub use history::{Attempted, Exchange};

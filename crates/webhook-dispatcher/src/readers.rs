@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::consume;
 use crate::shell::Shell;
+use crate::trouble::Trouble;
 
 /// How many read at once.
 const PAGES: usize = 4;
@@ -87,10 +88,57 @@ impl Shell {
                 Some(page)
             }
             Err(error) => {
-                let error = meridian_error::chain(&error);
-                tracing::debug!(%webhook, shard, error, "the event log cannot be read");
+                // Offsets of a topic that is made anew are others: it is looked for in the log again.
+                self.readers.stand().remove(&reader);
+                let trouble = Trouble::new("the event log cannot be read");
+                trouble.of_shard(shard).of_webhook(webhook).tell(&error);
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meridian_clock::Version;
+
+    use super::*;
+    use crate::stage::{SHARD, Stage, at, record, region};
+
+    #[test]
+    fn a_reader_goes_on_where_it_stood_or_reads_the_part_again() {
+        let reader = Reader {
+            after: at(2),
+            first: 10,
+            upto: at(5),
+            next: 14,
+        };
+        for (after, offset) in [
+            (1, None),
+            (2, Some(10)),
+            (4, Some(10)),
+            (5, Some(14)),
+            (6, None),
+        ] {
+            assert_eq!(reader.offset(at(after)), offset, "after {after}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_was_made_anew_is_read_where_its_events_are() {
+        let stage = Stage::new([1, 2, 3].map(record).into()).await;
+        let webhook = WebhookId::new(Version::next(None, 7, region()));
+        // As the topic was before: it had more records.
+        let dead = Reader {
+            after: at(0),
+            first: 900,
+            upto: at(1),
+            next: 901,
+        };
+        let shell = &stage.shell;
+        shell.readers.stand().insert((webhook, SHARD), dead);
+        assert!(shell.log(webhook, SHARD, at(1), 9).await.is_none());
+        let page = shell.log(webhook, SHARD, at(1), 9).await.unwrap();
+        assert_eq!((page.events.len(), page.upto), (2, at(3)));
     }
 }

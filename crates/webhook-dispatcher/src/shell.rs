@@ -1,18 +1,19 @@
 //! The loop that carries out what the engine says.
 //!
-//! Owns the map from what the rules want to the ports. Keeps the promise that the engine relies on: every question
-//! is answered once, within a deadline. Each effect runs as a task of its own; how many there are at once is the
-//! engine's to bound.
+//! Owns the map from what the rules want to the ports, and the end: what is under way then has five seconds, and is
+//! recorded. Keeps the promise that the engine relies on: every question is answered once, within a deadline. Each
+//! effect runs as a task of its own; how many there are at once is the engine's to bound. Leaves attempts to
+//! `attempt.rs`, and reading for those that fell behind to `readers.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use meridian_chassis::Spawner;
-use meridian_clients::webhook::WebhookApi;
+use meridian_clients::webhook::{WebhookApi, WebhookError};
 use meridian_clock::Region;
-use meridian_delivery::{Dispatcher, Effect, Recorded};
-use meridian_event::webhook::{DisableReason, Record, WebhookId};
+use meridian_delivery::{Dispatcher, Effect, Recorded, Subscription};
+use meridian_event::webhook::{DisableReason, Record};
 use tokio_util::sync::CancellationToken;
 
 use crate::call::Caller;
@@ -20,6 +21,7 @@ use crate::engine::Engine;
 use crate::history::History;
 use crate::known::Known;
 use crate::readers::Readers;
+use crate::trouble::{Stops, Trouble};
 use crate::{Config, Ports};
 
 /// How long what is under way may take to end when the service is stopped.
@@ -53,6 +55,9 @@ pub(crate) struct Meters {
     pub(crate) unsent: AtomicU64,
     /// Events that were to be told and are lost.
     pub(crate) lost: AtomicU64,
+    /// Those that are there, and that nobody here can read.
+    pub(crate) unreadable: AtomicU64,
+    pub(crate) stops: Stops,
 }
 
 // === impl Shell ===
@@ -85,6 +90,14 @@ impl Shell {
 
     pub(crate) fn api(&self) -> &dyn WebhookApi {
         &*self.ports.webhooks
+    }
+
+    /// Has all know which webhooks there are now.
+    pub(crate) async fn refresh(&self) -> Result<(), WebhookError> {
+        if self.known.refresh(&self.engine).await? {
+            self.history.retain(|webhook| self.known.has(webhook));
+        }
+        Ok(())
     }
 
     /// Does what the engine says until it is stopped; then what is under way ends, and is recorded.
@@ -148,23 +161,23 @@ impl Shell {
             } => self.start("webhooks.due", async move |shell| {
                 let page = shell.api().due(webhook, shard, until, limit).await;
                 if let Err(error) = &page {
-                    let error = meridian_error::chain(error);
-                    tracing::debug!(%webhook, error, "what is due again cannot be read");
+                    let trouble = Trouble::new("what is due again cannot be read");
+                    trouble.of_shard(shard).of_webhook(webhook).tell(error);
                 }
                 let page = page.ok();
                 shell
                     .engine
                     .tell(|engine, now| engine.due(now, webhook, shard, ticket, page));
             }),
-            Effect::Disable { webhook, reason } => {
+            Effect::Disable { to, reason } => {
                 self.start("webhooks.disable", async move |shell| {
-                    shell.disable(webhook, reason).await;
+                    shell.disable(&to, reason).await;
                 });
             }
             Effect::Prune { shard, until } => self.start("webhooks.prune", async move |shell| {
                 if let Err(error) = shell.api().prune(shard, until).await {
-                    let error = meridian_error::chain(&error);
-                    tracing::debug!(shard, error, "what was kept for long enough is not dropped");
+                    let trouble = Trouble::new("what was kept for long enough is not dropped");
+                    trouble.of_shard(shard).tell(&error);
                 }
             }),
         }
@@ -184,8 +197,8 @@ impl Shell {
             Ok(true) => Recorded::Done,
             Ok(false) => Recorded::Refused,
             Err(error) => {
-                let error = meridian_error::chain(&error);
-                tracing::debug!(shard = record.shard, error, "progress is not recorded yet");
+                let trouble = Trouble::new("progress is not recorded yet");
+                trouble.of_shard(record.shard).tell(&error);
                 Recorded::Failed
             }
         };
@@ -195,11 +208,13 @@ impl Shell {
             .tell(|engine, now| engine.recorded(now, shard, ticket, recorded));
     }
 
-    /// Has a webhook disabled, however long nobody answers: until then it is not told anything.
-    async fn disable(&self, webhook: WebhookId, reason: DisableReason) {
+    /// Has a webhook disabled, however long nobody answers: until then it is not told anything. Where it has
+    /// another receiver by then, or is enabled again, the engine knows that nothing is to be disabled.
+    async fn disable(&self, to: &Subscription, reason: DisableReason) {
+        let webhook = to.id;
         let mut is_first = true;
         let is_disabled = loop {
-            match self.api().disable(webhook, reason).await {
+            match self.api().disable(webhook, to.since, reason).await {
                 Ok(is_disabled) => break is_disabled,
                 Err(error) if is_first => {
                     is_first = false;
@@ -208,8 +223,8 @@ impl Shell {
                 }
                 Err(_) => {}
             }
-            if !self.known.has(webhook) {
-                break false;
+            if !self.known.is(to) {
+                return;
             }
             let pause = tokio::time::sleep(self.config.delivery.again);
             if self.stop.run_until_cancelled(pause).await.is_none() {

@@ -1,4 +1,7 @@
-//! How the service comes to life.
+//! How the service comes to life: what it stands on, its tasks, and what it shows of itself.
+//!
+//! Owns when a start is refused, for settings, keys or authorities that cannot be used. Leaves to each part what it does
+//! while something else is away: none of them is waited for.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -122,10 +125,21 @@ fn show(shell: &Arc<Shell>, metrics: &Metrics) {
         .into()
     });
     let meters = Arc::clone(shell);
-    let help = "Events that webhooks were to be told of, and that nobody has any more.";
+    let help =
+        "Events that webhooks were to be told of, and that nobody has any more, or can read.";
     metrics.read_counts("webhook_lost_events", help, "reason", move || {
-        let lost = meters.meters.lost.load(Ordering::Relaxed);
-        [("expired".to_owned(), lost)].into()
+        let meters = &meters.meters;
+        [
+            ("expired", &meters.lost),
+            ("unreadable", &meters.unreadable),
+        ]
+        .map(|(reason, count)| (reason.to_owned(), count.load(Ordering::Relaxed)))
+        .into()
+    });
+    let meters = Arc::clone(shell);
+    let help = "Shards whose events webhooks are not told of until somebody looks at them.";
+    metrics.read("webhook_stopped_shards", help, move || {
+        i64::try_from(meters.meters.stops.count()).ok()
     });
     let shown = Arc::clone(shell);
     let help = "What the dispatcher of webhooks holds.";

@@ -45,6 +45,11 @@ impl Region {
         self.dispatchers[dispatcher].take().unwrap()
     }
 
+    /// Those that run and were not handed over.
+    pub fn dispatchers(&self) -> impl Iterator<Item = &Dev> {
+        self.dispatchers.iter().flatten()
+    }
+
     /// Takes a dispatcher over.
     pub fn has_dispatcher(&mut self, dispatcher: usize, process: Dev) {
         self.dispatchers[dispatcher] = Some(process);

@@ -17,7 +17,11 @@ pub(super) fn step<S: Write>(turn: &mut Turn<'_, S>, step: &Deliver) -> Result<R
     match step {
         Deliver::Take { shard } => take(turn, *shard),
         Deliver::Record(record) => keep(turn, record),
-        Deliver::Disable { webhook, reason } => super::webhook::disable(turn, *webhook, *reason),
+        Deliver::Disable {
+            webhook,
+            since,
+            reason,
+        } => super::webhook::disable(turn, *webhook, *since, *reason),
         Deliver::Prune { shard, until } => prune(turn, *shard, *until),
         Deliver::Retry {
             webhook,
@@ -36,10 +40,12 @@ fn take<S: Write>(turn: &mut Turn<'_, S>, shard: u16) -> Result<Reply, S> {
     let told = match turn.read::<Told>(&key)? {
         Some(told) => Told {
             generation: told.generation + 1,
+            number: 0,
             ..told
         },
         None => Told {
             generation: 1,
+            number: 0,
             cursor: beginning(turn, shard)?,
         },
     };
@@ -68,10 +74,13 @@ fn keep<S: Write>(turn: &mut Turn<'_, S>, record: &Record) -> Result<Reply, S> {
     let Some(mut told) = told.filter(is_current) else {
         return refuse::<S>(Refusal::Superseded);
     };
-    if record.cursor > told.cursor {
-        told.cursor = record.cursor;
-        turn.put(&key, &told)?;
+    // The same is asked again when nobody answers, and may be on its way twice.
+    if record.number <= told.number {
+        return Ok(Reply::Nothing);
     }
+    told.number = record.number;
+    told.cursor = told.cursor.max(record.cursor);
+    turn.put(&key, &told)?;
     for (webhook, settled) in &record.lanes {
         let key = key::lane(shard, *webhook);
         match settled {

@@ -7,7 +7,7 @@ use meridian_event::{Envelope, Event, EventId, RegistryId, shard_of};
 
 use super::turn::Turn;
 use super::{Result, heartbeat};
-use crate::row::{Outgoing, Stream, Told};
+use crate::row::{Lane, Outgoing, Stream, Told};
 use crate::{CatalogError, Reply, Write, key};
 
 /// How many rows one entry acknowledges or removes at most; what is left goes with the next one.
@@ -128,7 +128,10 @@ pub(super) fn trim<S: Write>(turn: &mut Turn<'_, S>, shard: u16, limit: u64) -> 
         ..
     } = stream(turn, shard)?;
     let merged = heartbeat::merged_everywhere(turn, shard, epoch)?;
-    let merged = merged.min(told(turn, shard, epoch)?);
+    let merged = match merged > acknowledged.saturating_sub(KEPT) {
+        true => merged.min(told(turn, shard, epoch)?),
+        false => merged,
+    };
     let end = acknowledged.min(merged.max(acknowledged.saturating_sub(KEPT)));
     let Some(first) = first(turn, shard)? else {
         return Ok(0);
@@ -142,11 +145,19 @@ pub(super) fn trim<S: Write>(turn: &mut Turn<'_, S>, shard: u16, limit: u64) -> 
 
 /// Up to where webhooks are told of a shard.
 fn told<S: Write>(turn: &Turn<'_, S>, shard: u16, epoch: u64) -> Result<u64, S> {
-    let told = turn.read::<Told>(&key::told(shard))?;
-    Ok(match told.map(|told| told.cursor) {
-        Some(cursor) if cursor.epoch < epoch => 0,
-        Some(cursor) => cursor.seq,
-        None => u64::MAX,
+    let Some(told) = turn.read::<Told>(&key::told(shard))? else {
+        return Ok(u64::MAX);
+    };
+    let mut place = told.cursor;
+    // Those that are behind read the event log, and ask for what that has lost.
+    let lanes = key::lanes(shard);
+    for suffix in turn.suffixes(&lanes, usize::MAX)? {
+        let lane = turn.read::<Lane>(&[&*lanes, &suffix].concat())?;
+        place = lane.map_or(place, |lane| place.min(lane.settled));
+    }
+    Ok(match place.epoch < epoch {
+        true => 0,
+        false => place.seq,
     })
 }
 

@@ -80,10 +80,11 @@ pub(super) fn delete<S: Write>(
     set(turn, registry, name, None)
 }
 
-/// Disables a webhook whose receiver failed, unless it has had success since.
+/// Disables a webhook whose receiver failed, unless it has had success since, or is enabled again.
 pub(super) fn disable<S: Write>(
     turn: &mut Turn<'_, S>,
     webhook: WebhookId,
+    since: Version,
     reason: DisableReason,
 ) -> Result<Reply, S> {
     let Some(at) = turn.read::<Whereabouts>(&key::whereabouts(webhook))? else {
@@ -95,6 +96,9 @@ pub(super) fn disable<S: Write>(
     };
     if registration.webhook.status == Status::Disabled {
         return Ok(Reply::Nothing);
+    }
+    if registration.since != since {
+        return refuse::<S>(Refusal::WebhookChanged);
     }
     if let DisableReason::Failing { since } = reason {
         let failing = turn.read::<Failing>(&key::failing(webhook))?;

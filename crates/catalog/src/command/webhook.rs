@@ -34,6 +34,8 @@ pub enum Deliver {
     Disable {
         /// Which.
         webhook: WebhookId,
+        /// When it was created or last enabled.
+        since: Version,
         /// Why.
         reason: DisableReason,
     },

@@ -308,9 +308,9 @@ impl Census {
                 self.floors.insert(shard, row(value)?);
             }
             b'1' => {
-                let (shard, rest) = rest.split_first_chunk::<2>()?;
+                let (shard, rest) = key::split_shard(rest)?;
                 mark(value)?;
-                let buried = (u16::from_be_bytes(*shard), Buried::parse(rest)?);
+                let buried = (shard, Buried::parse(rest)?);
                 self.buried.insert(buried);
             }
             b'2' => {

@@ -72,8 +72,10 @@ pub(super) fn check(census: &Census, findings: &mut Findings) {
     for ((webhook, shard, message), row) in &hooks.undelivered {
         findings.demand(
             "what was not delivered is where its key says",
-            row.webhook == *webhook && row.message.id == *message,
-            &(webhook, message),
+            row.webhook == *webhook
+                && row.message.id == *message
+                && row.message.position.shard == *shard,
+            &(webhook, shard, message),
         );
         let is_due = row.due.is_none_or(|due| {
             let key = (*shard, *webhook, due, *message);

@@ -4,7 +4,7 @@
 use meridian_clock::Region;
 use meridian_event::EventId;
 
-use super::{Key, parse, take_u64};
+use super::{Key, parse, split_shard, take_u64};
 
 /// Prefix of all cursors; a region, a zero byte and a shard follow.
 pub const CURSORS: &[u8] = b"C";
@@ -60,11 +60,10 @@ pub fn awaited(shard: u16, epoch: u64) -> Key {
 /// Reads what follows the prefix of [`AWAITED`]: a shard, an epoch and a `seq`.
 #[must_use]
 pub fn parse_awaited(suffix: &[u8]) -> Option<(u16, u64, u64)> {
-    let (shard, rest) = suffix.split_first_chunk::<2>()?;
+    let (shard, rest) = split_shard(suffix)?;
     let (epoch, rest) = take_u64(rest)?;
     let (seq, rest) = take_u64(rest)?;
-    rest.is_empty()
-        .then_some((u16::from_be_bytes(*shard), epoch, seq))
+    rest.is_empty().then_some((shard, epoch, seq))
 }
 
 /// Prefix of the pushes of another region that are not complete here; a `seq` follows.
@@ -77,8 +76,8 @@ pub fn incomplete(region: Region, shard: u16, epoch: u64) -> Key {
 #[must_use]
 pub fn take_shard(key: &[u8]) -> Option<((Region, u16), &[u8])> {
     let end = key.iter().position(|byte| *byte == 0)?;
-    let (shard, rest) = key[end + 1..].split_first_chunk::<2>()?;
-    Some(((parse(&key[..end])?, u16::from_be_bytes(*shard)), rest))
+    let (shard, rest) = split_shard(&key[end + 1..])?;
+    Some(((parse(&key[..end])?, shard), rest))
 }
 
 /// Reads the id of an event that fills the rest of a key.

@@ -5,7 +5,7 @@
 use meridian_event::RegistryId;
 use meridian_event::webhook::{MessageId, WebhookId, WebhookName};
 
-use super::{Key, take_registry, take_u64};
+use super::{Key, split_shard, take_registry, take_u64};
 
 /// Prefix of all names of webhooks; registry and name follow.
 pub const WEBHOOKS: &[u8] = b"7";
@@ -108,16 +108,14 @@ pub fn take_webhook(key: &[u8]) -> Option<(WebhookId, &[u8])> {
 /// Reads a message that fills the rest of a key.
 #[must_use]
 pub fn parse_message(key: &[u8]) -> Option<MessageId> {
-    let bytes: [u8; 16] = key.try_into().ok()?;
-    let id = MessageId::new(bytes);
-    (id.as_bytes() == &bytes).then_some(id)
+    MessageId::from_bytes(key)
 }
 
 /// Splits shard and message: what follows a webhook in the key of something that was not delivered.
 #[must_use]
 pub fn parse_undelivered(key: &[u8]) -> Option<(u16, MessageId)> {
-    let (shard, rest) = key.split_first_chunk::<2>()?;
-    Some((u16::from_be_bytes(*shard), parse_message(rest)?))
+    let (shard, rest) = split_shard(key)?;
+    Some((shard, parse_message(rest)?))
 }
 
 /// Splits milliseconds and message: what follows a webhook in the key of something that is due again.

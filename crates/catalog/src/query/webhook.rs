@@ -3,7 +3,7 @@
 use meridian_clock::Version;
 use meridian_event::RegistryId;
 use meridian_event::webhook::{
-    Assignment, DuePage, MessageId, Place, StoredWebhook, Undelivered, WebhookId, WebhookName,
+    Assignment, DuePage, MessageId, StoredWebhook, Undelivered, WebhookId, WebhookName,
 };
 
 use super::Result;
@@ -14,21 +14,20 @@ use crate::{CatalogError, Read};
 
 /// The webhooks that a registry has, by name.
 pub fn webhooks<S: Read>(store: &S, registry: RegistryId) -> Result<Vec<StoredWebhook>, S> {
-    let damaged = || CatalogError::Damaged("name of a webhook");
-    let mut webhooks = Vec::new();
-    for suffix in suffixes(store, &key::live_webhooks(registry), &[], usize::MAX)? {
-        let name: WebhookName = key::parse(&suffix).ok_or_else(damaged)?;
-        webhooks.extend(webhook(store, registry, &name)?);
-    }
-    Ok(webhooks)
+    live(store, &key::live_webhooks(registry))
 }
 
 /// The webhooks that there are.
 pub fn all_webhooks<S: Read>(store: &S) -> Result<Vec<StoredWebhook>, S> {
+    live(store, key::LIVE_WEBHOOKS)
+}
+
+fn live<S: Read>(store: &S, prefix: &[u8]) -> Result<Vec<StoredWebhook>, S> {
     let damaged = || CatalogError::Damaged("name of a webhook");
     let mut webhooks = Vec::new();
-    for suffix in suffixes(store, key::LIVE_WEBHOOKS, &[], usize::MAX)? {
-        let (registry, name) = key::take_registry(&suffix).ok_or_else(damaged)?;
+    for suffix in suffixes(store, prefix, &[], usize::MAX)? {
+        let rest = [&prefix[key::LIVE_WEBHOOKS.len()..], &suffix].concat();
+        let (registry, name) = key::take_registry(&rest).ok_or_else(damaged)?;
         let name: WebhookName = key::parse(name).ok_or_else(damaged)?;
         webhooks.extend(webhook(store, registry, &name)?);
     }
@@ -124,7 +123,7 @@ pub fn undelivered<S: Read>(
     webhook: WebhookId,
     after: Option<(u16, MessageId)>,
     limit: usize,
-) -> Result<Vec<(u16, Undelivered)>, S> {
+) -> Result<Vec<Undelivered>, S> {
     let damaged = || CatalogError::Damaged("what was not delivered");
     let prefix = key::undelivered_of(webhook);
     let after = after.map_or_else(Vec::new, |(shard, message)| {
@@ -134,7 +133,7 @@ pub fn undelivered<S: Read>(
     for suffix in suffixes(store, &prefix, &after, limit)? {
         let (shard, message) = key::parse_undelivered(&suffix).ok_or_else(damaged)?;
         let row = read(store, &key::undelivered(webhook, shard, message))?;
-        rows.push((shard, row.ok_or_else(damaged)?));
+        rows.push(row.ok_or_else(damaged)?);
     }
     Ok(rows)
 }
@@ -147,10 +146,4 @@ pub fn is_prunable<S: Read>(store: &S, shard: u16, until: u64) -> Result<bool, S
     Ok(moment
         .transpose()?
         .is_some_and(|(moment, ..)| moment <= until))
-}
-
-/// Up to where the events of a shard are told, or kept to be told. Nothing, before a dispatcher took it over.
-pub fn told<S: Read>(store: &S, shard: u16) -> Result<Option<Place>, S> {
-    let told = read::<Told, S>(store, &key::told(shard))?;
-    Ok(told.map(|told| told.cursor))
 }

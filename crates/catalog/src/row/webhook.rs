@@ -33,6 +33,8 @@ pub(crate) struct Changed {
 pub(crate) struct Told {
     /// Grows with each dispatcher that takes the shard over.
     pub(crate) generation: u64,
+    /// How many records of it were kept.
+    pub(crate) number: u64,
     /// What is up to there is settled for all webhooks that have no cursor of their own.
     pub(crate) cursor: Place,
 }

@@ -6,10 +6,10 @@ use meridian_event::webhook::{
     Action, Change, DisableReason, Format, Message, MessageId, Place, Record, Scope, Sealed,
     Status, StoredWebhook, Undelivered, Webhook, WebhookId, WebhookName,
 };
-use meridian_event::{Event, EventId};
+use meridian_event::{Event, EventId, shard_of};
 
 use crate::peer::{Peer, merge};
-use crate::stage::{SETTINGS, Stage, region, registry};
+use crate::stage::{SETTINGS, Stage, region, registry, repository};
 
 fn name(text: &str) -> WebhookName {
     text.parse().unwrap()
@@ -209,10 +209,11 @@ fn row(webhook: WebhookId, number: u8, due: Option<u64>, until: u64) -> Change {
     }))
 }
 
-fn record(generation: u64, seq: u64) -> Record {
+fn record(generation: u64, number: u64, seq: u64) -> Record {
     Record {
         shard: 3,
         generation,
+        number,
         cursor: at(seq),
         lanes: Vec::new(),
         rows: Vec::new(),
@@ -248,27 +249,63 @@ fn only_who_took_a_shard_last_says_how_far_it_is_told() {
     let mut stage = Stage::new(SETTINGS);
     let id = created(&mut stage, "deploys");
     let first = take(&mut stage);
-    let mut one = record(first, 5);
+    let mut one = record(first, 1, 5);
     one.lanes = vec![(id, Some(at(2)))];
     one.rows = vec![row(id, 2, Some(500), 900), row(id, 1, Some(700), 900)];
     assert!(matches!(keep(&mut stage, one.clone()), Reply::Done { .. }));
-    // Nobody knows whether it was kept: it is said again.
-    assert!(matches!(keep(&mut stage, one), Reply::Done { .. }));
+    // Nobody knows whether it was kept: it is said again, and late once more.
+    assert_eq!(keep(&mut stage, one.clone()), Reply::Nothing);
+    let mut next = record(first, 2, 6);
+    next.lanes = vec![(id, None)];
+    assert!(matches!(keep(&mut stage, next), Reply::Done { .. }));
+    assert_eq!(keep(&mut stage, one), Reply::Nothing);
+    let assignment = query::assignment(&stage.store, 3).unwrap().unwrap();
+    assert_eq!((assignment.cursor, assignment.lanes), (at(6), Vec::new()));
+    let mut back = record(first, 3, 6);
+    back.lanes = vec![(id, Some(at(2)))];
+    assert!(matches!(keep(&mut stage, back), Reply::Done { .. }));
     let second = take(&mut stage);
     assert_eq!(
-        keep(&mut stage, record(first, 9)),
+        keep(&mut stage, record(first, 4, 9)),
         refused(Refusal::Superseded)
     );
     let assignment = query::assignment(&stage.store, 3).unwrap().unwrap();
-    assert_eq!((assignment.generation, assignment.cursor), (second, at(5)));
+    assert_eq!((assignment.generation, assignment.cursor), (second, at(6)));
     assert_eq!(assignment.lanes, [(id, at(2))]);
     assert_eq!(assignment.due, [(id, 500)]);
-    let mut two = record(second, 9);
+    let mut two = record(second, 1, 9);
     two.lanes = vec![(id, None)];
     keep(&mut stage, two);
     let assignment = query::assignment(&stage.store, 3).unwrap().unwrap();
     assert_eq!((assignment.lanes, assignment.cursor), (Vec::new(), at(9)));
-    assert_eq!(query::told(&stage.store, 3).unwrap(), Some(at(9)));
+}
+
+#[test]
+fn events_stay_in_the_outbox_until_the_last_webhook_is_told_of_them() {
+    let mut stage = Stage::new(SETTINGS);
+    let id = created(&mut stage, "deploys");
+    for number in 1..=5 {
+        stage.upload("a", number);
+    }
+    let shard = shard_of(stage.id(), Some(&repository("a")));
+    let left = |stage: &mut Stage| {
+        let through = vec![(shard, 5)];
+        stage.say(Command::Acknowledge { epoch: 1, through });
+        let rows = query::outbox(&stage.store, shard, 0, 100).unwrap();
+        let seqs = rows.iter().map(|row| row.envelope.id.seq);
+        seqs.collect::<Vec<_>>()
+    };
+    stage.say(Command::Deliver(Deliver::Take { shard }));
+    assert_eq!(left(&mut stage), [1, 2, 3, 4, 5]);
+    let mut one = record(1, 1, 4);
+    one.shard = shard;
+    one.lanes = vec![(id, Some(at(2)))];
+    keep(&mut stage, one.clone());
+    assert_eq!(left(&mut stage), [3, 4, 5]);
+    one.number = 2;
+    one.lanes = vec![(id, None)];
+    keep(&mut stage, one);
+    assert_eq!(left(&mut stage), [5]);
 }
 
 #[test]
@@ -276,7 +313,7 @@ fn what_was_not_delivered_is_due_in_its_order_until_it_is_or_is_dropped() {
     let mut stage = Stage::new(SETTINGS);
     let id = created(&mut stage, "deploys");
     let generation = take(&mut stage);
-    let mut one = record(generation, 5);
+    let mut one = record(generation, 1, 5);
     one.rows = vec![
         row(id, 1, Some(300), 900),
         row(id, 2, Some(100), 800),
@@ -305,7 +342,7 @@ fn what_was_not_delivered_is_due_in_its_order_until_it_is_or_is_dropped() {
     ));
     assert_eq!(retry(&mut stage, 9), Reply::Nothing);
     assert_eq!(due(&stage, 60, 5), (vec![message(3)], Some(100)));
-    let mut two = record(generation, 5);
+    let mut two = record(generation, 2, 5);
     two.rows = vec![
         Change::Remove {
             webhook: id,
@@ -324,7 +361,7 @@ fn what_was_not_delivered_is_due_in_its_order_until_it_is_or_is_dropped() {
     ));
     let left = query::undelivered(&stage.store, id, None, 10).unwrap();
     assert_eq!(left.len(), 1);
-    let after = (left[0].0, left[0].1.message.id);
+    let after = (3, left[0].message.id);
     assert_eq!(
         query::undelivered(&stage.store, id, Some(after), 10).unwrap(),
         []
@@ -336,12 +373,12 @@ fn nothing_is_kept_of_a_webhook_that_is_gone() {
     let mut stage = Stage::new(SETTINGS);
     let id = created(&mut stage, "deploys");
     let generation = take(&mut stage);
-    let mut one = record(generation, 1);
+    let mut one = record(generation, 1, 1);
     one.failing = vec![(id, Some(7))];
     keep(&mut stage, one);
     assert_eq!(stored(&stage, "deploys").unwrap().failing_since, Some(7));
     delete(&mut stage, "deploys");
-    let mut two = record(generation, 2);
+    let mut two = record(generation, 2, 2);
     two.failing = vec![(id, Some(7))];
     two.rows = vec![row(id, 1, Some(300), 900)];
     two.lanes = vec![(id, Some(at(1)))];
@@ -356,15 +393,19 @@ fn one_whose_receiver_failed_is_disabled_unless_it_had_success_since() {
     let mut stage = Stage::new(SETTINGS);
     let id = created(&mut stage, "deploys");
     let generation = take(&mut stage);
-    let failing = |stage: &mut Stage, since| {
-        let mut one = record(generation, 1);
+    let mut number = 0;
+    let mut failing = |stage: &mut Stage, since| {
+        number += 1;
+        let mut one = record(generation, number, 1);
         one.failing = vec![(id, since)];
         keep(stage, one)
     };
+    let since = stored(&stage, "deploys").unwrap().registration.since;
     let disable = |stage: &mut Stage, reason| {
         stage.now += 10;
         stage.say(Command::Deliver(Deliver::Disable {
             webhook: id,
+            since,
             reason,
         }))
     };
@@ -390,8 +431,12 @@ fn one_whose_receiver_failed_is_disabled_unless_it_had_success_since() {
     assert_eq!((disabled.at, disabled.reason), (version, reason));
     assert_eq!(it.failing_since, None);
     assert_eq!(disable(&mut stage, DisableReason::Gone), Reply::Nothing);
-    // Whoever enables it again says that this is over.
+    // Whoever enables it again says that this is over: what is said of before counts no more.
     put(&mut stage, new("deploys", Some(version)));
+    assert_eq!(
+        disable(&mut stage, DisableReason::Gone),
+        refused(Refusal::WebhookChanged)
+    );
     assert_eq!(
         stored(&stage, "deploys").unwrap().registration.disabled,
         None

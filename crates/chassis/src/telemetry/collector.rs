@@ -12,9 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use meridian_error::{Classify, Code};
 use opentelemetry_otlp::ExporterBuildError;
-use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -22,7 +20,7 @@ use tonic::transport::{Channel, Endpoint};
 use tower::{Service, ServiceExt};
 
 use super::TraceConfig;
-use crate::tls::{TlsError, chain};
+use crate::tls::{TlsError, Trust};
 
 /// How long the collector may take for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -45,9 +43,6 @@ pub enum ExportError {
          the collector could be known"
     )]
     NoAuthorities,
-    /// The cryptographic library refuses them.
-    #[error("TLS to the collector cannot be set up")]
-    Tls(#[from] rustls::Error),
     /// There are authorities for a connection without TLS.
     #[error("telemetry.otlp_ca_file: `{0}` does not begin with `https://`, and needs none")]
     Plain(String),
@@ -95,20 +90,14 @@ type Connecting = Pin<Box<dyn Future<Output = io::Result<TokioIo<TlsStream<TcpSt
 
 impl Secured {
     fn new(name: ServerName<'static>, ca_file: Option<&Path>) -> Result<Self, ExportError> {
-        let mut roots = RootCertStore::empty();
-        let known = match ca_file {
-            Some(file) => chain(file)?,
-            None => rustls_native_certs::load_native_certs().certs,
+        let trust = match ca_file {
+            Some(file) => Trust::of_file(file)?,
+            None => Trust::of_machine(),
         };
-        if roots.add_parsable_certificates(known).0 == 0 {
+        if trust.is_empty() {
             return Err(ExportError::NoAuthorities);
         }
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        let config = trust.client(&["h2"])?;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);

@@ -1,7 +1,7 @@
 //! One unary call: its deadline, and when it is made again.
 //!
-//! Keeps the invariant that a call is repeated only if that cannot do anything twice: it reads, or it
-//! carries a request id. Two things bound what repeating adds to a service that is in trouble: the
+//! Keeps the invariant that a call is repeated only if that cannot do anything twice: it reads, carries a
+//! request id, or says where it belongs, so that it changes nothing when it comes again. Two things bound what repeating adds to a service that is in trouble: the
 //! call's own deadline, and a budget for all calls of a client, a fifth of what it calls. A limit
 //! that was reached is not tried again: waiting for it is the client's, who was told how long.
 
@@ -33,7 +33,7 @@ const BUDGET_FLOOR: u32 = 5;
 /// Whether a call may be made more than once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
-    /// It reads, or carries a request id.
+    /// It reads, carries a request id, or changes nothing the second time.
     Yes,
     /// Twice is not the same as once.
     No,

@@ -46,7 +46,7 @@ pub use replication::{
 };
 pub use upload::transfer_head;
 
-use meridian_oci::{Reference, RegistryName, RepositoryName};
+use meridian_oci::{Reference, RegistryName};
 use meridian_proto::meridian::metadata::v1 as pb;
 use meridian_proto::{digest, required, text};
 
@@ -83,18 +83,6 @@ pub fn repository(value: Option<pb::Repository>) -> Result<RepositoryPath> {
     })
 }
 
-/// A name that may be left out.
-///
-/// # Errors
-///
-/// When it is there, but is none.
-pub fn optional_name(value: &str, field: &'static str) -> Result<Option<RepositoryName>> {
-    match value {
-        "" => Ok(None),
-        name => text(name, field).map(Some),
-    }
-}
-
 /// A tag or a digest.
 ///
 /// # Errors
@@ -110,10 +98,17 @@ pub fn reference(value: &str) -> Result<Reference> {
 ///
 /// When it is missing or has another length.
 pub fn request_id(value: Option<pb::RequestId>) -> Result<RequestId> {
-    let id = required(value, "request")?.id;
-    let id = <[u8; 16]>::try_from(&*id);
-    id.map(RequestId)
-        .map_err(|_| DecodeError::Invalid("request"))
+    request_of(&required(value, "request")?.id)
+}
+
+/// The same, by its bytes.
+///
+/// # Errors
+///
+/// When they have another length.
+pub fn request_of(bytes: &[u8]) -> Result<RequestId> {
+    let id = bytes.try_into().map(RequestId);
+    id.map_err(|_| DecodeError::Invalid("request"))
 }
 
 /// A condition, if there is one.

@@ -154,8 +154,13 @@ impl WebhookApi for GrpcWebhooks {
         self.calls.call(message, send, convert::take_due_page).await
     }
 
-    async fn disable(&self, webhook: WebhookId, reason: DisableReason) -> Result<bool> {
-        let message = convert::disable_request(webhook, reason);
+    async fn disable(
+        &self,
+        webhook: WebhookId,
+        since: Version,
+        reason: DisableReason,
+    ) -> Result<bool> {
+        let message = convert::disable_request(webhook, since, reason);
         let send = |mut to: Client, request| async move { to.disable(request).await };
         let read = |answer: pb::DisableResponse| Ok(answer.is_disabled);
         self.calls.call(message, send, read).await

@@ -151,6 +151,7 @@ impl Dispatcher {
         };
         let flight = Flight {
             webhook,
+            to: Arc::clone(&to),
             shard,
             generation: shards_generation(self, shard),
             message: Arc::clone(&message),

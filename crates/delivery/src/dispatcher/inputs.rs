@@ -23,6 +23,7 @@ impl Dispatcher {
         if let Some(endpoint) = self.endpoints.get_mut(&id) {
             let was = &endpoint.subscription;
             if was.sealed != subscription.sealed
+                || was.since != subscription.since
                 || was.webhook.status != subscription.webhook.status
             {
                 endpoint.breaker = Breaker::default();
@@ -143,6 +144,15 @@ impl Dispatcher {
         for webhook in gone.lanes {
             self.drop_lane(webhook, shard);
         }
+    }
+
+    /// Somebody says that a receiver is well: it is not left alone any longer.
+    pub fn relent(&mut self, webhook: WebhookId) {
+        if let Some(endpoint) = self.endpoints.get_mut(&webhook) {
+            endpoint.breaker = Breaker::default();
+            endpoint.rests_until = 0;
+        }
+        self.call(webhook);
     }
 
     /// Something of a webhook is due again that the engine did not put off itself: it was asked for, or the

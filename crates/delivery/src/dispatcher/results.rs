@@ -1,5 +1,7 @@
 //! What became of attempts and of records.
 
+use std::sync::Arc;
+
 use meridian_event::webhook::{Change, DisableReason, Undelivered, WebhookId};
 
 use super::{Dispatcher, Flight};
@@ -20,8 +22,14 @@ impl Dispatcher {
             return;
         };
         endpoint.under_way = endpoint.under_way.saturating_sub(1);
+        // What another receiver does says nothing of the one that is called now.
+        let is_other = flight.to.sealed != endpoint.subscription.sealed;
         match outcome.verdict(now) {
+            Verdict::Delivered if is_other => self.settle(&flight, None),
             Verdict::Delivered => self.delivered(now, &flight),
+            Verdict::Failed { .. } | Verdict::Gone if is_other => {
+                self.settle(&flight, Some(self.kept(now, &flight, Some(now))));
+            }
             Verdict::Failed {
                 is_busy,
                 is_throttled,
@@ -113,7 +121,8 @@ impl Dispatcher {
             && !endpoint.is_closing
         {
             endpoint.is_closing = true;
-            self.ready.push(Effect::Disable { webhook, reason });
+            let to = Arc::clone(&endpoint.subscription);
+            self.ready.push(Effect::Disable { to, reason });
         }
     }
 

@@ -71,6 +71,14 @@ impl MessageId {
         Self(bytes)
     }
 
+    /// The id that has these bytes, if they are those of one.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.try_into().ok()?;
+        let id = Self::new(bytes);
+        (id.0 == bytes).then_some(id)
+    }
+
     /// Its bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
@@ -119,6 +127,9 @@ mod tests {
         let id = MessageId::new([0xff; 16]);
         assert_eq!(id.to_string(), "ffffffff-ffff-8fff-bfff-ffffffffffff");
         assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(MessageId::from_bytes(id.as_bytes()), Some(id));
+        assert_eq!(MessageId::from_bytes(&[0xff; 16]), None);
+        assert_eq!(MessageId::from_bytes(&id.as_bytes()[1..]), None);
         for text in [
             "",
             "ffffffffffff8fffbfffffffffffffff",

@@ -36,7 +36,7 @@ pub struct Message {
     pub webhook: Option<WebhookName>,
     /// By which tag, if by one.
     pub tag: Option<Tag>,
-    /// The manifest. Only a repository that is deleted has none.
+    /// The manifest. What happened to a repository as a whole, or to a webhook, has none.
     pub digest: Option<Digest>,
     /// Its length in bytes, if the event says so.
     pub size: Option<u64>,

@@ -26,6 +26,8 @@ pub struct Record {
     pub shard: u16,
     /// The generation of its assignment.
     pub generation: u64,
+    /// Which of its generation it is, from 1: one that comes again, or late, changes nothing.
+    pub number: u64,
     /// What is up to there is settled for all webhooks that have no cursor of their own.
     pub cursor: Place,
     /// Cursors of webhooks; those without a place have none any more.

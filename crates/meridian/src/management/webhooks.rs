@@ -173,11 +173,12 @@ async fn deliveries(
     Asked(query): Asked<DeliveriesQuery>,
 ) -> Result<Deliveries> {
     let name = named(&name)?;
+    if !(1..=1000).contains(&query.limit) {
+        return Err(Problem::new(Kind::Malformed, "`limit` is 1 to 1000"));
+    }
     let all = controls(&management)?.deliveries(&management.registry, &name, query.limit);
     let all = all.await.map_err(|error| Problem::of(&error))?;
-    Ok(Json(Deliveries {
-        value: all.into_iter().map(Into::into).collect(),
-    }))
+    Ok(Json(all.into()))
 }
 
 /// Tell a webhook something again

@@ -43,6 +43,15 @@ pub(crate) fn raft_server(group: Arc<Group>) -> RaftServer<RaftAdapter> {
 // === impl RaftAdapter ===
 
 impl RaftAdapter {
+    /// Notes that somebody lives who does that work, if this member leads.
+    fn attend_here(&self, work: Work, request: &Request<pb::Message>) -> Answer<pb::Message> {
+        let who = self.open(request.get_ref())?;
+        if !self.group.is_leader() {
+            return Err(Status::unavailable("another member leads by now"));
+        }
+        seal(&self.group.attend_here(work, who))
+    }
+
     /// What a message says, if it is for this member.
     fn open<T: DeserializeOwned>(&self, message: &pb::Message) -> Result<T, Status> {
         let envelope = message.envelope.as_ref();
@@ -173,19 +182,11 @@ impl Raft for RaftAdapter {
     }
 
     async fn attend(&self, request: Request<pb::Message>) -> Answer<pb::Message> {
-        let agent = self.open(request.get_ref())?;
-        if !self.group.is_leader() {
-            return Err(Status::unavailable("another member leads by now"));
-        }
-        seal(&self.group.attend_here(Work::Replication, agent))
+        self.attend_here(Work::Replication, &request)
     }
 
     async fn attend_dispatch(&self, request: Request<pb::Message>) -> Answer<pb::Message> {
-        let dispatcher = self.open(request.get_ref())?;
-        if !self.group.is_leader() {
-            return Err(Status::unavailable("another member leads by now"));
-        }
-        seal(&self.group.attend_here(Work::Webhooks, dispatcher))
+        self.attend_here(Work::Webhooks, &request)
     }
 
     async fn reform(&self, request: Request<pb::Message>) -> Answer<pb::Message> {

@@ -86,7 +86,7 @@ async fn put(api: &dyn WebhookApi, request: pb::PutRequest) -> Result<pb::PutRes
 async fn delete(api: &dyn WebhookApi, request: pb::DeleteRequest) -> Result<pb::DeleteResponse> {
     let registry = text(&request.registry, "registry").map_err(malformed)?;
     let name = text(&request.name, "name").map_err(malformed)?;
-    let request = convert::take_request_id(&request.request).map_err(malformed)?;
+    let request = convert::request_of(&request.request).map_err(malformed)?;
     let deleted = api.delete(&registry, &name, request).await;
     deleted.map_err(refused)?;
     Ok(pb::DeleteResponse {})
@@ -143,8 +143,9 @@ async fn due(api: &dyn WebhookApi, request: pb::DueRequest) -> Result<pb::DueRes
 }
 
 async fn disable(api: &dyn WebhookApi, request: pb::DisableRequest) -> Result<pb::DisableResponse> {
-    let (webhook, reason) = convert::take_disable_request(request).map_err(malformed)?;
-    let is_disabled = api.disable(webhook, reason).await.map_err(refused)?;
+    let (webhook, since, reason) = convert::take_disable_request(request).map_err(malformed)?;
+    let is_disabled = api.disable(webhook, since, reason).await;
+    let is_disabled = is_disabled.map_err(refused)?;
     Ok(pb::DisableResponse { is_disabled })
 }
 

@@ -1,13 +1,11 @@
 //! Calls that write.
 
-use meridian_clients::grpc::convert::{
-    mounted, optional_name, repository, request_id, take_deletion_request,
-};
+use meridian_clients::grpc::convert::{mounted, repository, request_id, take_deletion_request};
 use meridian_clients::{
     DeleteManifest, MetadataApi, PutBlob, PutManifest, SetAttributes, StoreBlob,
 };
-use meridian_proto::digest;
 use meridian_proto::meridian::metadata::v1 as pb;
+use meridian_proto::{digest, optional};
 use tonic::Status;
 
 use super::{malformed, refused};
@@ -73,7 +71,7 @@ pub(super) async fn mount_blob(
     request: pb::MountBlobRequest,
 ) -> Result<pb::MountBlobResponse> {
     let repository = repository(request.repository).map_err(malformed)?;
-    let from = optional_name(&request.from, "from").map_err(malformed)?;
+    let from = optional(&request.from, "from").map_err(malformed)?;
     let digest = digest(request.digest, "digest").map_err(malformed)?;
     let id = request_id(request.request).map_err(malformed)?;
     let done = api.mount_blob(&repository, from.as_ref(), digest, id).await;

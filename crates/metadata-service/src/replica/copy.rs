@@ -17,6 +17,9 @@ use crate::changes::View;
 use crate::group::Group;
 use crate::read::failed;
 
+/// Webhooks of a part: they may be larger than anything else that is copied.
+const WEBHOOKS: usize = 200;
+
 type Result<T> = std::result::Result<T, ReadError>;
 
 /// A part of the copy. The registries come all at once: they are few.
@@ -102,6 +105,7 @@ fn webhooks(
     after: Option<(RegistryId, &WebhookName)>,
     limit: usize,
 ) -> Result<CopyPage> {
+    let limit = limit.min(WEBHOOKS);
     let found = told(query::copied_webhooks(view, after, limit))?;
     let next = mark(&found, limit);
     Ok(CopyPage { found, next })

@@ -315,6 +315,7 @@ fn of_webhooks_here() -> [Command; 7] {
     let record = Record {
         shard: 15,
         generation: 300,
+        number: 1 << 40,
         cursor: Place { epoch: 3, seq: 9 },
         lanes: vec![
             (webhook, Some(Place { epoch: 3, seq: 7 })),
@@ -346,6 +347,7 @@ fn of_webhooks_here() -> [Command; 7] {
         Command::Deliver(Deliver::Record(Box::new(record))),
         Command::Deliver(Deliver::Disable {
             webhook,
+            since: version(1),
             reason: DisableReason::Gone,
         }),
         Command::Deliver(Deliver::Prune {

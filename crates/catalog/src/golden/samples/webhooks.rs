@@ -29,6 +29,7 @@ pub(super) fn rows() -> Vec<Sample> {
     };
     let told = Told {
         generation: 300,
+        number: 1 << 40,
         cursor: place,
     };
     let undelivered = undelivered();

@@ -43,7 +43,7 @@ impl Webhooks {
                 self.told.insert(shard, row(value)?);
             }
             b'-' => {
-                let (shard, rest) = split_shard(rest)?;
+                let (shard, rest) = key::split_shard(rest)?;
                 self.lanes.insert((shard, webhook(rest)?), row(value)?);
             }
             b'*' => {
@@ -54,14 +54,14 @@ impl Webhooks {
             }
             b'/' => {
                 mark(value)?;
-                let (shard, rest) = split_shard(rest)?;
+                let (shard, rest) = key::split_shard(rest)?;
                 let (webhook, rest) = key::take_webhook(rest)?;
                 let (due, message) = key::parse_due_again(rest)?;
                 self.due.insert((shard, webhook, due, message));
             }
             b'=' => {
                 mark(value)?;
-                let (shard, rest) = split_shard(rest)?;
+                let (shard, rest) = key::split_shard(rest)?;
                 let (until, webhook, message) = key::parse_dropped(rest)?;
                 self.dropped.insert((shard, until, webhook, message));
             }
@@ -80,9 +80,4 @@ fn webhook_name(rest: &[u8]) -> Option<(RegistryId, WebhookName)> {
 fn webhook(rest: &[u8]) -> Option<WebhookId> {
     let (webhook, rest) = key::take_webhook(rest)?;
     rest.is_empty().then_some(webhook)
-}
-
-fn split_shard(rest: &[u8]) -> Option<(u16, &[u8])> {
-    let (shard, rest) = rest.split_first_chunk::<2>()?;
-    Some((u16::from_be_bytes(*shard), rest))
 }

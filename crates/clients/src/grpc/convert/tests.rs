@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use meridian_clock::Version;
 use meridian_event::RegistryId;
-use meridian_oci::{Algorithm, Digest, Manifest, MediaType};
+use meridian_oci::{Algorithm, Digest, Manifest, MediaType, RepositoryName};
 use meridian_proto::meridian::content::v1 as content;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};

@@ -10,8 +10,9 @@ use meridian_proto::{message_id, registry, required, shard, text, version, webho
 
 pub use meridian_proto::DecodeError;
 
+pub use super::request_of;
+
 use super::Result;
-use crate::RequestId;
 use crate::webhook::{PutWebhook, Subscriptions};
 
 /// The greatest page of what was not delivered: with all that a message has it fits into one answer.
@@ -112,7 +113,7 @@ impl TryFrom<pb::PutRequest> for PutWebhook {
             sealed: Sealed(value.sealed.into()),
             expected: take_version(value.expected)?,
             most: value.most,
-            request: take_request_id(&value.request)?,
+            request: request_of(&value.request)?,
         })
     }
 }
@@ -149,9 +150,14 @@ pub fn take_undelivered(value: Vec<pb::Undelivered>) -> Result<Vec<Undelivered>>
 
 /// Why a webhook is to be disabled.
 #[must_use]
-pub fn disable_request(webhook: WebhookId, reason: DisableReason) -> pb::DisableRequest {
+pub fn disable_request(
+    webhook: WebhookId,
+    since: Version,
+    reason: DisableReason,
+) -> pb::DisableRequest {
     pb::DisableRequest {
         webhook: Some(webhook.into()),
+        since: Some(since.into()),
         failing_since: match reason {
             DisableReason::Gone => None,
             DisableReason::Failing { since } => Some(since),
@@ -163,11 +169,14 @@ pub fn disable_request(webhook: WebhookId, reason: DisableReason) -> pb::Disable
 ///
 /// # Errors
 ///
-/// When it is not said which.
-pub fn take_disable_request(value: pb::DisableRequest) -> Result<(WebhookId, DisableReason)> {
+/// When it is not said which, or since when.
+pub fn take_disable_request(
+    value: pb::DisableRequest,
+) -> Result<(WebhookId, Version, DisableReason)> {
     let failing = |since| DisableReason::Failing { since };
     let reason = value.failing_since.map_or(DisableReason::Gone, failing);
-    Ok((webhook_id(value.webhook)?, reason))
+    let since = version(value.since, "since")?;
+    Ok((webhook_id(value.webhook)?, since, reason))
 }
 
 /// Which of what was not delivered.
@@ -177,16 +186,4 @@ pub fn take_disable_request(value: pb::DisableRequest) -> Result<(WebhookId, Dis
 /// When it means nothing.
 pub fn take_mark(mark: &pb::Mark) -> Result<(u16, MessageId)> {
     Ok((shard(mark.shard)?, message_id(&mark.message)?))
-}
-
-/// A request by its id.
-///
-/// # Errors
-///
-/// When it is none.
-pub fn take_request_id(value: &[u8]) -> Result<RequestId> {
-    let bytes = value.try_into();
-    bytes
-        .map(RequestId)
-        .map_err(|_| DecodeError::Invalid("request"))
 }

@@ -31,7 +31,7 @@ pub(crate) struct Tried {
 /// What became of a wish to tell something again.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Redelivered {
-    /// Absent where it is attempted in its turn, because it was not delivered yet.
+    /// Absent where it is due now, and attempted in its turn, because it was not delivered yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tried: Option<Tried>,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Replay {
     pub(crate) only_failed: bool,
 }
 
-/// How many messages are told again.
+/// How many messages are due now.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Replayed {
     pub(crate) messages: u64,
@@ -62,7 +62,7 @@ pub(crate) struct Replayed {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DeliveriesQuery {
-    /// At most; 100 by default.
+    /// How many, 1 to 1000; 100 by default.
     #[serde(default = "hundred")]
     #[param(required = false)]
     pub(crate) limit: usize,
@@ -76,6 +76,9 @@ fn hundred() -> usize {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Deliveries {
     pub(crate) value: Vec<DeliveryView>,
+    /// Whether there is more than that, or may be: ask for more of it.
+    #[serde(default)]
+    pub(crate) more: bool,
 }
 
 /// A message, and an attempt to deliver it.
@@ -100,10 +103,10 @@ pub(crate) struct DeliveryView {
     /// Why there is no answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
-    /// Of what is kept: when it is attempted next. Absent of one for which no attempt is left.
+    /// Of what is kept, on its last attempt: when it is attempted next. Absent of one for which no attempt is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) due: Option<String>,
-    /// Of what is kept: when it is dropped.
+    /// Of what is kept, on its last attempt: when it is dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) kept_until: Option<String>,
 }
@@ -184,10 +187,23 @@ impl From<Exchange> for DeliveryView {
     }
 }
 
+impl From<dispatcher::Deliveries> for Deliveries {
+    fn from(deliveries: dispatcher::Deliveries) -> Self {
+        Self {
+            value: deliveries.shown.into_iter().map(Into::into).collect(),
+            more: deliveries.has_more,
+        }
+    }
+}
+
 impl From<Delivery> for DeliveryView {
     fn from(delivery: Delivery) -> Self {
         match delivery {
-            Delivery::Attempt(exchange) => (*exchange).into(),
+            Delivery::Attempt(exchange, kept) => Self {
+                due: kept.as_ref().and_then(|row| row.due).map(time),
+                kept_until: kept.map(|row| time(row.until)),
+                ..(*exchange).into()
+            },
             Delivery::Kept(row) => Self {
                 id: row.message.id.to_string(),
                 action: row.message.action.to_string(),
@@ -220,16 +236,22 @@ impl fmt::Display for Redelivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.tried {
             Some(tried) => tried.fmt(f),
-            None => {
-                f.write_str("it is attempted again now; `list-events` shows what becomes of it")
-            }
+            None => f.write_str(
+                "it is due now, and attempted in its turn; `list-events` shows what becomes of it",
+            ),
         }
     }
 }
 
 impl fmt::Display for Replayed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} messages are attempted again now", self.messages)
+        match self.messages {
+            0 => f.write_str("nothing is kept of that, and nothing is told again"),
+            count => write!(
+                f,
+                "{count} messages are due now, and attempted in their turn"
+            ),
+        }
     }
 }
 
@@ -239,7 +261,11 @@ impl fmt::Display for Deliveries {
             return f.write_str("nothing was told lately, and nothing is kept");
         }
         let lines: Vec<_> = self.value.iter().map(ToString::to_string).collect();
-        f.write_str(&lines.join("\n"))
+        f.write_str(&lines.join("\n"))?;
+        match self.more {
+            true => f.write_str("\nthere is more; --limit shows up to 1000"),
+            false => Ok(()),
+        }
     }
 }
 
@@ -253,15 +279,17 @@ impl fmt::Display for DeliveryView {
             ..
         } = self;
         write!(f, "{timestamp}  {id}  {action:<18}  attempt {attempts}  ")?;
-        match (&self.event_response_message, &self.error, &self.due) {
-            (Some(response), _, _) => write!(f, "{}", response.status_code)?,
-            (None, Some(error), _) => write!(f, "{error}")?,
-            (None, None, Some(due)) => write!(f, "again at {due}")?,
-            (None, None, None) => f.write_str("no attempt is left")?,
+        match (&self.event_response_message, &self.error) {
+            (Some(response), _) => write!(f, "{}  ", response.status_code)?,
+            (None, Some(error)) => write!(f, "{error}  ")?,
+            (None, None) => {}
         }
-        match self.duration_millis {
-            Some(millis) => write!(f, "  {millis} ms"),
-            None => Ok(()),
-        }
+        let kept = self.kept_until.as_ref().map(|_| match &self.due {
+            Some(due) => format!("again at {due}"),
+            None => "no attempt is left".to_owned(),
+        });
+        let took = self.duration_millis.map(|millis| format!("{millis} ms"));
+        let rest: Vec<_> = took.into_iter().chain(kept).collect();
+        f.write_str(&rest.join("  "))
     }
 }
