@@ -191,6 +191,27 @@ async fn what_is_wrong_with_the_command_line_is_told() {
     assert!(command.output().unwrap().status.success());
 }
 
+#[test]
+fn output_that_nobody_takes_is_no_panic() {
+    for arguments in [
+        &["dev", "--print-config"][..],
+        &["dev", "--print-config", "--regions", "eu,us"],
+        &["run", "frontend", "--print-config"],
+    ] {
+        let to = |stdout: std::process::Stdio| {
+            let mut command = Command::new(binary());
+            command.args(arguments).stdout(stdout).output().unwrap()
+        };
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = to(writer.into());
+        assert!(output.status.success(), "{output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        fails(&to(full.unwrap().into()), 1, &["standard output"]);
+    }
+}
+
 fn address_of(managed: &Managed) -> String {
     managed.api.base().trim_start_matches("http://").to_owned()
 }

@@ -26,6 +26,7 @@ use crate::cli::{Dev, EventsOptions, Run};
 use crate::exit::Exit;
 use crate::management::ManagementConfig;
 use crate::role::{Cast, Role};
+use crate::stdout;
 
 pub(crate) use cache::{Cache, CacheKind};
 pub(crate) use events::{Events, Kind};
@@ -231,8 +232,7 @@ impl Config {
     /// Prints the settings in force, as a file that has the same effect.
     pub(crate) fn print(&self) -> Result<(), Exit> {
         let text = toml::to_string_pretty(self).map_err(|error| Exit::failed(&error))?;
-        print!("{text}");
-        Ok(())
+        stdout::text(text)
     }
 }
 

@@ -7,7 +7,6 @@
 mod kafka;
 mod unreached;
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use crate::exit::Exit;
 use crate::management::{ClientError, EventLogPage, Events};
 use crate::process::Directory;
 use crate::role::{Cast, Role};
+use crate::stdout;
 use crate::verbs;
 use unreached::Unreached;
 
@@ -158,9 +158,7 @@ async fn log(options: &cli::EventLog) -> Result<(), Exit> {
                 false => event.to_string(),
             };
             // Who has seen enough closes the pipe.
-            if writeln!(std::io::stdout(), "{line}").is_err() {
-                return Ok(());
-            }
+            stdout::line(line)?;
         }
         if page.next == after {
             tokio::time::sleep(EVERY).await;

@@ -1,5 +1,6 @@
 //! How the process ends when it ends badly: one line that says what to change, and a code.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use meridian_chassis::config::{ConfigError, EXIT_CODE};
@@ -10,7 +11,7 @@ use crate::management::ClientError;
 /// The code of what took too long.
 const LATE: u8 = 5;
 
-/// An end that is not a success.
+/// An end that is not a success, or comes before all was said.
 #[derive(Debug)]
 pub(crate) struct Exit {
     code: u8,
@@ -71,6 +72,20 @@ impl Exit {
         }
     }
 
+    /// Nobody reads any more what is printed: an end without a word, and no failure.
+    pub(crate) const fn unread() -> Self {
+        Self {
+            code: 0,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Whether it is an end without a word.
+    #[cfg(test)]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.code == 0 && self.lines.is_empty()
+    }
+
     /// Something failed, or was refused for what the settings say: its class tells which.
     pub(crate) fn classified<E: Classify + 'static>(error: &E) -> Self {
         match error.code() {
@@ -84,7 +99,8 @@ impl Exit {
     /// Prints why, and gives the code.
     pub(crate) fn report(self) -> ExitCode {
         for line in self.lines {
-            eprintln!("meridian: {line}");
+            // Nobody is left to tell if it cannot be written.
+            drop(writeln!(io::stderr(), "meridian: {line}"));
         }
         ExitCode::from(self.code)
     }

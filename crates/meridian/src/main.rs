@@ -1,8 +1,7 @@
 #![doc = include_str!("../README.md")]
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program for a terminal"
+#![cfg_attr(
+    feature = "failpoints",
+    allow(clippy::print_stderr, reason = "a crash point is told while it aborts")
 )]
 
 mod cli;
@@ -19,6 +18,7 @@ mod remote;
 mod replication;
 mod role;
 mod run;
+mod stdout;
 mod verbs;
 mod webhook;
 

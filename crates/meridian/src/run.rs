@@ -7,6 +7,7 @@ use crate::config;
 use crate::exit::Exit;
 use crate::process::{self, Places};
 use crate::role::{Cast, Role};
+use crate::stdout;
 
 /// Serves until it is asked to stop.
 pub(crate) async fn run(options: Run) -> Result<(), Exit> {
@@ -20,6 +21,7 @@ pub(crate) async fn run(options: Run) -> Result<(), Exit> {
 
 /// One line for each service: what it is, and where it is found.
 fn tell(places: &Places) {
+    let mut lines = Vec::new();
     let scheme = |is_tls| if is_tls { "https" } else { "http" };
     let (internal, frontend) = (scheme(places.is_mutual), scheme(places.is_tls));
     for (role, scheme, addresses) in [
@@ -29,27 +31,26 @@ fn tell(places: &Places) {
         (Role::Frontend, frontend, &places.frontend),
     ] {
         if !addresses.is_empty() {
-            println!("{}", line(role.name(), scheme, addresses));
+            lines.push(line(role.name(), scheme, addresses));
         }
     }
     if let Some(address) = &places.webhooks {
         let address = std::slice::from_ref(address);
-        println!("{}", line("webhooks", internal, address));
+        lines.push(line("webhooks", internal, address));
     }
     if !places.peers.is_empty() {
-        println!(
-            "{}",
-            line("replication, for other regions,", internal, &places.peers)
-        );
+        let name = "replication, for other regions,";
+        lines.push(line(name, internal, &places.peers));
     }
     if !places.data.is_empty() {
         let scheme = scheme(places.is_data_tls);
-        println!("{}", line("data endpoint", scheme, &places.data));
+        lines.push(line("data endpoint", scheme, &places.data));
     }
     if !places.management.is_empty() {
         let scheme = scheme(places.is_managed_by_tls);
-        println!("{}", line("management", scheme, &places.management));
+        lines.push(line("management", scheme, &places.management));
     }
+    stdout::tell(&lines);
 }
 
 /// The addresses as the settings of those who call would name them.

@@ -101,9 +101,10 @@ pub(crate) async fn run(options: cli::Webhook) -> Result<(), Exit> {
 
 /// Shows what a receiver made of a request, and ends well if it took it.
 fn conclude(target: &cli::Target, tried: &Tried) -> Result<(), Exit> {
-    print(target, tried)?;
+    // The verdict counts even if nobody reads what it is about.
+    let printed = print(target, tried);
     match tried.delivered {
-        true => Ok(()),
+        true => printed,
         false => Err(Exit::unsuccessful("the receiver has not taken it")),
     }
 }

@@ -10,6 +10,7 @@ use meridian_wan::Profile;
 
 use crate::process::{Places, Tell};
 use crate::run::line;
+use crate::stdout;
 
 /// Prints what several regions are, when the last of them does its work. Cheap to clone.
 #[derive(Clone)]
@@ -30,19 +31,25 @@ struct Told {
 
 /// Prints where the registry listens, where its data lie, and how to use it.
 pub(super) fn print(places: &Places) {
+    stdout::tell(&lines(places));
+}
+
+fn lines(places: &Places) -> Vec<String> {
     let scheme = if places.is_tls { "https" } else { "http" };
-    for address in &places.frontend {
-        match address {
-            ListenAddress::Tcp(address) => println!("meridian listens on {scheme}://{address}/"),
-            ListenAddress::Unix(_) => println!("meridian listens on {address}"),
-        }
-    }
+    let mut lines: Vec<_> = places
+        .frontend
+        .iter()
+        .map(|address| match address {
+            ListenAddress::Tcp(address) => format!("meridian listens on {scheme}://{address}/"),
+            ListenAddress::Unix(_) => format!("meridian listens on {address}"),
+        })
+        .collect();
     let data_scheme = if places.is_data_tls { "https" } else { "http" };
-    for address in &places.data {
-        println!("meridian gives blobs to those it has sent to {data_scheme}://{address}/");
-    }
+    lines.extend(places.data.iter().map(|address| {
+        format!("meridian gives blobs to those it has sent to {data_scheme}://{address}/")
+    }));
     if let Some(data_dir) = &places.data_dir {
-        println!("meridian keeps its data in {}", data_dir.display());
+        lines.push(format!("meridian keeps its data in {}", data_dir.display()));
     }
     if !places.management.is_empty() {
         let scheme = if places.is_managed_by_tls {
@@ -50,18 +57,25 @@ pub(super) fn print(places: &Places) {
         } else {
             "http"
         };
-        println!("{}", line("management", scheme, &places.management));
+        lines.push(line("management", scheme, &places.management));
     }
     let Some(address) = places.frontend.iter().find_map(ListenAddress::tcp) else {
-        return;
+        return lines;
     };
     let host = host(address);
-    println!();
-    println!(
+    lines.extend([
+        String::new(),
+        push(&host),
+        format!("  pull   docker pull {host}/team/alpine:1"),
+        format!("  list   curl {scheme}://{host}/v2/team/alpine/tags/list"),
+    ]);
+    lines
+}
+
+fn push(host: &str) -> String {
+    format!(
         "  push   docker pull alpine && docker tag alpine {host}/team/alpine:1 && docker push {host}/team/alpine:1"
-    );
-    println!("  pull   docker pull {host}/team/alpine:1");
-    println!("  list   curl {scheme}://{host}/v2/team/alpine/tags/list");
+    )
 }
 
 /// What clients call it. They take `localhost` for a place where plain HTTP is fine.
@@ -121,26 +135,25 @@ impl Regions {
             .iter()
             .filter_map(|name| told.get(name))
             .collect();
-        for line in all.iter().flat_map(|region| &region.lines) {
-            println!("{line}");
-        }
-        println!("{}", between(self.wan));
+        let told = all.iter().flat_map(|region| region.lines.iter().cloned());
+        let mut lines: Vec<_> = told.chain([between(self.wan)]).collect();
         let hosts: Vec<_> = all.iter().filter_map(|it| it.host.as_ref()).collect();
-        let (Some(first), Some(second)) = (hosts.first(), hosts.get(1)) else {
-            return;
-        };
-        println!();
-        println!(
-            "  push   docker pull alpine && docker tag alpine {first}/team/alpine:1 && docker push {first}/team/alpine:1"
-        );
-        println!("  pull   docker pull {second}/team/alpine:1");
-        if let Some(last) = all.last().filter(|it| it.host.is_some()) {
-            let host = last.host.as_deref().unwrap_or_default();
-            println!(
-                "  list   curl {}://{host}/v2/team/alpine/tags/list",
-                last.scheme
-            );
+        if let (Some(first), Some(second)) = (hosts.first(), hosts.get(1)) {
+            lines.extend([
+                String::new(),
+                push(first),
+                format!("  pull   docker pull {second}/team/alpine:1"),
+            ]);
+            if let Some(last) = all.last()
+                && let Some(host) = &last.host
+            {
+                let scheme = last.scheme;
+                lines.push(format!(
+                    "  list   curl {scheme}://{host}/v2/team/alpine/tags/list"
+                ));
+            }
         }
+        stdout::tell(&lines);
     }
 }
 

@@ -22,6 +22,7 @@ use crate::config::{Config, Endpoints, RegionConfig};
 use crate::exit::Exit;
 use crate::process::{self, Abroad, Installation, Shelf};
 use crate::role::Cast;
+use crate::stdout;
 
 /// As many as `--regions` may name.
 const MOST: usize = 8;
@@ -46,7 +47,7 @@ pub(super) async fn run(config: Config, options: &Dev) -> Result<(), Exit> {
     let configs: Vec<_> = configs.collect::<Result<_, _>>()?;
     if options.print_config {
         return configs.iter().try_for_each(|config| {
-            println!("# --- region {} ---", config.region);
+            stdout::line(format_args!("# --- region {} ---", config.region))?;
             config.print()
         });
     }

@@ -15,6 +15,7 @@ use meridian_eventlog::{EventLog, KafkaConfig, KafkaEventLog, Outage, Topic, Top
 use crate::cli;
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::stdout;
 
 /// Between two looks at a topic whose brokers are away.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -75,8 +76,9 @@ pub(super) async fn set_up(config: &Config, verb: &cli::Events) -> Result<(), Ex
         created.map_err(|error| Exit::classified(&error))?;
     }
     refuse(&faults(&log, &topic).await?)?;
-    println!("topic {topic} is as it has to be: {SHARDS} partitions");
-    Ok(())
+    stdout::line(format_args!(
+        "topic {topic} is as it has to be: {SHARDS} partitions"
+    ))
 }
 
 /// Opens the log of another region, wherever that is.
