@@ -3,6 +3,7 @@
 
 mod banner;
 mod distant;
+mod layout;
 mod regions;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -35,6 +36,9 @@ pub(crate) async fn run(options: Dev) -> Result<(), Exit> {
     }
     if options.print_config {
         return config.print();
+    }
+    if let Some(root) = &config.data_dir {
+        layout::check_one(root)?;
     }
     process::serve(config, Cast::whole(), banner::print).await
 }

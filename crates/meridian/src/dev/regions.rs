@@ -17,6 +17,7 @@ use meridian_wan::Mesh;
 
 use super::banner::Regions;
 use super::distant::{Distant, Path};
+use super::layout;
 use crate::cli::Dev;
 use crate::config::{Config, Endpoints, RegionConfig};
 use crate::exit::Exit;
@@ -50,6 +51,9 @@ pub(super) async fn run(config: Config, options: &Dev) -> Result<(), Exit> {
             stdout::line(format_args!("# --- region {} ---", config.region))?;
             config.print()
         });
+    }
+    if let Some(root) = &config.data_dir {
+        layout::check_several(root)?;
     }
     let plans = configs
         .into_iter()
