@@ -1,6 +1,7 @@
 //! The hybrid logical clock.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,11 @@ pub struct Hlc<C> {
     last: Option<Version>,
     max_drift: Duration,
 }
+
+/// Why a text is no version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a version is named as it was shown, <milliseconds>.<counter>@<region>")]
+pub struct ParseVersionError;
 
 /// An observed version is further ahead of the local clock than may be absorbed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,10 +68,30 @@ impl Version {
     }
 }
 
-/// `millis.counter@region`: short, printable in a header, and parsed by nobody.
+/// `millis.counter@region`: short, and printable in a header.
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}@{}", self.millis, self.counter, self.region)
+    }
+}
+
+/// Reads a version as it was shown, and in no other form.
+impl FromStr for Version {
+    type Err = ParseVersionError;
+
+    fn from_str(text: &str) -> Result<Self, ParseVersionError> {
+        let parts = || {
+            let (moment, region) = text.split_once('@')?;
+            let (millis, counter) = moment.split_once('.')?;
+            Some(Self {
+                millis: millis.parse().ok()?,
+                counter: counter.parse().ok()?,
+                region: region.parse().ok()?,
+            })
+        };
+        parts()
+            .filter(|version| version.to_string() == text)
+            .ok_or(ParseVersionError)
     }
 }
 
@@ -168,6 +194,19 @@ mod tests {
         let next = Version::next(Some(last), 5, eu());
         assert!(next > last);
         assert_eq!((next.millis, next.counter), (6, 0));
+    }
+
+    #[test]
+    fn a_version_is_read_as_it_is_shown_and_in_no_other_form() {
+        let version = Version {
+            millis: u64::MAX,
+            counter: 7,
+            region: "us-east".parse().unwrap(),
+        };
+        assert_eq!(version.to_string().parse(), Ok(version));
+        for text in ["", "5.0", "5@eu", "+5.0@eu", "05.0@eu", "5.-1@eu", "5.0@EU"] {
+            assert_eq!(text.parse::<Version>(), Err(ParseVersionError), "{text}");
+        }
     }
 
     #[test]

@@ -5,6 +5,6 @@ mod hlc;
 mod region;
 mod wall;
 
-pub use hlc::{DriftExceeded, Hlc, Version};
+pub use hlc::{DriftExceeded, Hlc, ParseVersionError, Version};
 pub use region::{ParseRegionError, Region};
 pub use wall::{Clock, ManualClock, SystemClock};

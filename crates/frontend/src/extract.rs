@@ -51,6 +51,9 @@ pub(crate) enum ExtractError {
     /// `Meridian-Min-Version` is not one version.
     #[error("Meridian-Min-Version is malformed")]
     Version,
+    /// `Meridian-Min-Version` is of a region that there is not.
+    #[error("Meridian-Min-Version names no region that is known here")]
+    Stranger,
     /// More artifact types than one listing may ask for.
     #[error("more than {MAX_REPEATS} artifact types")]
     TooManyTypes,
@@ -155,23 +158,11 @@ pub(crate) fn min_version(headers: &HeaderMap) -> Result<Option<Version>, Extrac
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) => text(value)
-            .and_then(version)
+            .and_then(|text| text.parse().ok())
             .map(Some)
             .ok_or(ExtractError::Version),
         (Some(_), Some(_)) => Err(ExtractError::Version),
     }
-}
-
-/// A version as it was shown, and in no other form.
-pub(crate) fn version(text: &str) -> Option<Version> {
-    let (moment, region) = text.split_once('@')?;
-    let (millis, counter) = moment.split_once('.')?;
-    let version = Version {
-        millis: millis.parse().ok()?,
-        counter: counter.parse().ok()?,
-        region: region.parse().ok()?,
-    };
-    Some(version).filter(|version| version.to_string() == text)
 }
 
 /// Refuses a chunk that is announced as something else than bytes.

@@ -103,6 +103,11 @@ impl Elsewhere {
         self.here
     }
 
+    /// Whether this is a region that the settings name, or this one.
+    pub(crate) fn knows(&self, region: Region) -> bool {
+        region == self.here || self.peers.contains_key(&region)
+    }
+
     /// The blobs of another region.
     pub(crate) fn peer(&self, region: Region) -> Option<&Arc<dyn BlobApi>> {
         self.peers.get(&region)

@@ -175,6 +175,11 @@ fn of_extract(error: ExtractError) -> Refusal {
             "Meridian-Min-Version is malformed: it is one version as Meridian-Version gave it, \
              <milliseconds>.<counter>@<region>",
         ),
+        ExtractError::Stranger => Refusal::bad(
+            ErrorCode::Unsupported,
+            "Meridian-Min-Version is of a region that this registry does not know, and nothing of that version \
+             is here: send what Meridian-Version gave",
+        ),
         ExtractError::TooManyTypes => {
             Refusal::bad(ErrorCode::Unsupported, "too many artifact types")
                 .with(Detail::Limit(MAX_REPEATS as u64))

@@ -99,6 +99,7 @@ fn table() -> Vec<(Failure, u16, &'static str)> {
         (ExtractError::Tag.into(), 400, "MANIFEST_INVALID"),
         (ExtractError::TooManyTypes.into(), 400, "UNSUPPORTED"),
         (ExtractError::Version.into(), 400, "UNSUPPORTED"),
+        (ExtractError::Stranger.into(), 400, "UNSUPPORTED"),
         (PageError::Order.into(), 400, "UNSUPPORTED"),
         (PageError::Place.into(), 400, "UNSUPPORTED"),
         (PageError::Unordered.into(), 400, "UNSUPPORTED"),

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::{Sighted, Sought, here, is_away, is_unknown, resolve, tag};
 use crate::error::Failure;
+use crate::extract::ExtractError;
 use crate::regions::{Ask, Elsewhere, Judgement};
 use crate::state::State;
 
@@ -29,10 +30,15 @@ pub(super) async fn reach(
             Some(elsewhere) => look(state, elsewhere, sought, version).await?,
             None => settled(here(state, sought).await, version)?,
         };
-        match found {
-            Some(found) => return Ok(found),
-            None => sleep(PAUSE).await,
+        if let Some(found) = found {
+            return Ok(found);
         }
+        // What a region did that was taken away may be visible; nobody is left who could bring more of it.
+        let elsewhere = state.regions.as_deref();
+        if elsewhere.is_some_and(|it| !it.knows(version.region)) {
+            return Err(ExtractError::Stranger.into());
+        }
+        sleep(PAUSE).await;
     }
 }
 

@@ -101,7 +101,7 @@ fn mark<T: FromStr + Into<Reference>>(
         return Ok(None);
     };
     let at = query.first("at").filter(|at| !at.is_empty());
-    let at = at.map(|at| extract::version(&at).ok_or(PageError::Place));
+    let at = at.map(|at| at.parse().map_err(|_malformed| PageError::Place));
     Ok(Some(Mark {
         after: after.into(),
         at: at.transpose()?,

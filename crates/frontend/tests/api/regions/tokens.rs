@@ -116,3 +116,17 @@ async fn a_malformed_version_is_refused_with_the_form_it_should_have() {
         "{message}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_version_of_a_region_that_there_is_not_is_waited_for_by_nobody() {
+    let world = World::new();
+    world.eu.token("v1", "x").await;
+    let (path, began) = ("/v2/a/manifests/v1", tokio::time::Instant::now());
+    let reply = world.eu.get_since(path, &format!("{LATER}.0@mars")).await;
+    assert_eq!(reply.refusal(), (400, "UNSUPPORTED".to_owned()));
+    let message = reply.json()["errors"][0]["message"].to_string();
+    assert!(message.contains("region"), "{message}");
+    assert!(began.elapsed() < Duration::from_secs(1));
+    // What such a region did before it was taken away may be here.
+    assert_eq!(world.eu.get_since(path, "5.0@mars").await.status, 200);
+}
