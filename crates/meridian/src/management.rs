@@ -50,7 +50,7 @@ pub(crate) use config::ManagementConfig;
 pub(crate) use events::Events;
 pub(crate) use forms::{
     CallbackConfig, Created, Deliveries, EventLogPage, Freed, ImageReplication, NewSecret,
-    OtherRegions, Redelivered, RegionImage, Replay, Replayed, Replication, ReplicationState,
+    OtherRegions, Redelivered, RegionImage, Replay, Replayed, Replication, ReplicationPeer, ReplicationState,
     Resealed, Skip, Skipped, Status, TestOf, Tried, WebhookForm, WebhookPatch, WebhookView,
     Webhooks, WouldFree,
 };

@@ -21,7 +21,7 @@ pub(super) use delivery::{DeliveriesQuery, moment};
 pub(crate) use event::EventLogPage;
 pub(super) use event::parse_after;
 pub(crate) use image::{ImageReplication, RegionImage, ReplicationState};
-pub(crate) use replication::{OtherRegions, Replication, Skip, Skipped};
+pub(crate) use replication::{OtherRegions, Replication, ReplicationPeer, Skip, Skipped};
 pub(crate) use webhook::{
     CallbackConfig, Created, NewSecret, Resealed, WebhookForm, WebhookPatch, WebhookView, Webhooks,
 };
