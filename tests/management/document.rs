@@ -108,6 +108,13 @@ async fn every_answer_fits_its_description() {
             false,
         ),
         (
+            Method::GET,
+            "/v1/replication/images/team%2Fapp/latest?at_least=zz",
+            "/v1/replication/images/{repository}/{reference}",
+            "",
+            false,
+        ),
+        (
             Method::DELETE,
             "/v1/replication/regions/mars",
             "/v1/replication/regions/{region}",

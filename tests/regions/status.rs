@@ -31,6 +31,45 @@ fn row<'a>(status: &'a Value, region: &str) -> &'a Value {
     rows.find(|row| row["region"] == region).unwrap()
 }
 
+#[track_caller]
+fn only_shards_that_others_have_are_passed_over(eu: &Path) {
+    for (skip, words) in [
+        (["skip", "mars", "1"], ["no region mars", "us"]),
+        (
+            ["skip", "eu", "3"],
+            ["eu is the region that is asked", "us"],
+        ),
+        (["skip", "us", "16"], ["no shard 16", "0 to 15"]),
+    ] {
+        fails(&replication(eu, &skip), 64, &words);
+    }
+    let stopped = ["skip", "us", "15"];
+    fails(&replication(eu, &stopped), 1, &["is not stopped"]);
+}
+
+/// `team/app:1` is complete everywhere, with this version.
+#[track_caller]
+fn the_value_that_is_meant_counts(eu: &Path, us: &Path, version: &str) {
+    // Who has no time asks once.
+    json(eu, &["wait", "team/app:1", "--timeout", "0s"]);
+    let wait = |version| {
+        [
+            "wait",
+            "team/app:1",
+            "--timeout",
+            "0s",
+            "--version",
+            version,
+        ]
+    };
+    json(us, &wait(version));
+    let newer = "9999999999999.0@eu";
+    let status = json(us, &["status", "team/app:1", "--version", newer]);
+    assert_eq!(status["version"], newer, "{status}");
+    assert_eq!(row(&status, "eu")["state"], "pending", "{status}");
+    fails(&replication(us, &wait(newer)), 5, &["pending"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_is_followed_until_it_is_complete_everywhere() {
     let folder = tempfile::tempdir().unwrap();
@@ -107,6 +146,9 @@ async fn an_image_is_followed_until_it_is_complete_everywhere() {
         "30s",
     ];
     fails(&replication(&eu, &nowhere), 64, &["mars", "eu, us"]);
+    only_shards_that_others_have_are_passed_over(&eu);
+    let version = complete["version"].as_str().unwrap();
+    the_value_that_is_meant_counts(&eu, &us, version);
     for unknown in ["team/app:2", "team/none:1"] {
         fails(&replication(&eu, &["wait", unknown]), 1, &[unknown]);
         fails(&replication(&eu, &["status", unknown]), 1, &[unknown]);
@@ -169,7 +211,16 @@ async fn a_region_that_is_cut_off_is_said_to_be() {
         ]
     };
     fails(&replication(&eu, &wait("us")), 5, &["us", "unreachable"]);
-    assert!(replication(&eu, &wait("eu")).status.success());
+    // What is complete here may be older than what somebody pushed there.
+    let words = ["no answer from us", "--version"];
+    fails(&replication(&eu, &wait("eu")), 5, &words);
+    let version = status["version"].as_str().unwrap();
+    let known = ["--version", version];
+    let waited = replication(&eu, &[&wait("eu")[..], &known].concat());
+    assert!(waited.status.success(), "{waited:?}");
+    let name = format!("team/app@{}", image.digest());
+    let by_digest = ["wait", &name, "--regions", "eu", "--timeout", "8s"];
+    assert!(replication(&eu, &by_digest).status.success());
     eventually("it is known not to answer", SOON, || async {
         let status = json(&eu, &["status"]);
         (status["peers"][0]["answers"] == false).then_some(())

@@ -1,18 +1,18 @@
 //! The command line. An interface that others script against: flags are added, never renamed.
 
+mod replication;
 mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use meridian_chassis::http::ListenAddress;
 use meridian_clock::Region;
 use meridian_wan::Profile;
 
-use crate::replication::ImageName;
 use crate::role::Role;
+pub(crate) use replication::{Replication, ReplicationVerb};
 pub(crate) use webhook::{ChangedFields, NewFields, Webhook, WebhookVerb};
 
 const EXIT_CODES: &str = "Exit codes:
@@ -137,36 +137,6 @@ Exit codes:
   1   one did not, or nobody answered
   64  the command line is wrong";
 
-const REPLICATION_HELP: &str = "Examples:
-  meridian replication status
-  meridian replication status team/app:1.0 --watch
-  meridian replication wait team/app:1.0 --regions us,asia --timeout 60s
-  meridian replication skip us 3                go on behind a record that is no event
-
-Without an image, `status` says how far the region that is asked is with what others did: how many
-events are not merged, what content is to come, and what went wrong. With one, it says how far the
-newest value that any region knows is in each of them: pending (the region has not heard of it),
-copying, complete (the region answers it by itself), failed (something of it is nowhere to be had) or
-unreachable. `wait` returns when it is complete in all regions that are named, for the steps of a
-pipeline that come after a push. An image without a tag is the one with the tag `latest`.
-
-A region that the settings name no more is still waited for: `replicated_all` is not said of what it lacks,
-and events are kept for it, until `remove` says that it is gone for good.
-
-A shard of another region is stopped at a record of its topic that cannot be read; `status` says where it
-stands, others go on, and what is asked for is still read through. If a newer version has written the
-record, upgrade the agent of this region. If it is no event, `skip` has the shard go on behind it: events
-are numbered, so that one which is missing then is asked of its region, and none is lost.
-
-Asks the process that serves from the data directory, or the one at --server: one that runs the
-frontend or the replication agent of a region; `remove`, one that runs the metadata service.
-
-Exit codes:
-  0   done; with `wait`, the image is complete in all of the regions
-  1   something failed, or nobody knows the image; standard error says what
-  5   it took too long
-  64  the command line is wrong, or names a region that there is not";
-
 /// A container registry that operators run themselves.
 #[derive(Debug, Parser)]
 #[command(name = "meridian", version, after_help = HELP)]
@@ -197,7 +167,7 @@ pub(crate) enum Verb {
     #[command(after_help = CLUSTER_HELP)]
     Cluster(Cluster),
     /// Say how far the regions are with each other's images, and wait for them
-    #[command(after_help = REPLICATION_HELP)]
+    #[command(after_help = replication::HELP)]
     Replication(Replication),
     /// Have receivers told of pushes, of deletions, and of what is now available where
     #[command(after_help = webhook::HELP)]
@@ -260,58 +230,6 @@ pub(crate) enum ClusterVerb {
     },
     /// Take a snapshot now, behind which the log may go
     Snapshot,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Replication {
-    #[command(subcommand)]
-    pub(crate) verb: ReplicationVerb,
-    #[command(flatten)]
-    pub(crate) target: Target,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ReplicationVerb {
-    /// Say how far a region is with what others did, or an image in every region
-    #[command(after_help = REPLICATION_HELP)]
-    Status {
-        /// An image
-        #[arg(value_name = "REPO[:TAG|@DIGEST]")]
-        image: Option<ImageName>,
-        /// Go on saying so, with progress bars on a terminal: an image, until it is complete everywhere
-        #[arg(long)]
-        watch: bool,
-    },
-    /// Have a shard of another region go on behind the record at which it is stopped
-    #[command(after_help = REPLICATION_HELP)]
-    Skip {
-        /// The other region, as `status` names it
-        #[arg(value_name = "REGION")]
-        region: Region,
-        /// Which of its shards
-        #[arg(value_name = "SHARD")]
-        shard: u16,
-    },
-    /// Wait until an image is complete in several regions
-    #[command(after_help = REPLICATION_HELP)]
-    Wait {
-        /// Which
-        #[arg(value_name = "REPO[:TAG|@DIGEST]")]
-        image: ImageName,
-        /// In which regions [default: in all]
-        #[arg(long, value_name = "NAME,NAME,…", value_delimiter = ',')]
-        regions: Vec<Region>,
-        /// How long to wait
-        #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
-        timeout: Duration,
-    },
-    /// Have nothing wait any more for a region that was taken out of the settings
-    #[command(after_help = REPLICATION_HELP)]
-    Remove {
-        /// Which
-        #[arg(value_name = "REGION")]
-        region: Region,
-    },
 }
 
 /// A node id, as it is printed.

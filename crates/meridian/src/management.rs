@@ -35,7 +35,6 @@ use meridian_blob_service::BlobService;
 use meridian_chassis::Supervisor;
 use meridian_chassis::http::{HttpServer, Listener};
 use meridian_chassis::token::Tokens;
-use meridian_clients::regions::RegionsApi;
 use meridian_metadata_service::MetadataService;
 use meridian_oci::RegistryName;
 use meridian_webhook_dispatcher::Controls;
@@ -50,10 +49,11 @@ pub(crate) use config::ManagementConfig;
 pub(crate) use events::Events;
 pub(crate) use forms::{
     CallbackConfig, Created, Deliveries, EventLogPage, Freed, ImageReplication, NewSecret,
-    OtherRegions, Redelivered, RegionImage, Replay, Replayed, Replication, ReplicationPeer, ReplicationState,
-    Resealed, Skip, Skipped, Status, TestOf, Tried, WebhookForm, WebhookPatch, WebhookView,
-    Webhooks, WouldFree,
+    OtherRegions, Redelivered, RegionImage, Replay, Replayed, Replication, ReplicationPeer,
+    ReplicationState, Resealed, Skip, Skipped, Status, TestOf, Tried, WebhookForm, WebhookPatch,
+    WebhookView, Webhooks, WouldFree,
 };
+pub(crate) use replication::Neighbours;
 
 use crate::exit::Exit;
 use gate::Gate;
@@ -64,7 +64,7 @@ use problem::{Kind, Problem};
 pub(crate) struct Management {
     metadata: Option<Arc<MetadataService>>,
     blobs: Option<Arc<BlobService>>,
-    regions: Option<Arc<dyn RegionsApi>>,
+    regions: Option<Neighbours>,
     webhooks: Option<Controls>,
     registry: RegistryName,
     checks: Arc<Checks>,
@@ -75,8 +75,8 @@ pub(crate) struct Management {
 pub(crate) struct Managed {
     pub(crate) metadata: Option<Arc<MetadataService>>,
     pub(crate) blobs: Option<Arc<BlobService>>,
-    /// What an agent of the region knows of others.
-    pub(crate) regions: Option<Arc<dyn RegionsApi>>,
+    /// The other regions, if it knows of any.
+    pub(crate) regions: Option<Neighbours>,
     /// The dispatcher of webhooks.
     pub(crate) webhooks: Option<Controls>,
     pub(crate) registry: RegistryName,

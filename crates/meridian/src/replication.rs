@@ -10,9 +10,10 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use http::Method;
-use meridian_clock::Region;
+use meridian_clock::{Region, Version};
 use meridian_error::chain;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::cli::{self, ReplicationVerb, Target};
 use crate::exit::Exit;
@@ -27,10 +28,32 @@ pub(crate) use name::ImageName;
 /// How often it is asked for what is followed.
 const EVERY: Duration = Duration::from_millis(250);
 
+/// How long the first answer may take, however little time there is.
+const ONCE: Duration = Duration::from_secs(10);
+
 /// Who is asked, and how the answer is shown.
 struct Asked {
     client: Client,
     target: Target,
+}
+
+/// What is followed.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    image: &'a ImageName,
+    /// The value that is meant, or a newer one.
+    version: Option<Version>,
+    /// Where it is to be complete; everywhere, if none is named.
+    regions: &'a [Region],
+}
+
+/// How it is followed, and what is known.
+struct Followed<'a> {
+    wanted: Wanted<'a>,
+    bars: Bars,
+    last: Option<ImageReplication>,
+    /// Whether it is said where nobody sees bars.
+    tells: bool,
 }
 
 /// `meridian replication`
@@ -40,37 +63,54 @@ pub(crate) async fn run(options: cli::Replication) -> Result<(), Exit> {
         target: options.target,
     };
     match options.verb {
-        ReplicationVerb::Status { image, watch } => match (image, watch) {
-            (None, false) => print(&asked.target, &asked.all().await?),
-            (None, true) => asked.follow_all().await,
-            (Some(image), false) => {
-                let status = asked.image(&image).await;
-                let status = status.map_err(|error| refused(&image, &error))?;
-                print(&asked.target, &status)
-            }
-            (Some(image), true) => {
-                let status = asked.until_complete(&image, &[], &mut None, true).await?;
-                asked.conclude(&status)
-            }
+        ReplicationVerb::Status {
+            image: None, watch, ..
+        } => match watch {
+            false => print(&asked.target, &asked.all().await?),
+            true => asked.follow_all().await,
         },
+        ReplicationVerb::Status {
+            image: Some(image),
+            version,
+            watch,
+        } => {
+            let wanted = Wanted {
+                image: &image,
+                version,
+                regions: &[],
+            };
+            let status = match watch {
+                false => asked.image(wanted).await.map_err(|it| wanted.refused(it))?,
+                true => {
+                    asked
+                        .until_complete(&mut Followed::new(wanted, true))
+                        .await?
+                }
+            };
+            print(&asked.target, &status)
+        }
         ReplicationVerb::Skip { region, shard } => {
             print(&asked.target, &asked.skip(region, shard).await?)
         }
         ReplicationVerb::Wait {
             image,
+            version,
             regions,
             timeout,
-        } => asked.wait(&image, &regions, timeout).await,
+        } => {
+            let wanted = Wanted {
+                image: &image,
+                version,
+                regions: &regions,
+            };
+            asked.wait(wanted, timeout).await
+        }
         ReplicationVerb::Remove { region } => {
             let path = format!("/v1/replication/regions/{region}");
             let left: OtherRegions = asked.client.call(Method::DELETE, &path).await?;
             print(&asked.target, &left)
         }
     }
-}
-
-fn refused(image: &ImageName, error: &ClientError) -> Exit {
-    Exit::unsuccessful(format!("{image}: {}", chain(error)))
 }
 
 // === impl Asked ===
@@ -80,17 +120,23 @@ impl Asked {
         self.client.call(Method::GET, "/v1/replication").await
     }
 
-    async fn image(&self, image: &ImageName) -> Result<ImageReplication, ClientError> {
-        self.client.call(Method::GET, &image.path()).await
+    async fn image(&self, wanted: Wanted<'_>) -> Result<ImageReplication, ClientError> {
+        let path = wanted.image.path(wanted.version);
+        self.client.call(Method::GET, &path).await
     }
 
     /// Has a shard go on behind the record at which it is stopped.
-    async fn skip(&self, region: Region, shard: u16) -> Result<Skipped, ClientError> {
+    async fn skip(&self, region: Region, shard: u16) -> Result<Skipped, Exit> {
         let region = region.to_string();
         let skip = Skip { region, shard };
-        self.client
-            .tell(Method::POST, "/v1/replication/skips", &skip)
-            .await
+        let skipped = self
+            .client
+            .tell(Method::POST, "/v1/replication/skips", &skip);
+        skipped.await.map_err(|error| match error {
+            // There is no such region, or no such shard of it.
+            ClientError::Malformed(why) => Exit::misconfigured(why),
+            error => error.into(),
+        })
     }
 
     /// Follows everything, until somebody ends it.
@@ -107,57 +153,53 @@ impl Asked {
         }
     }
 
-    /// Waits so long until an image is complete in these regions.
-    async fn wait(
-        &self,
-        image: &ImageName,
-        regions: &[Region],
-        timeout: Duration,
-    ) -> Result<(), Exit> {
-        let mut last = None;
-        let complete = self.until_complete(image, regions, &mut last, false);
-        match tokio::time::timeout(timeout, complete).await {
-            Ok(status) => self.conclude(&status?),
-            Err(_) => {
-                let known = last.map_or_else(
-                    || "nothing is known of it yet".to_owned(),
-                    |status| status.to_string(),
-                );
-                Err(Exit::late(format!(
-                    "{image} is not complete everywhere after {}: {known}",
-                    humantime::format_duration(timeout)
-                )))
-            }
+    /// Waits so long until an image is complete. It is asked for once, however short that is.
+    async fn wait(&self, wanted: Wanted<'_>, timeout: Duration) -> Result<(), Exit> {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut followed = Followed::new(wanted, false);
+        let first = tokio::time::timeout(timeout.max(ONCE), self.look(&mut followed)).await;
+        if let Some(status) = first.unwrap_or(Ok(None))? {
+            return print(&self.target, &status);
+        }
+        let complete = self.until_complete(&mut followed);
+        let complete = match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, complete).await.ok(),
+            None => Some(complete.await),
+        };
+        match complete {
+            Some(status) => print(&self.target, &status?),
+            None => Err(wanted.late(followed.last.as_ref(), timeout)),
         }
     }
 
-    /// Follows an image until it is complete in these regions, or in all. With `tells`, says where
-    /// nobody sees bars how far it is.
-    async fn until_complete(
-        &self,
-        image: &ImageName,
-        regions: &[Region],
-        last: &mut Option<ImageReplication>,
-        tells: bool,
-    ) -> Result<ImageReplication, Exit> {
-        let mut bars = Bars::new();
+    /// Follows an image until it is complete.
+    async fn until_complete(&self, followed: &mut Followed<'_>) -> Result<ImageReplication, Exit> {
         loop {
-            match self.image(image).await {
-                Ok(status) => {
-                    judge(&status, regions)?;
-                    bars.show_image(&status);
-                    if status.is_complete(regions) {
-                        return Ok(status);
-                    }
-                    match tells && !bars.are_seen() {
-                        true => self.print_change(last, status)?,
-                        false => *last = Some(status),
-                    }
-                }
-                Err(ClientError::Later(_)) => {}
-                Err(error) => return Err(refused(image, &error)),
+            if let Some(status) = self.look(followed).await? {
+                return Ok(status);
             }
             tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// Asks once. Returns the answer if the image is complete.
+    async fn look(&self, followed: &mut Followed<'_>) -> Result<Option<ImageReplication>, Exit> {
+        let wanted = followed.wanted;
+        match self.image(wanted).await {
+            Ok(status) => {
+                judge(&status, wanted.regions)?;
+                followed.bars.show_image(&status);
+                if wanted.is_complete(&status) {
+                    return Ok(Some(status));
+                }
+                match followed.tells && !followed.bars.are_seen() {
+                    true => self.print_change(&mut followed.last, status)?,
+                    false => followed.last = Some(status),
+                }
+                Ok(None)
+            }
+            Err(ClientError::Later(_)) => Ok(None),
+            Err(error) => Err(wanted.refused(error)),
         }
     }
 
@@ -172,9 +214,67 @@ impl Asked {
         }
         Ok(())
     }
+}
 
-    fn conclude(&self, status: &ImageReplication) -> Result<(), Exit> {
-        print(&self.target, status)
+// === impl Wanted ===
+
+impl Wanted<'_> {
+    /// Whether it is complete where it is to be, and is what is meant: of a tag, a region that does not
+    /// answer may know a newer value.
+    fn is_complete(self, status: &ImageReplication) -> bool {
+        status.is_complete(self.regions) && self.doubts(status).is_empty()
+    }
+
+    /// The regions that may know a newer value, if that is one that counts.
+    fn doubts(self, status: &ImageReplication) -> Vec<&str> {
+        match self.version.is_none() && self.image.is_tag() {
+            true => status.silent(),
+            false => Vec::new(),
+        }
+    }
+
+    fn refused(self, error: ClientError) -> Exit {
+        match error {
+            ClientError::Malformed(why) => Exit::misconfigured(format!("{}: {why}", self.image)),
+            error => Exit::unsuccessful(format!("{}: {}", self.image, chain(&error))),
+        }
+    }
+
+    /// It took longer than this.
+    fn late(self, last: Option<&ImageReplication>, timeout: Duration) -> Exit {
+        let (image, timeout) = (self.image, humantime::format_duration(timeout));
+        let Some(status) = last else {
+            return Exit::late(format!(
+                "{image} is not complete everywhere after {timeout}: nothing is known of it yet"
+            ));
+        };
+        let doubts = self.doubts(status);
+        let what = match status.is_complete(self.regions) {
+            true => "may not be what was pushed last",
+            false => "is not complete everywhere",
+        };
+        let mut line = format!("{image} {what} after {timeout}: {status}");
+        if !doubts.is_empty() {
+            let silent = doubts.join(", ");
+            line.push_str(&format!(
+                "\nno answer from {silent}, where a newer value of the tag may be known; --version says \
+                 what to wait for, with `Meridian-Version` of the answer to the push"
+            ));
+        }
+        Exit::late(line)
+    }
+}
+
+// === impl Followed ===
+
+impl<'a> Followed<'a> {
+    fn new(wanted: Wanted<'a>, tells: bool) -> Self {
+        Self {
+            wanted,
+            bars: Bars::new(),
+            last: None,
+            tells,
+        }
     }
 }
 
@@ -193,5 +293,51 @@ fn judge(status: &ImageReplication, regions: &[Region]) -> Result<(), Exit> {
                 "--regions: there is no region {region}; there are {known}"
             )))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::management::{RegionImage, ReplicationState};
+
+    fn status(states: &[(&str, ReplicationState)]) -> ImageReplication {
+        let regions = states.iter().map(|(region, state)| RegionImage {
+            region: (*region).to_owned(),
+            state: *state,
+            bytes_here: None,
+            bytes_total: None,
+            reason: None,
+        });
+        ImageReplication {
+            registry: "default".to_owned(),
+            repository: "app".to_owned(),
+            reference: "latest".to_owned(),
+            version: "5.0@eu".to_owned(),
+            digest: None,
+            bytes: 1,
+            regions: regions.collect(),
+        }
+    }
+
+    #[test]
+    fn nobody_concludes_from_a_tag_that_a_silent_region_may_have_moved() {
+        use ReplicationState::{Complete, Unreachable};
+        let (tag, digest) = ("app", format!("app@sha256:{}", "a".repeat(64)));
+        let (tag, digest) = (tag.parse().unwrap(), digest.parse().unwrap());
+        let eu = ["eu".parse().unwrap()];
+        let status = status(&[("eu", Complete), ("us", Unreachable)]);
+        let wanted = |image, version| Wanted {
+            image,
+            version,
+            regions: &eu,
+        };
+        assert!(!wanted(&tag, None).is_complete(&status));
+        assert!(wanted(&tag, "5.0@eu".parse().ok()).is_complete(&status));
+        assert!(wanted(&digest, None).is_complete(&status));
+        let late = wanted(&tag, None).late(Some(&status), Duration::from_secs(8));
+        let late = format!("{late:?}");
+        assert!(late.contains("no answer from us"), "{late}");
+        assert!(late.contains("--version"), "{late}");
     }
 }

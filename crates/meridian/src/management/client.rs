@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
 use meridian_chassis::config::{ReadSecretError, read_secret};
 use serde::Serialize;
@@ -57,6 +57,9 @@ pub(crate) enum ClientError {
     /// The answer is a problem.
     #[error("the registry answered: {0}")]
     Refused(String),
+    /// The answer is that the request makes no sense as it is.
+    #[error("the registry answered: {0}")]
+    Malformed(String),
     /// The answer is a problem that may pass.
     #[error("the registry cannot answer now: {0}")]
     Later(String),
@@ -154,6 +157,9 @@ impl Client {
         Err(match problem {
             Ok(problem) if problem.retry_after_seconds.is_some() => {
                 ClientError::Later(problem.detail)
+            }
+            Ok(problem) if problem.status == StatusCode::BAD_REQUEST => {
+                ClientError::Malformed(problem.detail)
             }
             Ok(problem) => ClientError::Refused(problem.detail),
             Err(_) => ClientError::Refused(answer.status().to_string()),

@@ -16,15 +16,36 @@ use axum::Json;
 use axum::extract::State;
 use meridian_clients::RepositoryPath;
 use meridian_clients::regions::RegionsApi;
+use meridian_clock::{Region, Version};
+use meridian_event::SHARDS;
 use meridian_oci::Reference;
+use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Management;
 use super::cluster::metadata;
-use super::extract::{Named, Sent};
+use super::extract::{Asked, Named, Sent};
 use super::forms::{ImageReplication, OtherRegions, Replication, Skip, Skipped};
 use super::problem::{Kind, Problem};
+
+/// What the process knows of other regions.
+#[derive(Clone)]
+pub(crate) struct Neighbours {
+    /// This region.
+    pub(crate) here: Region,
+    /// Those that the settings name.
+    pub(crate) others: Vec<Region>,
+    /// What an agent of this region knows of them.
+    pub(crate) api: Arc<dyn RegionsApi>,
+}
+
+/// Which value of an image is meant.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImageQuery {
+    version: Option<String>,
+}
 
 pub(super) fn routes() -> OpenApiRouter<Management> {
     OpenApiRouter::default()
@@ -38,7 +59,7 @@ pub(super) fn routes() -> OpenApiRouter<Management> {
 #[utoipa::path(get, path = "/v1/replication", operation_id = "get_replication", tag = "replication",
     responses((status = 200, description = "Each other region, and what is on its way", body = Replication)))]
 async fn show(State(management): State<Management>) -> Result<Json<Replication>, Problem> {
-    let status = regions(&management)?.status().await;
+    let status = neighbours(&management)?.api.status().await;
     Ok(Json(status.map_err(|error| Problem::of(&error))?.into()))
 }
 
@@ -49,10 +70,12 @@ async fn skip(
     State(management): State<Management>,
     Sent(Skip { region, shard }): Sent<Skip>,
 ) -> Result<Json<Skipped>, Problem> {
-    let regions = regions(&management)?;
+    let neighbours = neighbours(&management)?;
     let origin = region.parse();
     let origin = origin.map_err(|why| Problem::new(Kind::Malformed, format!("{region}: {why}")))?;
-    let offset = regions.skip(origin, shard).await;
+    judge(neighbours.here, &neighbours.others, origin, shard)
+        .map_err(|detail| Problem::new(Kind::Malformed, detail))?;
+    let offset = neighbours.api.skip(origin, shard).await;
     let offset = offset.map_err(|error| Problem::of(&error))?;
     let offset = offset.ok_or_else(|| {
         let detail = format!(
@@ -73,14 +96,16 @@ async fn skip(
     params(
         ("repository" = String, Path, description = "Its repository; a `/` in it is written `%2F`"),
         ("reference" = String, Path, description = "A tag or a digest"),
+        ("version" = Option<String>, Query, description = "The value that is meant, or a newer one: `Meridian-Version` of the answer to its push. Without it, the newest that any region knows which answers"),
     ),
     responses((status = 200, description = "The newest value that any region knows, and each region", body = ImageReplication)))]
 async fn image(
     State(management): State<Management>,
     Named((name, reference)): Named<(String, String)>,
+    Asked(query): Asked<ImageQuery>,
 ) -> Result<Json<ImageReplication>, Problem> {
-    let regions = regions(&management)?;
-    let malformed = |what, why: String| {
+    let neighbours = neighbours(&management)?;
+    let malformed = |what: &str, why: String| {
         let detail = format!("{what}: {why}");
         Problem::new(Kind::Malformed, detail)
     };
@@ -90,11 +115,19 @@ async fn image(
     let wanted: Reference = reference
         .parse()
         .map_err(|why| malformed(&reference, format!("{why}")))?;
+    let at_least: Option<Version> = match &query.version {
+        Some(version) => Some(
+            version
+                .parse()
+                .map_err(|why| malformed("version", format!("{why}")))?,
+        ),
+        None => None,
+    };
     let repository = RepositoryPath {
         registry: management.registry.clone(),
         name,
     };
-    let status = regions.image(&repository, &wanted, None).await;
+    let status = neighbours.api.image(&repository, &wanted, at_least).await;
     let status = status.map_err(|error| Problem::of(&error))?;
     Ok(Json(ImageReplication::new(&repository, &wanted, status)))
 }
@@ -117,11 +150,50 @@ async fn remove(
     Ok(Json(OtherRegions { regions }))
 }
 
-fn regions(management: &Management) -> Result<Arc<dyn RegionsApi>, Problem> {
-    let regions = management.regions.clone();
-    regions.ok_or_else(|| {
+/// Whether there is such a shard of another region; in words, if there is not.
+fn judge(here: Region, others: &[Region], origin: Region, shard: u16) -> Result<(), String> {
+    if !others.contains(&origin) {
+        let others: Vec<_> = others.iter().map(Region::as_str).collect();
+        let others = others.join(", ");
+        return Err(match origin == here {
+            true => format!("{origin} is the region that is asked; the others are {others}"),
+            false => format!("there is no region {origin}; the others are {others}"),
+        });
+    }
+    if shard >= SHARDS {
+        let last = SHARDS - 1;
+        return Err(format!(
+            "there is no shard {shard} of {origin}; its shards are 0 to {last}"
+        ));
+    }
+    Ok(())
+}
+
+fn neighbours(management: &Management) -> Result<&Neighbours, Problem> {
+    management.regions.as_ref().ok_or_else(|| {
         let detail = "this process knows of no other regions; ask one that runs the frontend or the \
                       replication agent, in a region whose settings name others in `regions`";
         Problem::new(Kind::Elsewhere, detail)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_shard_that_another_region_has_can_be_passed_over() {
+        let region = |name: &str| name.parse::<Region>().unwrap();
+        let (here, others) = (region("eu"), [region("asia"), region("us")]);
+        let judge = |origin, shard| judge(here, &others, region(origin), shard);
+        assert_eq!(judge("us", SHARDS - 1), Ok(()));
+        for (origin, shard, word) in [
+            ("mars", 1, "no region mars; the others are asia, us"),
+            ("eu", 3, "eu is the region that is asked"),
+            ("us", SHARDS, "its shards are 0 to 15"),
+        ] {
+            let why = judge(origin, shard).unwrap_err();
+            assert!(why.contains(word), "{why}");
+        }
+    }
 }

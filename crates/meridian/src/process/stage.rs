@@ -19,7 +19,7 @@ use super::services::Services;
 use super::{Abroad, Peers, agents, data, metrics, webhooks};
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::management::{self, Managed};
+use crate::management::{self, Managed, Neighbours};
 use crate::role::{Cast, Role};
 
 /// Where a process plays its roles.
@@ -219,7 +219,11 @@ impl Stage<'_> {
         let managed = Managed {
             metadata: services.metadata,
             blobs: services.blobs,
-            regions: regions.map(|regions| regions.api),
+            regions: regions.map(|regions| Neighbours {
+                here: config.region,
+                others: config.regions.keys().copied().collect(),
+                api: regions.api,
+            }),
             webhooks: started.webhooks,
             registry,
             checks,

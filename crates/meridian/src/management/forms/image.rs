@@ -78,6 +78,14 @@ impl ImageReplication {
         }
     }
 
+    /// The regions that do not answer, and may know something newer.
+    pub(crate) fn silent(&self) -> Vec<&str> {
+        let rows = self.regions.iter();
+        rows.filter(|row| row.state == ReplicationState::Unreachable)
+            .map(|row| row.region.as_str())
+            .collect()
+    }
+
     /// Whether it is complete in all of these regions; in all there are, if none is named.
     pub(crate) fn is_complete(&self, regions: &[Region]) -> bool {
         let is_meant = |row: &&RegionImage| {
