@@ -12,7 +12,7 @@ use standardwebhooks::Webhook;
 use super::events::Still;
 use crate::trial::{SOON, events};
 use crate::work::client;
-use crate::world::admin;
+use crate::world::{ADMIN, admin};
 
 /// What a dispatcher may be silent for before others work on what is its.
 const ABSENT: Duration = Duration::from_secs(5);
@@ -115,7 +115,9 @@ async fn n2_notices_a_dispatcher_that_forgets() {
         "FAILPOINTS".to_owned(),
         "wh.forget=2*off->1*return->off".to_owned(),
     );
-    plan.dispatcher.push(forgets);
+    let (name, value) = ADMIN;
+    let admin = (name.to_owned(), value.to_owned());
+    plan.dispatcher.extend([forgets, admin]);
     let mut stage = Stage::begin(plan);
     let receiver = Receiver::start().await;
     let uri = receiver.uri("/");
