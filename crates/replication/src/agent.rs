@@ -14,13 +14,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use meridian_clock::Region;
-use meridian_event::{Envelope, Event, RegistryId};
+use meridian_event::{Envelope, RegistryId};
 use meridian_oci::RepositoryName;
 
 use crate::backfill::Backfill;
 use crate::dice::Dice;
 use crate::fetch::{Body, Class, Fetch, Want, WantId};
-use crate::named::{frees, named};
+use crate::named::{frees, manifest, named};
 use crate::stream::{Condition, Cursor, Stream, StreamId};
 use crate::{Config, Now};
 
@@ -249,6 +249,7 @@ impl Agent {
             let place = Cursor::of(&envelope.id);
             let registry = envelope.registry;
             let was_unnamed = forget_unnamed(&mut self.unnamed, registry, id, place);
+            let manifest = manifest(envelope);
             for want in named(envelope, self.config.fetch.fetch_blobs_early) {
                 if !was_unnamed {
                     let is_carried = carried.contains(&want.body);
@@ -258,10 +259,9 @@ impl Agent {
                 } else {
                     self.backfill.overflow(now);
                 }
-                match &envelope.event {
-                    Event::BlobPut { .. } => self.fetch.expect(now, want.body),
-                    // From here on the state knows whether it is wanted.
-                    _ => self.fetch.expect_no_more(want.body),
+                match manifest {
+                    None => self.fetch.expect(now, want.body),
+                    Some(manifest) => self.fetch.expect_with(want.body, manifest),
                 }
             }
             if frees(&envelope.event) {

@@ -77,6 +77,8 @@ pub(crate) struct Fetch {
     checks_begun: u64,
     /// Whose wants are to be checked again, and from which body on.
     rechecks: BTreeMap<RegistryId, check::Recheck>,
+    /// Where something was given up that the state did not want, while it wants more.
+    given_up: BTreeSet<RegistryId>,
     /// Which rest until when.
     timers: BTreeSet<(Duration, Body)>,
     /// Manifests for which there is no room in memory before they are merged.
@@ -105,6 +107,7 @@ impl Fetch {
             checks: BTreeMap::new(),
             checks_begun: 0,
             rechecks: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             timers: BTreeSet::new(),
             unstaged: BTreeSet::new(),
             staged_bytes: 0,

@@ -23,6 +23,10 @@ use crate::image::ImageReport;
 use crate::peer::{FetchPart, PeerApi, PeerError, Pieces};
 use crate::replica::{Content, CopyMark, CopyPage, EventRange, Events, Found, Progress};
 
+/// What is as small as that does not queue behind content: such as a manifest, for which all waits that it names. Nor
+/// does it hold up an answer for long.
+const SMALL: u64 = 256 << 10;
+
 type Client = PeerClient<Ways>;
 
 /// A [`PeerApi`] in another region. Cheap to clone; clones share their connections.
@@ -31,7 +35,7 @@ type Client = PeerClient<Ways>;
 #[derive(Debug, Clone)]
 pub struct GrpcPeer {
     calls: Unary<Client>,
-    /// By which content comes.
+    /// By which content comes, unless it is small.
     content: Client,
     stall_timeout: Duration,
 }
@@ -114,8 +118,13 @@ impl PeerApi for GrpcPeer {
         let message = pb::FetchRequest {
             parts: parts.iter().map(Into::into).collect(),
         };
+        let bytes = parts.iter().map(|part| part.range.end - part.range.start);
+        let way = match bytes.sum::<u64>() <= SMALL {
+            true => &self.calls.client,
+            false => &self.content,
+        };
         let attempt = |_left| {
-            let (mut to, request) = (self.content.clone(), Request::new(message.clone()));
+            let (mut to, request) = (way.clone(), Request::new(message.clone()));
             async move {
                 let answer = to.fetch(request).await;
                 answer.map_err(|status| failure::from_status(&status))

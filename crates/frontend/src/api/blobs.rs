@@ -9,12 +9,15 @@ use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION};
 use meridian_clients::content::conditional::{self, ConditionError};
 use meridian_clients::content::{self, BlobContent};
 use meridian_clients::regions::RemoteBlob;
-use meridian_clients::{Condition, Delivered, Delivery, ReadBlobError, ReadError, RepositoryPath};
+use meridian_clients::{
+    Condition, DeleteBlobError, Delivered, Delivery, ReadBlobError, ReadError, RepositoryPath,
+    WriteError,
+};
 use meridian_oci::{Digest, RepositoryName};
 
 use crate::delivery::{self, Way};
 use crate::error::Failure;
-use crate::find::blob;
+use crate::find::{self, blob};
 use crate::respond::{self, Answer};
 use crate::router::Call;
 
@@ -137,7 +140,15 @@ pub(crate) async fn delete(
     delete_condition(call.headers, &digest)?;
     let repository = call.state.path(name);
     let deletion = call.state.blobs.delete(&repository, digest);
-    call.state.within(deletion).await??;
+    match call.state.within(deletion).await? {
+        Err(DeleteBlobError(WriteError::Read(missing))) if find::is_unknown(&missing) => {
+            // What another region has goes as well. It is linked here first: events tell of links that end.
+            blob::relied_upon(call.state, &repository, digest).await?;
+            let deletion = call.state.blobs.delete(&repository, digest);
+            call.state.within(deletion).await??;
+        }
+        deleted => deleted?,
+    }
     fail::fail_point!("fe.del.blob.after_commit_before_reply");
     Ok(respond::empty(StatusCode::ACCEPTED))
 }

@@ -138,10 +138,14 @@ impl Agent {
     /// What became of a body that was complete.
     pub fn finished(&mut self, now: Now, body: Body, finished: Finished) {
         let entry = self.fetch.entry(&body);
-        let is_found = entry.is_some_and(|it| it.is_found && it.kind == Kind::Manifest);
+        let is_manifest = entry.is_some_and(|it| it.kind == Kind::Manifest);
+        let is_found = entry.is_some_and(|it| it.is_found);
         self.fetch.finished(now, body, finished);
-        // From here on the state knows what it needs, which no event has named to us.
-        if is_found && self.fetch.entry(&body).is_none() {
+        if !is_manifest || self.fetch.entry(&body).is_some() {
+            return;
+        }
+        // From here on the state knows what it needs, which no event has named to us, or which was given up.
+        if self.fetch.has_given_up(body.registry) || is_found {
             self.backfill.overflow(now);
         }
     }

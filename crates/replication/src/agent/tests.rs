@@ -339,6 +339,53 @@ fn a_merged_deletion_has_the_state_asked_what_is_wanted_still() {
 }
 
 #[test]
+fn what_was_given_up_before_a_manifest_came_is_searched_in_the_state() {
+    let mut agent = agent_with(|config| config.stream.body_wait = Duration::ZERO);
+    let deleted = Event::ManifestDeleted {
+        repository: repository(),
+        digest: leaf(9, 500).digest,
+    };
+    for (seq, event) in (1..).zip([put(1), put(2), deleted]) {
+        agent.offer(at(0), stream(), arrival(seq, event));
+    }
+    let actions = poll(&mut agent, at(0));
+    let order = orders(&actions).remove(0);
+    let (ticket, ..) = proposal(&actions).unwrap();
+    agent.settled(at(1), stream(), ticket, Settled::Applied(cursor(3)));
+    let [kept, gone] = [1, 2].map(|n| body(&leaf(n, 500)));
+    let [kept_blob, gone_blob] = [1_001, 1_002].map(|n| body(&leaf(n, 10_000)));
+    let mut asked = Vec::new();
+    for now in [at(1), at(1_100)] {
+        for action in agent.poll(now) {
+            if let Action::Check { id, bodies } = action {
+                asked.extend(bodies.iter().copied());
+                // The state knows what a manifest names when that is here.
+                let is_wanted = |body: &Body| *body == kept;
+                let known = |body: &Body| Known::Absent {
+                    is_wanted: is_wanted(body),
+                    parts: Vec::new(),
+                };
+                let answers = bodies.iter().map(|body| (*body, known(body)));
+                agent.known(now, id, answers.collect());
+            }
+        }
+    }
+    asked.sort();
+    asked.dedup();
+    let mut expected = [kept, gone, kept_blob, gone_blob];
+    expected.sort();
+    assert_eq!(asked, expected);
+    assert!(agent.wanted(&kept_blob).is_some());
+    assert!(agent.wanted(&gone_blob).is_none());
+    deliver(&mut agent, at(1_200), &order);
+    let actions = poll(&mut agent, at(1_200));
+    finish(&mut agent, at(1_200), &actions);
+    let later = poll(&mut agent, at(2_500));
+    let scans = |action: &Action| matches!(action, Action::Scan { .. });
+    assert!(later.iter().any(scans), "{later:?}");
+}
+
+#[test]
 fn what_did_not_fit_is_searched_in_the_state_soon() {
     let mut agent = agent_with(|config| {
         config.fetch.wants = 16;

@@ -13,7 +13,7 @@ use meridian_oci::{Digest, RepositoryName};
 
 use super::entry::{Entry, State, Trouble};
 use super::transfer::{Transfer, UnderWay};
-use super::{Body, Fetch, Known, WantId};
+use super::{Body, Fetch, Kind, Known, WantId};
 use crate::guard::{Guard, stands};
 use crate::{Action, Now};
 
@@ -137,10 +137,12 @@ impl Fetch {
             recheck.is_busy = false;
         }
         let asked: BTreeSet<_> = check.bodies.iter().copied().collect();
-        for (body, known) in answers {
-            if asked.contains(&body) {
-                self.learn(now, body, known);
-            }
+        let answers = answers.into_iter().filter(|(body, _)| asked.contains(body));
+        // A manifest that goes takes what only it names along.
+        let (manifests, blobs): (Vec<_>, Vec<_>) =
+            answers.partition(|(body, _)| self.is_manifest(body));
+        for (body, known) in manifests.into_iter().chain(blobs) {
+            self.learn(now, body, known);
         }
         for body in check.bodies {
             self.learn_if_unanswered(now, body, check.recheck.is_some());
@@ -154,12 +156,21 @@ impl Fetch {
         }
     }
 
+    fn is_manifest(&self, body: &Body) -> bool {
+        let entry = self.entries.get(body);
+        entry.is_some_and(|entry| entry.kind == Kind::Manifest)
+    }
+
     fn learn(&mut self, now: Now, body: Body, known: Known) {
+        let Some(entry) = self.entries.get(&body) else {
+            return;
+        };
+        let is_expected = entry.is_expected(now) || entry.is_named(&self.entries);
         let Some(entry) = self.entries.get_mut(&body) else {
             return;
         };
         let is_checking = entry.state == State::Checking;
-        let is_unnamed = !entry.is_expected(now) && stands(Guard::UnwantedCancelled);
+        let is_unnamed = !is_expected && stands(Guard::UnwantedCancelled);
         match known {
             Known::Here => {
                 if entry.demands > 0 {
@@ -170,7 +181,7 @@ impl Fetch {
             }
             Known::Absent {
                 is_wanted: false, ..
-            } if entry.demands == 0 && is_unnamed => self.discard(body),
+            } if entry.demands == 0 && is_unnamed => self.give_up(body),
             Known::Unplaced if entry.demands == 0 => self.discard(body),
             Known::Absent { parts, .. } if is_checking => {
                 entry.resume(&parts);
@@ -216,6 +227,18 @@ impl Fetch {
     fn is_awaited(&self, part: &UnderWay) -> bool {
         let entry = self.entries.get(&part.body);
         entry.is_some_and(|entry| entry.order == part.order)
+    }
+
+    /// Forgets a body that the state does not want, and looks again at what it may have been wanted with.
+    fn give_up(&mut self, body: Body) {
+        let is_manifest = self.is_manifest(&body);
+        self.discard(body);
+        if self.by_registry.contains_key(&body.registry) {
+            self.given_up.insert(body.registry);
+            if is_manifest {
+                self.recheck(body.registry);
+            }
+        }
     }
 
     /// Forgets a body that is not to be fetched, and what is here of it.

@@ -1,5 +1,6 @@
 //! A row of the table of wants.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ pub(crate) struct Entry {
     pub(super) unmerged: u32,
     /// It arrived at its origin a moment ago, and a manifest is expected to name it until then.
     pub(super) expected_until: Option<Duration>,
+    /// A manifest that names it, whose event is merged: before that manifest is here, the state does not know what
+    /// it needs.
+    pub(super) awaits: Option<Body>,
     holders: Vec<(Region, Standing)>,
     /// What is neither here nor under way.
     pub(super) spans: Spans,
@@ -117,6 +121,7 @@ impl Entry {
             demands: 0,
             unmerged: 0,
             expected_until: None,
+            awaits: None,
             holders: Vec::new(),
             spans: Spans::whole(want.size),
             received: 0,
@@ -156,6 +161,12 @@ impl Entry {
     pub(super) fn is_expected(&self, now: Now) -> bool {
         let is_awaited = self.expected_until.is_some_and(|end| now.elapsed < end);
         self.unmerged > 0 || is_awaited
+    }
+
+    /// The same, because a manifest names it that is on its way.
+    pub(super) fn is_named(&self, others: &BTreeMap<Body, Self>) -> bool {
+        let manifest = self.awaits.as_ref();
+        manifest.is_some_and(|manifest| others.contains_key(manifest))
     }
 
     pub(super) const fn place(&self, body: Body) -> Place {

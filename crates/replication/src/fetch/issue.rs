@@ -9,7 +9,8 @@ use meridian_clock::Region;
 use super::entry::State;
 use super::transfer::UnderWay;
 use super::turns::Place;
-use super::{Body, Class, Fetch, Order, Part, Transfer, TransferId, WantId};
+use super::{Body, Class, Fetch, Kind, Order, Part, Transfer, TransferId, WantId};
+use crate::guard::{Guard, stands};
 use crate::{Action, FetchConfig, Now};
 
 /// A body that is smaller than this comes in one piece.
@@ -38,13 +39,16 @@ impl Fetch {
         };
         for class in [Class::Demand, Class::Next, Class::Backlog] {
             let is_demand = class == Class::Demand;
-            if !peer.may_begin(class, config) {
-                return None;
-            }
+            let (may_begin, has_room) = (peer.may_begin(class, config), peer.has_room(config));
             let under_way = &peer.by_registry;
-            let has_enough = |registry| {
-                let count = under_way.get(&(is_demand, registry)).copied();
-                count.unwrap_or_default() >= config.registry_transfers
+            let has_enough = |(kind, _, body): &Place| {
+                let count = under_way.get(&(is_demand, body.registry)).copied();
+                let is_full = count.unwrap_or_default() >= config.registry_transfers;
+                // Nothing is complete without its manifest, which is small, and those of large blobs last long.
+                match kind {
+                    Kind::Manifest => !has_room,
+                    Kind::Blob => !may_begin || (is_full && stands(Guard::RegistriesTakeTurns)),
+                }
             };
             let lines = &mut peer.lines[class as usize];
             let next = lines.next(config.turn_bytes.as_u64(), cost_of, has_enough);
@@ -97,7 +101,7 @@ impl Fetch {
                 end: range.end,
             });
             peer.bucket.take(now.elapsed, range.end - range.start);
-            if entry.spans.is_empty() || entry.active >= self.config.ranges {
+            if entry.spans.is_empty() || entry.active >= peer.ranges(&self.config) {
                 peer.lines[class as usize].remove(&entry.place(body));
                 entry.state = State::Busy;
             }

@@ -3,6 +3,8 @@
 //! Keeps that nothing is stored whose digest was not verified, and that a peer is blamed only for
 //! what it alone sent.
 
+use meridian_event::RegistryId;
+
 use super::entry::{Standing, State, Trouble};
 use super::peer::PeerFailure;
 use super::{Body, Class, Fetch, Kind, Landing, WantId};
@@ -127,11 +129,19 @@ impl Fetch {
         }
     }
 
-    /// A manifest that names it is merged.
-    pub(crate) fn expect_no_more(&mut self, body: Body) {
+    /// A manifest that names it is merged. Once that is here, the state knows whether it is wanted.
+    pub(crate) fn expect_with(&mut self, body: Body, manifest: Body) {
+        let is_here = !self.entries.contains_key(&manifest);
         if let Some(entry) = self.entries.get_mut(&body) {
             entry.expected_until = None;
+            entry.awaits = Some(manifest).filter(|_| !is_here && body != manifest);
         }
+    }
+
+    /// Whether something in a registry was given up while manifests were on their way, of which one is here now: it
+    /// may need that.
+    pub(crate) fn has_given_up(&mut self, registry: RegistryId) -> bool {
+        self.given_up.remove(&registry)
     }
 
     /// An event that names a body will not be merged from here.

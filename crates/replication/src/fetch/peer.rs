@@ -116,6 +116,16 @@ impl Peer {
         self.transfers < window && self.background < background
     }
 
+    /// Whether there is room for one more transfer, however few the link carries side by side.
+    pub(super) const fn has_room(&self, config: &FetchConfig) -> bool {
+        self.transfers < config.transfers
+    }
+
+    /// How many ranges of one body may be under way: fewer where the link carries fewer transfers.
+    pub(super) fn ranges(&self, config: &FetchConfig) -> usize {
+        config.ranges.min((self.window / 2).max(1))
+    }
+
     /// A transfer ended well.
     pub(super) fn complete(&mut self, config: &FetchConfig) {
         self.window = config.transfers.min(self.window + 1);

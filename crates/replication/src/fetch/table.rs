@@ -74,6 +74,7 @@ impl Fetch {
             *count -= 1;
             if *count == 0 {
                 self.by_registry.remove(&body.registry);
+                self.given_up.remove(&body.registry);
             }
         }
         Some(entry)

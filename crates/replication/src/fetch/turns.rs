@@ -65,19 +65,19 @@ impl Turns {
     }
 
     /// Who is next, and stays in line; its registry pays. Passes over registries that have enough
-    /// under way.
+    /// under way, by what is first in their lines.
     pub(super) fn next(
         &mut self,
         turn_bytes: u64,
         cost_of: impl Fn(&Body) -> u64,
-        has_enough: impl Fn(RegistryId) -> bool,
+        has_enough: impl Fn(&Place) -> bool,
     ) -> Option<Place> {
         let mut passed = 0;
         while passed < self.order.len() {
             let registry = *self.order.front()?;
             let line = self.lines.get_mut(&registry)?;
             let place = *line.places.first()?;
-            if has_enough(place.2.registry) && stands(Guard::RegistriesTakeTurns) {
+            if has_enough(&place) {
                 passed += 1;
                 self.order.rotate_left(1);
                 continue;
@@ -202,7 +202,7 @@ mod tests {
         let mut turns = Turns::default();
         turns.insert(place(1, 1));
         turns.insert(place(2, 2));
-        let next = turns.next(100, |_| 10, |it| it == registry(1));
+        let next = turns.next(100, |_| 10, |it| it.2.registry == registry(1));
         assert_eq!(next, Some(place(2, 2)));
         assert_eq!(turns.next(100, |_| 10, |_| true), None);
     }

@@ -11,10 +11,14 @@ use meridian_error::{Classify, Code};
 use meridian_event::Envelope;
 use meridian_event::webhook::Place;
 
+use super::PAUSE;
 use crate::shell::Shell;
 
 /// How many bytes of events are asked for at once.
 const REFILL: usize = 1 << 20;
+/// How often the metadata are asked for an event that means nothing here: a member that is failing says the same, and
+/// another one may lead soon.
+const ATTEMPTS: usize = 20;
 
 /// What the metadata have of the events that the log does not, between two places: the first of them, in order,
 /// and up to where nobody has any before those. People are told of these.
@@ -108,10 +112,13 @@ pub(super) async fn kept(
     shard: u16,
     place: Place,
 ) -> Result<Option<Envelope>, MetadataError> {
-    match asked(shell, shard, place, place.seq, 1).await {
-        Ok(events) => Ok(events.into_iter().next()),
-        // It means nothing there either, nor will it the next time.
-        Err(error) if error.code() == Code::Internal => Ok(None),
-        Err(error) => Err(error),
+    for _ in 0..ATTEMPTS {
+        match asked(shell, shard, place, place.seq, 1).await {
+            Ok(events) => return Ok(events.into_iter().next()),
+            Err(error) if error.code() == Code::Internal => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error),
+        }
     }
+    // It means nothing there either, nor will it the next time.
+    Ok(None)
 }

@@ -86,6 +86,16 @@ async fn a_blob_is_there_for_a_push_only_once_it_is_here() {
 }
 
 #[tokio::test]
+async fn a_blob_that_another_region_has_is_deleted_here() {
+    let world = World::new();
+    let digest = world.us.push_blob("a", b"layer").await;
+    let line = format!("DELETE /v2/a/blobs/{digest}");
+    assert_eq!(world.eu.call(&line, &[], "").await.status, 202);
+    let nowhere = format!("DELETE /v2/a/blobs/{}", sha256(b"other"));
+    assert_eq!(world.eu.call(&nowhere, &[], "").await.status, 404);
+}
+
+#[tokio::test]
 async fn a_manifest_has_what_it_names_brought_from_other_regions() {
     let world = World::new();
     let config = world.eu.push_blob("a", b"v1").await;

@@ -192,3 +192,41 @@ fn some_transfers_are_kept_for_clients_and_for_other_registries() {
     assert!(fetch.demand(at(0), &want_of(1, 1_000, 1 << 20, &["eu"]), &[]));
     assert_eq!(orders(&poll(&mut fetch, at(0))).len(), 1);
 }
+
+#[test]
+fn a_manifest_does_not_wait_behind_large_blobs() {
+    let mut fetch = fetch();
+    for registry in 1..4 {
+        for n in 0..2 {
+            let large = want_of(registry, 10 * registry + n, 100 << 20, &["eu"]);
+            fetch.want(&large, Class::Next);
+        }
+    }
+    assert_eq!(orders(&poll(&mut fetch, at(0))).len(), 14);
+    let manifest = Want {
+        kind: Kind::Manifest,
+        ..blob(1, 500)
+    };
+    fetch.want(&manifest, Class::Backlog);
+    let order = only(&poll(&mut fetch, at(1)));
+    assert_eq!(order.parts[0].body, manifest.body);
+}
+
+#[test]
+fn where_transfers_stall_a_body_comes_in_fewer_ranges() {
+    let mut fetch = fetch();
+    fetch.want(&blob(1, 100 << 20), Class::Backlog);
+    let begun = orders(&poll(&mut fetch, at(0)));
+    assert_eq!(begun.len(), 8);
+    // One of them carries nothing.
+    for order in &begun[1..] {
+        fetch.received(at(9_000), order.id, 0, 1 << 20);
+    }
+    let again = orders(&poll(&mut fetch, at(10_000)));
+    assert_eq!(again, []);
+    for order in &begun[1..4] {
+        deliver(&mut fetch, at(10_001), order);
+        let next = orders(&poll(&mut fetch, at(10_001)));
+        assert!(next.len() <= 1, "{next:?}");
+    }
+}

@@ -246,3 +246,51 @@ fn what_others_are_to_fetch_is_left_to_them_unless_it_is_begun_or_waited_for() {
         |action: &Action| matches!(action, Action::Discard { body, .. } if *body == left.body);
     assert!(actions.iter().any(is_discarded), "{actions:?}");
 }
+
+#[test]
+fn what_a_manifest_names_that_is_on_its_way_is_kept_though_the_state_does_not_want_it_yet() {
+    let mut fetch = fetch();
+    let (manifest, leaf) = (
+        Want {
+            kind: Kind::Manifest,
+            ..blob(1, 500)
+        },
+        blob(2, 1 << 20),
+    );
+    for want in [&manifest, &leaf] {
+        fetch.prefetch(want);
+    }
+    let begun = orders(&poll(&mut fetch, at(0)));
+    for want in [&manifest, &leaf] {
+        fetch.merged(at(1), want.body, false);
+        fetch.expect_with(want.body, manifest.body);
+    }
+    // Neither after a deletion,
+    let asked = |actions: &[Action]| match actions {
+        [Action::Check { id, bodies }] => (*id, bodies.clone()),
+        _ => panic!("{actions:?}"),
+    };
+    fetch.recheck(registry(1));
+    let (id, bodies) = asked(&fetch.poll(at(1)));
+    assert_eq!(bodies.len(), 2);
+    let answers = [(leaf.body, absent(false)), (manifest.body, absent(true))];
+    fetch.known(at(1), id, answers.into());
+    assert_eq!(fetch.wants(), 2);
+    // nor when it broke off.
+    fetch.ended(at(2), begun[1].id, End::BrokeOff);
+    let (id, bodies) = asked(&fetch.poll(at(9_000)));
+    assert_eq!(bodies, [leaf.body]);
+    fetch.known(at(9_000), id, vec![(leaf.body, absent(false))]);
+    let again = only(&poll(&mut fetch, at(9_000)));
+    assert_eq!(again.parts[0].body, leaf.body);
+    // When the manifest is here, the state knows.
+    deliver(&mut fetch, at(9_001), &begun[0]);
+    let landed = finishes(&poll(&mut fetch, at(9_001)));
+    assert_eq!(landed, [manifest.body]);
+    fetch.finished(at(9_002), manifest.body, Finished::Stored);
+    fetch.recheck(registry(1));
+    let (id, bodies) = asked(&fetch.poll(at(9_003)));
+    assert_eq!(bodies, [leaf.body]);
+    fetch.known(at(9_003), id, vec![(leaf.body, absent(false))]);
+    assert_eq!(fetch.wants(), 0);
+}
