@@ -7,7 +7,8 @@
 //!
 //! ```text
 //! stop asked for, or a service ended
-//!   └─ readiness false ── notice passes ── token() cancelled: stop accepting, drain
+//!   └─ readiness false ── notice passes ── leaving_token() cancelled: hand over what others can do
+//!        └─ that is done ── token() cancelled: stop accepting, drain
 //!        └─ services and their children ended ── background_token() cancelled: flush, step down
 //!             └─ background ended, or grace is over: who still runs is named and aborted
 //! ```
@@ -79,6 +80,13 @@ impl Supervisor {
         self.spawner.token()
     }
 
+    /// Cancelled when a stop is asked for, while services still accept: what others can do is handed over to them,
+    /// and they answer.
+    #[must_use]
+    pub fn leaving_token(&self) -> CancellationToken {
+        self.spawner.leaving_token()
+    }
+
     /// Cancelled when every service has ended: what they stood on may stop.
     #[must_use]
     pub fn background_token(&self) -> CancellationToken {
@@ -113,6 +121,15 @@ impl Supervisor {
         self.spawner.spawn(name, task)
     }
 
+    /// Starts what hands over to others: it runs until [`Supervisor::leaving_token`] is cancelled, and then as long as
+    /// that takes, but no longer than half of the grace. If it ends earlier, the shutdown of all begins.
+    pub fn spawn_leaving<F>(&self, name: impl Into<TaskName>, task: F) -> AbortHandle
+    where
+        F: Future<Output = TaskResult> + Send + 'static,
+    {
+        self.spawner.spawn_leaving(name, task)
+    }
+
     /// Starts what services stand on: it runs until [`Supervisor::background_token`] is
     /// cancelled. If it ends earlier, the shutdown of all begins.
     pub fn spawn_background<F>(&self, name: impl Into<TaskName>, task: F) -> AbortHandle
@@ -124,7 +141,7 @@ impl Supervisor {
 
     /// Runs until `stop` resolves or a service ends, then ends all tasks in order, within `grace`.
     ///
-    /// Services may use three quarters of `grace`; what is left belongs to the background, so
+    /// Handing over may use a half of `grace`, and services three quarters of it; what is left belongs to the background, so
     /// that a client that drains slowly cannot cost a flush.
     ///
     /// # Errors
@@ -146,13 +163,15 @@ impl Supervisor {
             tokio::time::sleep(self.notice).await;
         }
         let (now, grace) = (Instant::now(), grace.min(LONGEST_GRACE));
-        self.wind_down(now + grace / 4 * 3, now + grace).await
-    }
-
-    async fn wind_down(&self, drained: Instant, ended: Instant) -> Result<(), TaskFailed> {
         let roster = self.spawner.roster();
-        let mut lingering = roster.end(Stage::Serving, drained).await;
-        lingering.extend(roster.end(Stage::Background, ended).await);
+        let mut lingering = Vec::new();
+        for (stage, quarters) in [
+            (Stage::Leaving, 2),
+            (Stage::Serving, 3),
+            (Stage::Background, 4),
+        ] {
+            lingering.extend(roster.end(stage, now + grace / 4 * quarters).await);
+        }
         match (roster.take_failure(), lingering.is_empty()) {
             (Some(failure), _) => Err(failure),
             (None, false) => Err(TaskFailed::Lingering(lingering.join(", "))),

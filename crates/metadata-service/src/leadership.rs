@@ -125,8 +125,10 @@ impl Leadership {
                     stop.run_until_cancelled(founding).await;
                 });
         }
-        let (group, stop) = (self.group, supervisor.token());
-        supervisor.spawn("metadata.lead", async move {
+        // While this member still hears the others: it has to learn that another one leads, or it would take itself
+        // for the leader until its deadlines are over.
+        let (group, stop) = (self.group, supervisor.leaving_token());
+        supervisor.spawn_leaving("metadata.lead", async move {
             stop.cancelled().await;
             group.hand_over().await;
             Ok(())

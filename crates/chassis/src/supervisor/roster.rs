@@ -50,6 +50,7 @@ pub enum TaskFailed {
 /// When in a shutdown a task is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
+    Leaving,
     Serving,
     Background,
 }
@@ -65,6 +66,7 @@ pub(super) enum Role {
 
 #[derive(Debug, Default)]
 pub(super) struct Roster {
+    leaving: Crew,
     serving: Crew,
     background: Crew,
     next: AtomicU64,
@@ -168,6 +170,7 @@ impl Roster {
 
     const fn crew(&self, stage: Stage) -> &Crew {
         match stage {
+            Stage::Leaving => &self.leaving,
             Stage::Serving => &self.serving,
             Stage::Background => &self.background,
         }

@@ -38,6 +38,12 @@ impl Spawner {
         self.roster.stop(Stage::Serving).clone()
     }
 
+    /// Cancelled when a stop is asked for, while services still accept.
+    #[must_use]
+    pub fn leaving_token(&self) -> CancellationToken {
+        self.roster.stop(Stage::Leaving).clone()
+    }
+
     /// Cancelled when every service has ended.
     #[must_use]
     pub fn background_token(&self) -> CancellationToken {
@@ -51,6 +57,15 @@ impl Spawner {
     {
         self.roster
             .spawn(Stage::Serving, Role::Service, name.into(), task)
+    }
+
+    /// Starts what ends before services do; see [`Supervisor::spawn_leaving`](super::Supervisor::spawn_leaving).
+    pub fn spawn_leaving<F>(&self, name: impl Into<TaskName>, task: F) -> AbortHandle
+    where
+        F: Future<Output = TaskResult> + Send + 'static,
+    {
+        self.roster
+            .spawn(Stage::Leaving, Role::Service, name.into(), task)
     }
 
     /// Starts what services stand on; see
