@@ -118,8 +118,9 @@ impl PeerApi for GrpcPeer {
         let message = pb::FetchRequest {
             parts: parts.iter().map(Into::into).collect(),
         };
-        let bytes = parts.iter().map(|part| part.range.end - part.range.start);
-        let way = match bytes.sum::<u64>() <= SMALL {
+        let bytes = |part: &FetchPart| part.range.end.saturating_sub(part.range.start);
+        let bytes = parts.iter().map(bytes).fold(0, u64::saturating_add);
+        let way = match bytes <= SMALL {
             true => &self.calls.client,
             false => &self.content,
         };
