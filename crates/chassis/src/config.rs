@@ -30,6 +30,7 @@ pub use fault::{ConfigError, EXIT_CODE, Fault};
 pub use humantime_serde as duration;
 pub use layers::{Environment, Overrides};
 pub use meridian_secret::Secret;
+pub(crate) use secret::lines;
 pub use secret::{ReadSecretError, read_secret};
 pub use size::ByteSize;
 

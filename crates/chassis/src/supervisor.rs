@@ -141,8 +141,8 @@ impl Supervisor {
 
     /// Runs until `stop` resolves or a service ends, then ends all tasks in order, within `grace`.
     ///
-    /// Handing over may use a half of `grace`, and services three quarters of it; what is left belongs to the background, so
-    /// that a client that drains slowly cannot cost a flush.
+    /// Handing over may use a half of `grace`, and services three quarters of it; what is left belongs to the
+    /// background, so that a client that drains slowly cannot cost a flush.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{ReadSecretError, read_secret};
+use crate::config::{ReadSecretError, lines, read_secret};
 use crate::tls::{Stamp, Watched, watch};
 
 /// A shorter token could be guessed.
@@ -126,13 +126,9 @@ impl fmt::Debug for Tokens {
 fn digests(file: &Path) -> Result<Vec<[u8; 32]>, TokenError> {
     let text = read_secret(file)?;
     let mut digests = Vec::new();
-    for (number, line) in (1..).zip(text.expose().lines()) {
-        let token = line.trim();
-        if token.is_empty() {
-            continue;
-        }
+    for (line, token) in lines(&text) {
         if !is_token(token) {
-            let (path, line) = (file.to_owned(), number);
+            let path = file.to_owned();
             return Err(TokenError::Malformed { path, line });
         }
         digests.push(Sha256::digest(token).into());

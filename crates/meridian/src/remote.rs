@@ -258,10 +258,7 @@ fn too_large_or_broken(error: Box<dyn Error + Send + Sync>) -> RemoteError {
 }
 
 fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, NameError> {
-    let trust = match ca_file {
-        Some(file) => Trust::of_file(file)?,
-        None => Trust::of_machine(),
-    };
+    let trust = Trust::of(ca_file)?;
     if trust.is_empty() {
         return Err(NameError::NoAuthorities);
     }

@@ -54,6 +54,12 @@ pub fn read_secret(path: &Path) -> Result<Secret, ReadSecretError> {
     read(path).map(Secret::new)
 }
 
+/// The lines of a secret file that say something, without the blanks around them, and which line each is.
+pub(crate) fn lines(text: &Secret) -> impl Iterator<Item = (usize, &str)> {
+    let lines = (1..).zip(text.expose().lines().map(str::trim));
+    lines.filter(|(_, line)| !line.is_empty())
+}
+
 /// Reads a secret from a file that only its owner may read, without the line end that editors
 /// leave.
 pub(super) fn read(path: &Path) -> Result<String, ReadSecretError> {

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{KEY, Key};
-use crate::config::{ReadSecretError, read_secret};
+use crate::config::{ReadSecretError, lines, read_secret};
 
 /// Enough for many rotations.
 const MOST: usize = 16;
@@ -56,14 +56,9 @@ pub enum KeyRingError {
 pub(super) fn read(file: &Path) -> Result<Vec<Key>, KeyRingError> {
     let text = read_secret(file)?;
     let mut keys = Vec::new();
-    for (number, line) in (1..).zip(text.expose().lines()) {
-        let line = line.trim();
-        if line.is_empty() {
-            continue;
-        }
+    for (line, digits) in lines(&text) {
         let path = file.to_owned();
-        let key = Key::parse(line).ok_or(KeyRingError::Malformed { path, line: number })?;
-        keys.push(key);
+        keys.push(Key::parse(digits).ok_or(KeyRingError::Malformed { path, line })?);
     }
     let path = file.to_owned();
     match keys.len() {

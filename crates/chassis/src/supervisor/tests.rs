@@ -87,6 +87,39 @@ async fn the_background_outlives_services_and_still_has_its_share_of_the_grace()
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_handed_over_is_while_services_still_accept() {
+    let supervisor = Supervisor::default();
+    let (leaving, serving) = (supervisor.leaving_token(), supervisor.token());
+    supervisor.spawn("serves", obedient(serving.clone()));
+    supervisor.spawn_leaving("hands over", async move {
+        leaving.cancelled().await;
+        tokio::time::sleep(GRACE / 8).await;
+        assert!(!serving.is_cancelled());
+        Ok(())
+    });
+    supervisor.run(async {}, GRACE).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_have_their_share_of_the_grace_though_nothing_is_handed_over() {
+    let supervisor = Supervisor::default();
+    supervisor.spawn_leaving("deaf", std::future::pending());
+    let drained = Arc::new(AtomicBool::new(false));
+    supervisor.spawn("drains", {
+        let (token, drained) = (supervisor.token(), Arc::clone(&drained));
+        async move {
+            token.cancelled().await;
+            tokio::time::sleep(GRACE / 8).await;
+            drained.store(true, Ordering::SeqCst);
+            Ok(())
+        }
+    });
+    let failure = supervisor.run(async {}, GRACE).await.unwrap_err();
+    assert_eq!(failure.to_string(), "tasks did not stop in time: deaf");
+    assert!(drained.load(Ordering::SeqCst));
+}
+
+#[tokio::test(start_paused = true)]
 async fn readiness_falls_before_the_token() {
     let supervisor = Supervisor::default().with_notice(Duration::from_secs(3));
     let readiness = supervisor.readiness().clone();

@@ -90,10 +90,7 @@ type Connecting = Pin<Box<dyn Future<Output = io::Result<TokioIo<TlsStream<TcpSt
 
 impl Secured {
     fn new(name: ServerName<'static>, ca_file: Option<&Path>) -> Result<Self, ExportError> {
-        let trust = match ca_file {
-            Some(file) => Trust::of_file(file)?,
-            None => Trust::of_machine(),
-        };
+        let trust = Trust::of(ca_file)?;
         if trust.is_empty() {
             return Err(ExportError::NoAuthorities);
         }

@@ -38,6 +38,15 @@ impl Trust {
         Ok(Self(roots))
     }
 
+    /// Those in a file, or if none is named those of this machine.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`of_file`](Self::of_file).
+    pub fn of(file: Option<&Path>) -> Result<Self, TlsError> {
+        file.map_or_else(|| Ok(Self::of_machine()), Self::of_file)
+    }
+
     /// These and others.
     #[must_use]
     pub fn and(mut self, others: Self) -> Self {

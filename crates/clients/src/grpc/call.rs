@@ -1,9 +1,10 @@
 //! One unary call: its deadline, and when it is made again.
 //!
 //! Keeps the invariant that a call is repeated only if that cannot do anything twice: it reads, carries a
-//! request id, or says where it belongs, so that it changes nothing when it comes again. Two things bound what repeating adds to a service that is in trouble: the
-//! call's own deadline, and a budget for all calls of a client, a fifth of what it calls. A limit
-//! that was reached is not tried again: waiting for it is the client's, who was told how long.
+//! request id, or says where it belongs, so that it changes nothing when it comes again. Two things bound
+//! what repeating adds to a service that is in trouble: the call's own deadline, and a budget for all calls
+//! of a client, a fifth of what it calls. A limit that was reached is not tried again: waiting for it is the
+//! client's, who was told how long.
 
 use std::fmt;
 use std::sync::Arc;
