@@ -1,4 +1,4 @@
-//! One run of a row over two regions: their processes, clients in both, the fault, and the verdict.
+//! One run of a row over several regions: their processes, clients in both, the fault, and the verdict.
 
 use std::time::Duration;
 
@@ -30,9 +30,9 @@ pub(crate) fn admin(region: &harness::Region, process: &Dev) -> Client {
 const LAST_CALLS: usize = 30;
 
 /// A run under way.
-pub(crate) struct WorldTrial {
+pub(crate) struct WorldTrial<const N: usize = REGIONS> {
     row: &'static str,
-    pub(crate) world: World,
+    pub(crate) world: World<N>,
     pub(crate) history: History,
     works: Vec<Work>,
     /// The region that is lost for ever, and since when what it acknowledged may be lost with it.
@@ -49,13 +49,13 @@ struct Left {
 
 // === impl WorldTrial ===
 
-impl WorldTrial {
-    /// Starts two regions and clients in both, and waits until they do what they should.
-    pub(crate) async fn begin(row: &'static str, plans: [Plan; REGIONS]) -> Self {
+impl<const N: usize> WorldTrial<N> {
+    /// Starts regions and clients in all, and waits until they do what they should.
+    pub(crate) async fn begin(row: &'static str, plans: [Plan; N]) -> Self {
         let world = World::start(plans, WAN);
         let number: u64 = row.bytes().map(u64::from).sum();
         let (seed, history) = (seed(700 + number), History::new());
-        let sites = (0..REGIONS).map(|region| site(&world, region));
+        let sites = (0..N).map(|region| site(&world, region));
         let works = sites.zip(seed..);
         let works = works.map(|(site, seed)| Work::begin_at(&site, seed, history.clone()));
         let trial = Self {
@@ -71,7 +71,7 @@ impl WorldTrial {
 
     fn left(&self) -> impl Iterator<Item = usize> {
         let lost = self.lost.map(|(region, _)| region);
-        (0..REGIONS).filter(move |region| Some(*region) != lost)
+        (0..N).filter(move |region| Some(*region) != lost)
     }
 
     /// Waits until pushes and pulls succeed again through every frontend of every region.
@@ -172,7 +172,7 @@ impl WorldTrial {
 }
 
 /// Where clients of a region work: with tags of its own, and such as all regions write.
-fn site(world: &World, region: usize) -> Site {
+fn site<const N: usize>(world: &World<N>, region: usize) -> Site {
     let own = format!("own-{region}-");
     Site {
         bases: world.regions[region].bases(),
@@ -185,7 +185,7 @@ fn site(world: &World, region: usize) -> Site {
 // === impl Left ===
 
 impl Left {
-    async fn of(world: &World, number: usize) -> Self {
+    async fn of<const N: usize>(world: &World<N>, number: usize) -> Self {
         let region = &world.regions[number];
         let name: Region = region.name();
         Self {

@@ -1,6 +1,6 @@
 //! Where the real services are that tests stand on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::process::Pid;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use crate::Namespace;
 pub struct Parts {
     /// Apache Kafka.
     pub kafka: Option<Kafka>,
-    /// One more for each of two regions, in a network of its own.
+    /// One more for each of three regions, in a network of its own.
     #[serde(default)]
     pub regions: Vec<Kafka>,
     /// Redis.
@@ -24,10 +24,17 @@ pub struct Parts {
 pub struct Kafka {
     /// `host:port`, without encryption or password.
     pub brokers: Vec<String>,
-    /// The same brokers, where they say that they are found at `doors`.
+    /// The same brokers, where they say that they are found at `doors`. Those of regions speak TLS there, and
+    /// want a password.
     pub far_brokers: Vec<String>,
     /// Where nobody listens, unless a test does.
     pub doors: Vec<String>,
+    /// A file with the authority of the brokers' certificates.
+    pub ca_file: PathBuf,
+    /// Who may read topics of regions from afar, and do nothing else.
+    pub reader: String,
+    /// A file with their password.
+    pub readers_password_file: PathBuf,
     processes: Vec<i32>,
 }
 
@@ -61,6 +68,22 @@ impl Kafka {
     pub fn processes(&self) -> Vec<Pid> {
         let pids = self.processes.iter();
         pids.map(|pid| Pid::from_raw(*pid).unwrap()).collect()
+    }
+
+    /// Settings, below `events` of a region, of those who read from another one what a region's brokers keep.
+    pub fn from_afar(&self) -> Vec<(&'static str, String)> {
+        let file = |path: &Path| path.to_str().unwrap().to_owned();
+        vec![
+            ("KIND", "kafka".to_owned()),
+            ("KAFKA__SINGLE_BROKER", "true".to_owned()),
+            ("KAFKA__BROKERS", format!("{:?}", self.doors)),
+            ("KAFKA__TLS__CA_FILE", file(&self.ca_file)),
+            ("KAFKA__SASL__USER", self.reader.clone()),
+            (
+                "KAFKA__SASL__PASSWORD_FILE",
+                file(&self.readers_password_file),
+            ),
+        ]
     }
 
     /// The network of a region's broker.

@@ -41,8 +41,8 @@ pub struct Neighbour {
     pub name: meridian_clock::Region,
     /// Where its agent is found from here, `host:port`.
     pub agent: String,
-    /// Where its brokers are found from here, if it has some.
-    pub brokers: Vec<String>,
+    /// Where its events are found from here, if not at its agent: settings below `events` of a region.
+    pub events: Vec<(&'static str, String)>,
 }
 
 /// A region at work.
@@ -85,7 +85,7 @@ impl Region {
             authority,
             number: std::process::id() * 100 + STARTED.fetch_add(1, Ordering::Relaxed),
             network: plan.has_network.then(|| Network::new(MEMBERS)),
-            members: (0..MEMBERS).map(|_| None).collect(),
+            members: (0..plan.members()).map(|_| None).collect(),
             blobs: (0..=plan.more_blobs).map(|_| None).collect(),
             fronts: (0..FRONTS).map(|_| None).collect(),
             neighbours: Vec::new(),
@@ -265,14 +265,10 @@ impl Region {
             let name = neighbour.name.to_string().to_uppercase();
             let set = |setting: &str| format!("MERIDIAN_REGIONS__{name}__{setting}");
             let builder = builder.env(&set("ENDPOINTS"), format!("https://{}", neighbour.agent));
-            if neighbour.brokers.is_empty() {
-                return builder;
-            }
-            let brokers = format!("{:?}", neighbour.brokers);
-            builder
-                .env(&set("EVENTS__KIND"), "kafka")
-                .env(&set("EVENTS__KAFKA__SINGLE_BROKER"), "true")
-                .env(&set("EVENTS__KAFKA__BROKERS"), brokers)
+            let events = neighbour.events.iter();
+            events.fold(builder, |builder, (name, value)| {
+                builder.env(&set(&format!("EVENTS__{name}")), value)
+            })
         })
     }
 
@@ -393,9 +389,9 @@ impl Region {
         format!("127.77.{}.150:7405", self.subnet())
     }
 
-    /// An address in it that nobody has: for what leads elsewhere.
-    pub fn spare(&self) -> String {
-        format!("127.77.{}.160:7405", self.subnet())
+    /// An address in it that nobody has: for what leads to that region.
+    pub fn spare(&self, there: usize) -> String {
+        format!("127.77.{}.{}:7405", self.subnet(), 160 + there)
     }
 
     const fn subnet(&self) -> u32 {

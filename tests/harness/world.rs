@@ -1,7 +1,7 @@
-//! Two regions of processes, and the network between them.
+//! Several regions of processes, and the network between them.
 //!
-//! Each is in a network of its own, with its broker and its bucket; agents reach the agent and the broker of
-//! the other region over a network that is slow, loses, and can be cut, also one way. Keeps the invariant
+//! Each is in a network of its own, with its broker and its bucket; agents reach the agents and the brokers of
+//! the other regions over a network that is slow, loses, and can be cut, also one way. Keeps the invariant
 //! that nothing else leads from one region to the other: there is no way out of the network of a region but
 //! the links, each of which listens in one of them and connects in the other. Leaves to the regions what
 //! runs in them.
@@ -12,20 +12,20 @@ use meridian_wan::{Mesh, Profile};
 
 use crate::{Authority, Kafka, Namespace, Neighbour, Parts, Plan, Region, S3Server};
 
-/// How many there are.
+/// How many there are, where nothing else is said.
 pub const REGIONS: usize = 2;
 
 /// What they are to the network.
-const NAMES: [&str; REGIONS] = ["eu", "us"];
+const NAMES: [&str; 3] = ["eu", "us", "asia"];
 
-/// Two regions that replicate each other.
-pub struct World {
+/// Regions that replicate each other.
+pub struct World<const N: usize = REGIONS> {
     /// The regions. The first one in their order loses where versions are the same.
-    pub regions: [Region; REGIONS],
+    pub regions: [Region; N],
     agents: Mesh,
     /// The ways to brokers: apart, so that they alone may be cut.
     logs: Mesh,
-    buckets: [S3Server; REGIONS],
+    buckets: [S3Server; N],
 }
 
 // === impl World ===
@@ -33,7 +33,26 @@ pub struct World {
 impl World {
     /// Plans of regions with a broker each, in whose network they are.
     pub fn plans() -> [Plan; REGIONS] {
-        Self::kafka().map(|kafka| {
+        Self::plan_all()
+    }
+
+    /// The brokers of each region.
+    pub fn kafka() -> [Kafka; REGIONS] {
+        Self::brokers()
+    }
+}
+
+impl<const N: usize> World<N> {
+    /// Plans of regions of which each has one member of its metadata group.
+    pub fn plans_of_one_member() -> [Plan; N] {
+        Self::plan_all().map(|plan| Plan {
+            has_one_member: true,
+            ..plan
+        })
+    }
+
+    fn plan_all() -> [Plan; N] {
+        Self::brokers().map(|kafka| {
             let mut plan = Plan {
                 namespace: Some(kafka.namespace()),
                 ..Plan::with_brokers(kafka.brokers)
@@ -44,15 +63,14 @@ impl World {
         })
     }
 
-    /// The brokers of each region.
-    pub fn kafka() -> [Kafka; REGIONS] {
-        let regions = Parts::find().regions;
+    fn brokers() -> [Kafka; N] {
+        let regions: Vec<_> = Parts::find().regions.into_iter().take(N).collect();
         let regions = regions.try_into().ok();
-        regions.expect("Kafka of either region is among the parts, which are started as root")
+        regions.expect("Kafka of each region is among the parts, which are started as root")
     }
 
     /// Starts all processes, with such a network between the regions, and waits until they serve.
-    pub fn start(mut plans: [Plan; REGIONS], wan: &str) -> Self {
+    pub fn start(mut plans: [Plan; N], wan: &str) -> Self {
         let namespaces = plans.each_ref().map(|plan| {
             let namespace = plan.namespace.clone();
             namespace.expect("a region of several has a network of its own")
@@ -64,20 +82,21 @@ impl World {
         let authority = Arc::<Authority>::default();
         let mut regions = plans.map(|plan| Region::lay(plan, Arc::clone(&authority)));
         let profile: Profile = wan.parse().unwrap();
-        let [mut agents, mut logs] = [1, 2].map(|seed| Mesh::new(NAMES, profile, seed));
+        let names = &NAMES[..N];
+        let [mut agents, mut logs] =
+            [1, 2].map(|seed| Mesh::new(names.iter().copied(), profile, seed));
         for mesh in [&mut agents, &mut logs] {
             for (name, namespace) in NAMES.iter().zip(&namespaces) {
                 mesh.settle(name, namespace.place());
             }
         }
-        let kafka = Self::kafka();
-        for here in 0..REGIONS {
-            let there = other(here);
+        let kafka = Self::brokers();
+        for (here, there) in pairs(N) {
             let lead = |mesh: &mut Mesh, from: &str, to: &str| {
                 let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
                 mesh.link(NAMES[here], NAMES[there], from, to).unwrap();
             };
-            let agent = regions[here].spare();
+            let agent = regions[here].spare(there);
             lead(&mut agents, &agent, &regions[there].door());
             let brokers = &kafka[there];
             for (door, broker) in brokers.doors.iter().zip(&brokers.far_brokers) {
@@ -87,7 +106,7 @@ impl World {
             regions[here].know(Neighbour {
                 name,
                 agent,
-                brokers: brokers.doors.clone(),
+                events: brokers.from_afar(),
             });
         }
         regions.iter_mut().for_each(Region::begin);
@@ -106,7 +125,7 @@ impl World {
 
     /// Where all that listens in a region is found there, `host:port`; for nobody else.
     pub fn addresses(&self, region: usize) -> Vec<String> {
-        let (kafka, bucket) = (&Self::kafka()[region], &self.buckets[region]);
+        let (kafka, bucket) = (&Self::brokers()[region], &self.buckets[region]);
         let brokers = kafka.brokers.iter().chain(&kafka.far_brokers).cloned();
         let others = [bucket.address().to_string()].into_iter().chain(brokers);
         self.regions[region].addresses().chain(others).collect()
@@ -114,22 +133,36 @@ impl World {
 
     /// Nothing passes between the regions.
     pub fn part(&self) {
-        self.cut_logs();
-        self.mute(0);
-        self.mute(1);
+        (0..N).for_each(|region| self.mute(region));
     }
 
-    /// Nothing passes from a region to the other one; what comes from there does.
-    pub fn mute(&self, from: usize) {
+    /// Nothing passes between two regions.
+    pub fn part_two(&self, one: usize, other: usize) {
         for mesh in [&self.agents, &self.logs] {
-            let lane = mesh.lane(NAMES[from], NAMES[other(from)]);
-            lane.unwrap().cut();
+            mesh.part(NAMES[one], NAMES[other]).unwrap();
         }
     }
 
-    /// No region reaches the brokers of the other one.
+    /// Nothing passes from a region to others; what comes from there does.
+    pub fn mute(&self, from: usize) {
+        for to in (0..N).filter(|to| *to != from) {
+            for mesh in [&self.agents, &self.logs] {
+                mesh.lane(NAMES[from], NAMES[to]).unwrap().cut();
+            }
+        }
+    }
+
+    /// Nothing passes between a region and others.
+    pub fn isolate(&self, region: usize) {
+        let others = (0..N).filter(|other| *other != region);
+        others.for_each(|other| self.part_two(region, other));
+    }
+
+    /// No region reaches the brokers of another one.
     pub fn cut_logs(&self) {
-        self.logs.part(NAMES[0], NAMES[1]).unwrap();
+        for (here, there) in pairs(N) {
+            self.logs.part(NAMES[here], NAMES[there]).unwrap();
+        }
     }
 
     /// Everything passes again.
@@ -160,7 +193,10 @@ fn bucket(namespace: &Namespace) -> S3Server {
     S3Server::serve(namespace.listen(any).unwrap())
 }
 
-/// The other one of two.
-const fn other(region: usize) -> usize {
-    1 - region
+/// Each region of so many, with each other one.
+fn pairs(count: usize) -> impl Iterator<Item = (usize, usize)> {
+    let all = move |here| (0..count).map(move |there| (here, there));
+    (0..count)
+        .flat_map(all)
+        .filter(|(here, there)| here != there)
 }

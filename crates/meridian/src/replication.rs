@@ -107,7 +107,12 @@ pub(crate) async fn run(options: cli::Replication) -> Result<(), Exit> {
         }
         ReplicationVerb::Remove { region } => {
             let path = format!("/v1/replication/regions/{region}");
-            let left: OtherRegions = asked.client.call(Method::DELETE, &path).await?;
+            let left = asked.client.call(Method::DELETE, &path).await;
+            let left: OtherRegions = left.map_err(|error| match error {
+                // There is no such region.
+                ClientError::Unknown(why) => Exit::misconfigured(why),
+                error => error.into(),
+            })?;
             print(&asked.target, &left)
         }
     }

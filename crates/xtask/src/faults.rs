@@ -1,6 +1,6 @@
-//! `cargo xtask faults`: the rows of the fault matrix against a region of several processes, or two.
+//! `cargo xtask faults`: the rows of the fault matrix against a region of several processes, or of several regions.
 //!
-//! They are the test program `faults` of `/tests`. They need Kafka, one more for each of two regions, and
+//! They are the test program `faults` of `/tests`. They need Kafka, one more for each of three regions, and
 //! Redis, which are started for them, and networks and clocks of their own; a plain `cargo test` leaves them
 //! out. `cargo xtask test` runs some of them: one for each kind of fault, a proof that the checkers notice,
 //! and one that regions are apart.

@@ -1,7 +1,7 @@
 //! `cargo xtask parts`: the services that Meridian stands on, for tests.
 //!
 //! Starts the real ones on free ports of loopback: Apache Kafka from Maven Central, twice, and once more
-//! for each of two regions that have a network of their own, Redis from the distribution, moto's S3 server
+//! for each of three regions that have a network of their own, Redis from the distribution, moto's S3 server
 //! from the Python Package Index. What they are and where they are found stands in one file, which tests
 //! read; the variable `XTASK_PARTS` names it.
 //!
@@ -63,7 +63,7 @@ pub(crate) enum Part {
     },
     /// One broker, of another region.
     OtherKafka,
-    /// Two brokers: each is the whole of a cluster, in a network of its own. Needs root.
+    /// Three brokers: each is the whole of a cluster, in a network of its own. Needs root.
     Regions,
     Redis,
     Moto,
@@ -193,7 +193,7 @@ impl Parts {
                 description.other_kafka = Some(kafka);
             }
             Part::Regions => {
-                for name in ["region-1", "region-2"] {
+                for name in ["region-1", "region-2", "region-3"] {
                     let network = Network::Own;
                     let kafka = kafka::start(name, 1, network, services, scratch, workspace)?;
                     description.regions.push(kafka);

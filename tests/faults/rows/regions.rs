@@ -44,6 +44,42 @@ async fn h2_three_members_each_are_cut_off_and_lose_their_leader() {
     trial.end().await.is_clean();
 }
 
+/// What two regions do not show: a third one that hears both sides, and regions that hear of each other by
+/// different ways.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kafka for each region, and breaks processes for minutes: cargo xtask faults"]
+async fn h2_three_regions_agree_whoever_was_cut_off_or_killed() {
+    const ALL: usize = 3;
+    let plans = World::<ALL>::plans_of_one_member();
+    let mut trial = WorldTrial::begin("H2-regions", plans).await;
+    for region in 0..ALL {
+        let (next, last) = ((region + 1) % ALL, (region + 2) % ALL);
+        // The third one hears both.
+        trial.world.part_two(region, next);
+        trial.work().await;
+        trial.go_on(LONG / 2).await;
+        trial.world.heal();
+        trial.world.isolate(last);
+        trial.work().await;
+        // All of the metadata that the region has: nothing works there until it is back.
+        trial.world.regions[region].take_member(0).kill();
+        trial.works_in(next).await;
+        trial.go_on(LONG / 5).await;
+        trial.world.heal();
+        trial.world.regions[region].start_member(0);
+        trial.work().await;
+        trial.world.regions[next].take_agent().kill();
+        trial.go_on(LONG / 5).await;
+        trial.world.regions[next].start_agent();
+        trial.world.mute(region);
+        trial.work().await;
+        trial.go_on(LONG / 2).await;
+        trial.world.heal();
+        trial.work().await;
+    }
+    trial.end().await.is_clean();
+}
+
 /// Waits until a region has dropped the tombstones of all that was deleted before now.
 async fn settles(admin: &Client) {
     let since = Instant::now();

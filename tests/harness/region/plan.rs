@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use crate::{Namespace, Parts, S3Server};
+use crate::{MEMBERS, Namespace, Parts, S3Server};
 
 /// How a region is made.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// Whether members are told of no other regions, and so keep no events for them.
     pub forgets_others: bool,
+    /// Whether there is one member, and not [`MEMBERS`].
+    pub has_one_member: bool,
     /// Whether members have a network of their own.
     pub has_network: bool,
     /// The network that all processes are in, where it is not that of this machine. Clients find frontends
@@ -74,6 +76,13 @@ impl Plan {
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
         self.blob.extend(settings);
         self
+    }
+
+    pub(super) const fn members(&self) -> usize {
+        match self.has_one_member {
+            true => 1,
+            false => MEMBERS,
+        }
     }
 
     /// Sets a setting of the members.

@@ -37,6 +37,7 @@ pub(super) fn copied(
         program: programs.skopeo.clone(),
         from: wan.lead(Place::Far, near)?,
         to: far,
+        list: folder.join("wanted.yaml"),
         pinning,
     };
     let mut layout = two(&programs.distribution, folder, [near, far], None)?;

@@ -60,6 +60,9 @@ pub(crate) enum ClientError {
     /// The answer is that the request makes no sense as it is.
     #[error("the registry answered: {0}")]
     Malformed(String),
+    /// The answer is that there is no such thing.
+    #[error("the registry answered: {0}")]
+    Unknown(String),
     /// The answer is a problem that may pass.
     #[error("the registry cannot answer now: {0}")]
     Later(String),
@@ -160,6 +163,9 @@ impl Client {
             }
             Ok(problem) if problem.status == StatusCode::BAD_REQUEST => {
                 ClientError::Malformed(problem.detail)
+            }
+            Ok(problem) if problem.status == StatusCode::NOT_FOUND => {
+                ClientError::Unknown(problem.detail)
             }
             Ok(problem) => ClientError::Refused(problem.detail),
             Err(_) => ClientError::Refused(answer.status().to_string()),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use meridian_clients::RepositoryPath;
+use meridian_clients::image::{ImageState, ImageStatus};
 use meridian_clients::regions::RegionsApi;
 use meridian_clock::{Region, Version};
 use meridian_event::SHARDS;
@@ -129,6 +130,8 @@ async fn image(
     };
     let status = neighbours.api.image(&repository, &wanted, at_least).await;
     let status = status.map_err(|error| Problem::of(&error))?;
+    judge_version(neighbours.here, &neighbours.others, at_least, &status)
+        .map_err(|detail| Problem::new(Kind::Malformed, detail))?;
     Ok(Json(ImageReplication::new(&repository, &wanted, status)))
 }
 
@@ -148,6 +151,32 @@ async fn remove(
     let left = left.map_err(|error| Problem::of(&error))?;
     let regions = left.iter().map(ToString::to_string).collect();
     Ok(Json(OtherRegions { regions }))
+}
+
+/// Whether a value that is asked for can come: it is here or there, or of a region that there is. In words, if
+/// it cannot.
+fn judge_version(
+    here: Region,
+    others: &[Region],
+    at_least: Option<Version>,
+    status: &ImageStatus,
+) -> Result<(), String> {
+    let Some(version) = at_least.filter(|it| *it == status.version) else {
+        return Ok(());
+    };
+    let is_known =
+        |state: &ImageState| !matches!(state, ImageState::Pending | ImageState::Unreachable);
+    if version.region == here
+        || others.contains(&version.region)
+        || status.regions.iter().any(|(_, state)| is_known(state))
+    {
+        return Ok(());
+    }
+    let regions: Vec<_> = status.regions.iter().map(|(it, _)| it.as_str()).collect();
+    Err(format!(
+        "version: {version} is of a region that there is not; there are {}",
+        regions.join(", ")
+    ))
 }
 
 /// Whether there is such a shard of another region; in words, if there is not.
@@ -180,6 +209,30 @@ fn neighbours(management: &Management) -> Result<&Neighbours, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_of_a_region_that_there_is_not_is_waited_for_only_if_somebody_has_it() {
+        use ImageState::{Complete, Pending, Unreachable};
+        let region = |name: &str| name.parse::<Region>().unwrap();
+        let (here, others) = (region("eu"), [region("us")]);
+        let judge = |wanted: &str, newest: &str, state: ImageState| {
+            let status = ImageStatus {
+                version: newest.parse().unwrap(),
+                digest: None,
+                bytes: 0,
+                regions: vec![(here, Pending), (region("us"), state)],
+            };
+            judge_version(here, &others, wanted.parse().ok(), &status)
+        };
+        assert_eq!(judge("5.0@eu", "5.0@eu", Pending), Ok(()));
+        assert_eq!(judge("5.0@us", "5.0@us", Unreachable), Ok(()));
+        assert_eq!(judge("5.0@mars", "5.0@mars", Complete), Ok(()));
+        assert_eq!(judge("5.0@mars", "6.0@us", Pending), Ok(()));
+        for state in [Pending, Unreachable] {
+            let why = judge("5.0@mars", "5.0@mars", state).unwrap_err();
+            assert!(why.contains("there are eu, us"), "{why}");
+        }
+    }
 
     #[test]
     fn only_a_shard_that_another_region_has_can_be_passed_over() {

@@ -22,7 +22,8 @@ pub(super) struct Certificates {
 // === impl Certificates ===
 
 impl Certificates {
-    pub(super) fn issue(dir: &Path) -> Result<Self> {
+    /// For servers that listen at an address of this machine's loopback.
+    pub(super) fn issue(server: Ipv4Addr, dir: &Path) -> Result<Self> {
         let authority_key = KeyPair::generate()?;
         let mut params = named("the authority of the parts");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -31,8 +32,8 @@ impl Certificates {
         let issuer = Issuer::new(params, authority_key);
 
         let mut params = CertificateParams::new(["localhost".to_owned()])?;
-        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        params.subject_alt_names.push(SanType::IpAddress(loopback));
+        let server = SanType::IpAddress(IpAddr::V4(server));
+        params.subject_alt_names.push(server);
         // Brokers are clients of each other.
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,

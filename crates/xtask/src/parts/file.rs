@@ -14,10 +14,12 @@
 //! key_file = "…/client.key"
 //! user = "meridian"
 //! password_file = "…/password"
+//! reader = "reader"                   # for `far_brokers` of `regions`: TLS, and SCRAM with a password
+//! readers_password_file = "…/readers-password"    # of one who may read and do nothing else
 //!
 //! [other_kafka]                       # another cluster, of one broker: that of another region
 //!
-//! [[regions]]                         # one more of one broker, of each of two regions, in a network
+//! [[regions]]                         # one more of one broker, of each of three regions, in a network
 //!                                     # of its own: that of its process
 //!
 //! [redis]
@@ -62,6 +64,8 @@ pub(super) struct Kafka {
     pub(super) key_file: PathBuf,
     pub(super) user: String,
     pub(super) password_file: PathBuf,
+    pub(super) reader: String,
+    pub(super) readers_password_file: PathBuf,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -3,17 +3,20 @@
 //! itself by a door at which nobody listens, until a test has something lead from there to it.
 //!
 //! A cluster may have a network of its own, with nothing in it but loopback: that of a region from which nothing
-//! leads. It is there as long as a process is in it, and others enter it by the id of a broker.
+//! leads. It is there as long as a process is in it, and others enter it by the id of a broker. Who comes from afar
+//! to such a cluster speaks TLS and has the password of a user who may read topics and nothing else.
 //!
 //! They are fast to start and to notice that one of them has gone, and keep little memory; what a
 //! topic promises is left to those who create it.
 
 mod readiness;
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -32,6 +35,13 @@ use crate::workspace::Workspace;
 const CLUSTER: &str = "bWVyaWRpYW4tdGVzdC1rYQ";
 const USER: &str = "meridian";
 const PASSWORD: &str = "a password for tests";
+/// Who reads what another region says, and has no other rights.
+const READER: &str = "reader";
+const READERS_PASSWORD: &str = "another password for tests";
+/// The group that readers of ours name, and never join.
+const READERS_GROUP: &str = "meridian";
+/// What the topics of regions begin with.
+const TOPICS: &str = "meridian.";
 const FETCH_LIMIT: Duration = Duration::from_mins(10);
 const START_LIMIT: Duration = Duration::from_mins(2);
 /// Pinned like what it fetches.
@@ -86,14 +96,14 @@ pub(super) fn start(
     workspace: &Workspace,
 ) -> Result<Kafka> {
     let dir = scratch.dir(name)?;
-    let certificates = Certificates::issue(&dir)?;
+    let certificates = Certificates::issue(network.host(), &dir)?;
     let numbers = 1..=usize::from(count);
     let brokers = numbers.map(|number| Broker::place(number, network.host(), &dir));
     let brokers: Vec<Broker> = brokers.collect::<Result<_>>()?;
     for broker in &brokers {
         fs::write(
             broker.settings(),
-            settings(broker, &brokers, &certificates)?,
+            settings(broker, &brokers, network, &certificates)?,
         )?;
     }
     format_all(&brokers, workspace)?;
@@ -116,8 +126,16 @@ pub(super) fn start(
             known.is_ok_and(|known| known == brokers.len())
         })?;
     }
+    if network == Network::Own {
+        let services = services[first..].iter();
+        for (service, broker) in services.zip(&brokers) {
+            grant(&broker.plain, service.id(), workspace)?;
+        }
+    }
     let password_file = dir.join("password");
-    fs::write(&password_file, PASSWORD)?;
+    keep_secret(&password_file, PASSWORD)?;
+    let readers_password_file = dir.join("readers-password");
+    keep_secret(&readers_password_file, READERS_PASSWORD)?;
     Ok(Kafka {
         brokers: brokers.iter().map(|it| it.plain.clone()).collect(),
         processes,
@@ -129,14 +147,44 @@ pub(super) fn start(
         key_file: certificates.client_key,
         user: USER.to_owned(),
         password_file,
+        reader: READER.to_owned(),
+        readers_password_file,
     })
+}
+
+/// Writes what only its owner may read: nobody else's file is taken for a secret.
+fn keep_secret(path: &Path, secret: &str) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    Ok(file.write_all(secret.as_bytes())?)
+}
+
+/// Lets those who come from afar read what topics of regions say. `broker` is in the network of `process`.
+fn grant(broker: &str, process: i32, workspace: &Workspace) -> Result<()> {
+    let enter = Program::new("nsenter").arg(format!("--net=/proc/{process}/ns/net"));
+    let command = run_java(enter.arg("java"), workspace)?
+        .arg("org.apache.kafka.tools.AclCommand")
+        .args(["--bootstrap-server", broker, "--add", "--force"])
+        .arg(format!("--allow-principal=User:{READER}"))
+        .args(["--operation", "Read", "--operation", "Describe"])
+        .args(["--resource-pattern-type", "prefixed", "--topic", TOPICS])
+        .args(["--group", READERS_GROUP]);
+    command.output().map(drop)
 }
 
 /// Makes the folders of all brokers, at the same time: a machine of Java's takes seconds to start.
 fn format_all(brokers: &[Broker], workspace: &Workspace) -> Result<()> {
     let format = |broker: &Broker| {
-        let users = ["SCRAM-SHA-256", "SCRAM-SHA-512"]
-            .map(|mechanism| format!("--add-scram={mechanism}=[name={USER},password={PASSWORD}]"));
+        let users = [(USER, PASSWORD), (READER, READERS_PASSWORD)];
+        let users = users.into_iter().flat_map(|(name, password)| {
+            ["SCRAM-SHA-256", "SCRAM-SHA-512"].map(|mechanism| {
+                format!("--add-scram={mechanism}=[name={name},password={password}]")
+            })
+        });
         java(Network::Ours, workspace)?
             .args(["kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER])
             .arg("--config")
@@ -158,17 +206,25 @@ fn format_all(brokers: &[Broker], workspace: &Workspace) -> Result<()> {
 }
 
 fn java(network: Network, workspace: &Workspace) -> Result<Program> {
+    run_java(network.program("java"), workspace)
+}
+
+fn run_java(java: Program, workspace: &Workspace) -> Result<Program> {
     let logging = workspace.root().join("tests/parts/kafka/log4j2.properties");
     let libraries = libraries(workspace)?;
-    Ok(network
-        .program("java")
+    Ok(java
         .args(["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
         .arg(format!("-Dlog4j2.configurationFile={}", logging.display()))
         .arg("-cp")
         .arg(libraries.join("*")))
 }
 
-fn settings(broker: &Broker, all: &[Broker], certificates: &Certificates) -> Result<String> {
+fn settings(
+    broker: &Broker,
+    all: &[Broker],
+    network: Network,
+    certificates: &Certificates,
+) -> Result<String> {
     let voters: Vec<String> = all
         .iter()
         .map(|it| format!("{}@{}", it.number, it.controller))
@@ -190,10 +246,11 @@ fn settings(broker: &Broker, all: &[Broker], certificates: &Certificates) -> Res
          advertised.listeners=PLAIN://{plain},SECURE://{secure},FAR://{door}\n\
          controller.listener.names=CONTROLLER\n\
          inter.broker.listener.name=PLAIN\n\
-         listener.security.protocol.map=PLAIN:PLAINTEXT,FAR:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL\n\
+         listener.security.protocol.map=PLAIN:PLAINTEXT,FAR:{afar},CONTROLLER:PLAINTEXT,SECURE:SASL_SSL\n\
          log.dirs={dir}/data\n",
         voters = voters.join(","),
         dir = dir.display(),
+        afar = network.protocol_from_afar(),
     );
     writeln!(
         text,
@@ -206,11 +263,20 @@ fn settings(broker: &Broker, all: &[Broker], certificates: &Certificates) -> Res
         certificates.broker.display(),
         certificates.authority.display(),
     )?;
-    for mechanism in ["scram-sha-256", "scram-sha-512"] {
+    for listener in ["secure", "far"] {
+        for mechanism in ["scram-sha-256", "scram-sha-512"] {
+            writeln!(
+                text,
+                "listener.name.{listener}.{mechanism}.sasl.jaas.config=\
+                 org.apache.kafka.common.security.scram.ScramLoginModule required;"
+            )?;
+        }
+    }
+    if network == Network::Own {
         writeln!(
             text,
-            "listener.name.secure.{mechanism}.sasl.jaas.config=\
-             org.apache.kafka.common.security.scram.ScramLoginModule required;"
+            "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+             super.users=User:ANONYMOUS;User:{USER}"
         )?;
     }
     let copies = all.len().min(3);
@@ -238,6 +304,14 @@ impl Network {
         match self {
             Self::Ours => Ipv4Addr::LOCALHOST,
             Self::Own => Ipv4Addr::new(127, 78, 0, 1),
+        }
+    }
+
+    /// What those speak who come from another network, if any can.
+    const fn protocol_from_afar(self) -> &'static str {
+        match self {
+            Self::Ours => "PLAINTEXT",
+            Self::Own => "SASL_SSL",
         }
     }
 

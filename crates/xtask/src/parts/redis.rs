@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -21,7 +21,7 @@ const MAY: &str = "+get +set +del +eval +getrange +incrby +pttl +pexpire +ping +
 
 pub(super) fn start(services: &mut Vec<Service>, scratch: &Scratch) -> Result<Redis> {
     let dir = scratch.dir("redis")?;
-    let certificates = Certificates::issue(&dir)?;
+    let certificates = Certificates::issue(Ipv4Addr::LOCALHOST, &dir)?;
     let (address, secure_address) = (free_address()?, free_address()?);
     let port = |address: &str| address.rsplit_once(':').map(|(_, port)| port.to_owned());
     let plain = format!("port {}", port(&address).expect("host and port"));

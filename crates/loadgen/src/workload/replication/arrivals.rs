@@ -1,8 +1,9 @@
 //! When images are at the far place, whole.
 //!
-//! Owns how that is known of each side, and has the peer's images copied, one after the other. Nothing here
-//! asks ours for an image: it would answer by fetching it.
+//! Owns how that is known of each side, and has the peer's images copied, one after the other, or all of a
+//! backlog by one program. Nothing here asks ours for an image: it would answer by fetching it.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
@@ -111,6 +112,24 @@ impl Arrivals {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// The same, where all was pushed before: what copies is told of all of it at once.
+    pub(super) async fn complete_at_once(&mut self, numbers: Range<u64>) -> Result<(), CallError> {
+        let Way::Copied { copier, .. } = &self.way else {
+            return self.complete(numbers).await;
+        };
+        let mut images: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for number in numbers.clone() {
+            images
+                .entry(repository(number))
+                .or_default()
+                .push(tag(number));
+        }
+        copier.sync(&images).await?;
+        let at = Instant::now();
+        numbers.for_each(|number| self.ledger.seen(number, at));
         Ok(())
     }
 
