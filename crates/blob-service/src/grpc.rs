@@ -90,6 +90,14 @@ impl Blob for GrpcAdapter {
         deadline::within(request, start).await
     }
 
+    async fn probe(&self, request: Request<pb::ProbeRequest>) -> Answer<pb::ProbeResponse> {
+        let probe = async |pb::ProbeRequest {}| {
+            let trouble = self.api.probe().await.map_err(refused)?;
+            Ok(pb::ProbeResponse { trouble })
+        };
+        deadline::within(request, probe).await
+    }
+
     async fn append(
         &self,
         request: Request<Streaming<pb::AppendRequest>>,

@@ -24,6 +24,15 @@ pub(crate) fn object(key: StorageKey) -> BlobKey {
     }
 }
 
+/// The name of an object that there never is: no registry has this key.
+pub(crate) fn nothing() -> BlobKey {
+    BlobKey {
+        registry: "probe".parse().expect("it is a registry key"),
+        epoch: 0,
+        generation: 0,
+    }
+}
+
 /// The metadata's name of an object; `None` if it lies there by another's doing.
 pub(crate) fn storage_key(key: &BlobKey) -> Option<StorageKey> {
     Some(StorageKey {

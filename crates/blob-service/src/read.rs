@@ -87,6 +87,12 @@ impl Reads {
         })
     }
 
+    /// What is wrong with the store, if something is.
+    pub(crate) async fn probe(&self) -> Option<String> {
+        let found = self.store.stat(&layout::nothing()).await;
+        found.err().map(|error| meridian_error::chain(&error))
+    }
+
     pub(crate) async fn open(
         &self,
         repository: &RepositoryPath,

@@ -169,6 +169,10 @@ impl BlobApi for BlobService {
         self.uploads.cancel(repository, upload).await
     }
 
+    async fn probe(&self) -> Result<Option<String>, ReadBlobError> {
+        Ok(self.reads.probe().await)
+    }
+
     #[tracing::instrument(level = "debug", name = "blob.mount", skip_all, fields(repository.name = %repository.name, blob.digest = %digest))]
     async fn mount(
         &self,

@@ -10,6 +10,7 @@ mod attributes;
 mod blob;
 mod collect;
 mod delivery;
+mod drain;
 mod floor;
 pub(crate) mod guard;
 mod heartbeat;
@@ -164,6 +165,7 @@ fn dispatch<S: Write>(turn: &mut Turn<'_, S>, command: &Command) -> Result<Reply
         Command::PutWebhook(new) => webhook::put(turn, new),
         Command::DeleteWebhook { registry, name } => webhook::delete(turn, registry, name),
         Command::Deliver(step) => delivery::step(turn, step),
+        Command::Drain(drain) => drain::set(turn, drain.as_ref()),
     }
 }
 

@@ -243,6 +243,15 @@ pub enum Command {
     },
     /// Something that a dispatcher of webhooks says.
     Deliver(Deliver),
+    /// Has clients sent to other regions, or to this one again. Regional, so there is no event.
+    Drain(Option<Drain>),
+}
+
+/// Why clients are to go to other regions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// In the words of whoever had it so.
+    pub reason: String,
 }
 
 /// Settings that decide within the state, and so are part of it.
@@ -403,6 +412,7 @@ impl fmt::Display for Entry {
             Command::PutWebhook(_) => "put webhook",
             Command::DeleteWebhook { .. } => "delete webhook",
             Command::Deliver(_) => "deliver",
+            Command::Drain(_) => "drain",
         };
         f.write_str(name)
     }

@@ -154,6 +154,7 @@ fn keys_look_as_they_always_did() {
         ("key/v1.json", samples::keys()),
         ("key/v1-of-several-regions.json", samples::later_keys()),
         ("key/v1-of-notices.json", samples::notice_keys()),
+        ("key/v1-of-drains.json", samples::drain_keys()),
         ("key/v1-of-tombstones.json", samples::tombstone_keys()),
         ("key/v1-of-repositories.json", samples::repository_keys()),
         ("key/v1-of-webhooks.json", samples::webhook_keys()),

@@ -42,6 +42,7 @@
 //! o shard seq                        Outbox
 //! C region 0 shard                   Cursor: how far another region's events are merged
 //! N                                  Peers: which other regions there are
+//! !                                  Drained: clients are to go to other regions
 //! H region 0 shard                   Heard: the last heartbeat of another region
 //! D shard                            a shard of which other regions are to be told something
 //! A shard epoch seq                  Push here that other regions have not completed
@@ -91,7 +92,7 @@ use meridian_oci::{Algorithm, Digest, RepositoryName, Tag};
 use crate::RequestId;
 
 pub use abroad::{
-    AWAITED, COPIED, CURSORS, JOINING, OWN, PEERS, REMOVALS, TO_TELL, awaited, copied, cursor,
+    AWAITED, COPIED, CURSORS, DRAINED, JOINING, OWN, PEERS, REMOVALS, TO_TELL, awaited, copied, cursor,
     heard, incomplete, met, parse_awaited, parse_event, parse_removal, removal, take_shard,
     to_tell, uncopied, unheard,
 };

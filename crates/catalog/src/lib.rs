@@ -22,11 +22,11 @@ mod store;
 
 pub use apply::apply;
 pub use command::{
-    ArrivedBlob, ArrivedManifest, BlobPlace, Collect, Command, Condition, Counted, Deliver,
+    ArrivedBlob, ArrivedManifest, BlobPlace, Collect, Command, Condition, Counted, Deliver, Drain,
     Encoding, Entry, Found, FoundManifest, FoundPut, FoundTag, Introduction, ManifestBody, NewBlob,
     NewManifest, NewWebhook, ObjectKey, Refusal, RemoteEvent, RemoteEvents, Reply, RequestId,
     Settings,
 };
 pub use entry::Origin;
-pub use row::{Cursor, Outgoing, Referrer, Stream, System, Usage};
+pub use row::{Cursor, Drained, Outgoing, Referrer, Stream, System, Usage};
 pub use store::{CatalogError, MemoryStore, Read, Visit, Write};

@@ -4,6 +4,7 @@
 
 mod blob;
 mod copy;
+mod drain;
 mod extent;
 mod heartbeat;
 mod list;
@@ -23,6 +24,7 @@ pub use copy::{
     attributes_found, copied_manifest_attributes, copied_manifests, copied_registries,
     copied_repositories, copied_tag_attributes, copied_tags, copied_webhooks, repository_found,
 };
+pub use drain::drained;
 pub use extent::{Extent, extent};
 pub use heartbeat::{
     Acquaintance, Removal, acquaintances, born, floors, has_news, is_joining, oldest_tombstone,

@@ -4,6 +4,7 @@
 //! under one format byte; golden files hold the bytes of each.
 
 mod counters;
+mod drain;
 mod event;
 mod manifest;
 mod needs;
@@ -25,6 +26,7 @@ pub use event::Outgoing;
 pub(crate) use event::{EventForm, TargetForm};
 pub(crate) use manifest::{Manifest, Standing};
 pub(crate) use needs::Needs;
+pub use drain::Drained;
 pub(crate) use notice::{Copied, Floor, Heard, Met, Own, Peers, Push, Removed};
 pub(crate) use repository::{Progress, RepositoryCell, Rights, Stage};
 pub(crate) use tag::{Sweep, Tag};
@@ -239,6 +241,7 @@ rows! {
     Spent = "spent generations";
     Claim = "claim of a name";
     Peers = "peers";
+    Drained = "drained region";
     Push = "push";
     Floor = "floor";
     Own = "own birth";

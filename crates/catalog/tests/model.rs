@@ -200,6 +200,7 @@ impl Model {
             | Command::SetPeers(_)
             | Command::Heartbeat { .. }
             | Command::Meet(_)
+            | Command::Drain(_)
             | Command::Level { .. } => panic!("a history is of one region alone"),
             Command::SetAttributes { .. }
             | Command::DeleteRepository { .. }

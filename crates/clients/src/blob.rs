@@ -126,6 +126,9 @@ pub trait BlobApi: Send + Sync + 'static {
         repository: &RepositoryPath,
         digest: Digest,
     ) -> Result<(), DeleteBlobError>;
+
+    /// Asks the store for something that is not there: what is wrong with it, if something is.
+    async fn probe(&self) -> Result<Option<String>, ReadBlobError>;
 }
 
 /// A body that a client sends.

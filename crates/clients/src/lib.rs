@@ -23,7 +23,7 @@ pub use blob::{
 pub use ingest::IngestApi;
 pub use metadata::{
     AttributesSet, BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, Condition,
-    DeleteManifest, DeleteRepository, Deleted, Described, Doomed, Due, Encoding, Generations,
+    DeleteManifest, DeleteRepository, Deleted, Described, Doomed, Drained, Due, Encoding, Generations,
     Holding, ListRequest, Listing, ManifestPut, ManifestStat, Mark, MetadataApi, Order, PutBlob,
     PutManifest, ReadError, Referrers, RepositoryDeleted, SetAttributes, Stale, StorageKey,
     StoreBlob, StoredManifest, Usage, WriteError,

@@ -15,7 +15,7 @@ use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};
 
 use crate::{Page, PageRequest, RepositoryPath, RequestId};
 
-pub use collection::{Collect, CollectOutcome, Doomed, Due, Usage};
+pub use collection::{Collect, CollectOutcome, Doomed, Drained, Due, Usage};
 pub use error::{ReadError, WriteError};
 pub use found::{
     BlobLocation, BlobRecord, Described, Encoding, ManifestStat, Referrers, Stale, StorageKey,
@@ -198,4 +198,7 @@ pub trait MetadataApi: Send + Sync + 'static {
 
     /// What a registry holds.
     async fn usage(&self, registry: &RegistryName) -> Result<Usage, ReadError>;
+
+    /// Whether clients are to go to other regions, since when and why.
+    async fn drained(&self) -> Result<Option<Drained>, ReadError>;
 }

@@ -8,7 +8,7 @@ use meridian_chassis::tls::TlsConfig;
 use meridian_oci::RegistryName;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlobsConfig, Consistency, RatesConfig};
+use crate::{BlobsConfig, Consistency, RatesConfig, SteeringConfig};
 
 /// The settings of a frontend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,8 @@ pub struct Config {
     pub blobs: BlobsConfig,
     /// How many requests a client may make.
     pub rates: RatesConfig,
+    /// How it is looked whether clients are to be sent to this region.
+    pub steering: SteeringConfig,
     /// What clients may do with their connections.
     pub http: HttpConfig,
     /// What requests may cost.
@@ -76,6 +78,7 @@ impl Default for Config {
             version_wait: Duration::from_secs(5),
             blobs: BlobsConfig::default(),
             rates: RatesConfig::default(),
+            steering: SteeringConfig::default(),
             http: HttpConfig::default(),
             limits: LimitsConfig::default(),
         }
@@ -104,6 +107,7 @@ impl Config {
         let waits = Duration::ZERO..=Duration::from_mins(1);
         bounds.span("version_wait", self.version_wait, waits);
         self.rates.judge(&mut bounds);
+        self.steering.judge(&mut bounds);
         for fault in self.http.faults() {
             bounds.fault(format!("http.{fault}"));
         }

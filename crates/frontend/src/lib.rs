@@ -21,6 +21,7 @@ mod router;
 mod session;
 mod start;
 mod state;
+mod steering;
 
 pub use config::{Config, LimitsConfig};
 pub use delivery::{BlobsConfig, DataUrl, DeliveryFault, LinkMaker, ParseDataUrlError, Rule, Way};
@@ -29,3 +30,4 @@ pub use regions::{Consistency, Regions};
 pub use router::Frontend;
 pub use start::{StartError, Started, check, start, start_on};
 pub use state::Backends;
+pub use steering::SteeringConfig;

@@ -108,15 +108,22 @@ impl Frontend {
         self.metrics = Arc::new(RequestMetrics::new(metrics));
         self.state.delivering.register(metrics);
         self.state.rates.register(metrics);
+        self.state.steering.register(metrics);
         if let Some(elsewhere) = &self.state.regions {
             elsewhere.register(metrics);
         }
         self
     }
 
-    /// The same, which hears how old the state of its region is until the supervisor stops.
+    /// The same, which hears how old the state of its region is, and whether clients are to be sent here, until
+    /// the supervisor stops.
     #[must_use]
     pub fn watching(self, supervisor: &Supervisor) -> Self {
+        let (steering, stop) = (Arc::clone(&self.state.steering), supervisor.token());
+        supervisor.spawn("frontend-steering", async move {
+            stop.run_until_cancelled(steering.watch()).await;
+            Ok(())
+        });
         if let Some(elsewhere) = self.state.regions.clone() {
             let stop = supervisor.token();
             supervisor.spawn("frontend-freshness", async move {
@@ -189,7 +196,7 @@ async fn respond_to(
     body: &Inbound,
     seen: &mut Seen,
 ) -> Result<Answer, Failure> {
-    if let Some(answer) = health::probe(&head.method, head.uri.path(), &state.readiness) {
+    if let Some(answer) = health::probe(&head.method, head.uri.path(), state) {
         seen.route = PROBE;
         return Ok(answer);
     }

@@ -14,6 +14,7 @@ use crate::error::Failure;
 use crate::limits::Intake;
 use crate::rates::{Counters, Rates};
 use crate::regions::{Elsewhere, Regions};
+use crate::steering::Steering;
 
 /// The services behind the frontend.
 #[derive(Clone)]
@@ -39,6 +40,7 @@ pub(crate) struct State {
     pub(crate) delivering: Delivering,
     pub(crate) rates: Rates,
     pub(crate) regions: Option<Arc<Elsewhere>>,
+    pub(crate) steering: Arc<Steering>,
     /// The greatest page of a list.
     pub(crate) page: usize,
     /// How long to wait until a version is visible.
@@ -56,9 +58,12 @@ impl State {
         let limits = &config.limits;
         let regions = backends.regions;
         let regions = regions.map(|it| Elsewhere::new(it, config, &backends.counters));
+        let (metadata, blobs) = (Arc::clone(&backends.metadata), Arc::clone(&backends.blobs));
+        let steering = Steering::new(config.steering, metadata, blobs);
         Self {
             metadata: backends.metadata,
             blobs: backends.blobs,
+            steering: Arc::new(steering),
             readiness,
             intake: Intake::new(
                 limits.manifests_buffered.as_usize(),

@@ -1,5 +1,6 @@
 //! The command line. An interface that others script against: flags are added, never renamed.
 
+mod region;
 mod replication;
 mod webhook;
 
@@ -12,6 +13,7 @@ use meridian_clock::Region;
 use meridian_wan::Profile;
 
 use crate::role::Role;
+pub(crate) use region::{NodeConfig, RegionOptions, RegionVerb};
 pub(crate) use replication::{Replication, ReplicationVerb};
 pub(crate) use webhook::{ChangedFields, NewFields, Webhook, WebhookVerb};
 
@@ -169,6 +171,12 @@ pub(crate) enum Verb {
     /// Say how far the regions are with each other's images, and wait for them
     #[command(after_help = replication::HELP)]
     Replication(Replication),
+    /// Say whether clients are to be sent to a region, and have them sent to others
+    #[command(after_help = region::HELP)]
+    Region(RegionOptions),
+    /// Print what has a node pull from the nearest region
+    #[command(after_help = region::NODE_CONFIG_HELP)]
+    NodeConfig(NodeConfig),
     /// Have receivers told of pushes, of deletions, and of what is now available where
     #[command(after_help = webhook::HELP)]
     Webhook(Box<Webhook>),

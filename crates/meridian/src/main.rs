@@ -13,7 +13,9 @@ mod dev;
 mod events;
 mod exit;
 mod management;
+mod node_config;
 mod process;
+mod region;
 mod remote;
 mod replication;
 mod role;
@@ -56,6 +58,8 @@ fn main() -> ExitCode {
             Verb::Status(options) => verbs::status(options).await,
             Verb::Cluster(options) => cluster::run(options).await,
             Verb::Replication(options) => replication::run(options).await,
+            Verb::Region(options) => region::run(options).await,
+            Verb::NodeConfig(options) => node_config::run(&options),
             Verb::Webhook(options) => webhook::run(*options).await,
             Verb::Check(options) => verbs::check(options).await,
         }

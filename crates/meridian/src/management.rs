@@ -21,6 +21,7 @@ mod forms;
 mod gate;
 mod page;
 mod problem;
+mod region;
 mod replication;
 mod status;
 mod strikes;
@@ -48,8 +49,8 @@ pub(crate) use cluster::{Cluster, Founders, NewMember};
 pub(crate) use config::ManagementConfig;
 pub(crate) use events::Events;
 pub(crate) use forms::{
-    CallbackConfig, Created, Deliveries, EventLogPage, Freed, ImageReplication, NewSecret,
-    OtherRegions, Redelivered, RegionImage, Replay, Replayed, Replication, ReplicationPeer,
+    CallbackConfig, Created, Deliveries, EventLogPage, Freed, ImageReplication, NewDrain, NewSecret,
+    OtherRegions, Redelivered, RegionImage, RegionView, Replay, Replayed, Replication, ReplicationPeer,
     ReplicationState, Resealed, Skip, Skipped, Status, TestOf, Tried, WebhookForm, WebhookPatch,
     WebhookView, Webhooks, WouldFree,
 };
@@ -140,6 +141,7 @@ fn resources() -> OpenApiRouter<Management> {
         .merge(cluster::routes())
         .merge(events::routes())
         .merge(checks::routes())
+        .merge(region::routes())
         .merge(replication::routes())
         .merge(webhooks::routes())
 }

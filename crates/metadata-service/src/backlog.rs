@@ -70,6 +70,7 @@ pub(crate) const fn tells(command: &Command) -> bool {
         | Command::SetPeers(_)
         | Command::Meet(_)
         | Command::Level { .. }
+        | Command::Drain(_)
         | Command::Deliver(
             Deliver::Take { .. } | Deliver::Record(_) | Deliver::Prune { .. } | Deliver::Retry { .. },
         ) => false,

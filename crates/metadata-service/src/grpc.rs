@@ -76,6 +76,7 @@ calls! {
     get_blob: GetBlobRequest -> GetBlobResponse = read;
     get_registry: GetRegistryRequest -> GetRegistryResponse = read;
     get_usage: GetUsageRequest -> GetUsageResponse = read;
+    get_drain: GetDrainRequest -> GetDrainResponse = read;
     describe: DescribeRequest -> DescribeResponse = read;
     list: ListRequest -> ListResponse = read;
     put_manifest: PutManifestRequest -> PutManifestResponse = write;

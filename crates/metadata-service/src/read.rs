@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use meridian_catalog::{self as catalog, CatalogError, query};
 use meridian_clients::{
-    BlobLocation, BlobRecord, Doomed, Due, Encoding, ManifestStat, Page, PageRequest, ReadError,
+    BlobLocation, BlobRecord, Doomed, Drained, Due, Encoding, ManifestStat, Page, PageRequest, ReadError,
     Referrers, RepositoryPath, Stale, StorageKey, StoredManifest, Usage,
 };
 use meridian_event::RegistryId;
@@ -272,6 +272,15 @@ pub(crate) async fn known(group: &Group, keys: &[StorageKey]) -> Result<Vec<bool
         query::is_known(&view, object).map_err(failed)
     });
     known.collect()
+}
+
+pub(crate) async fn drained(group: &Group) -> Result<Option<Drained>> {
+    let view = group.read().await?;
+    let drained = query::drained(&view).map_err(failed)?;
+    Ok(drained.map(|drained| Drained {
+        millis: drained.millis,
+        reason: drained.reason,
+    }))
 }
 
 pub(crate) async fn usage(group: &Group, name: &RegistryName) -> Result<Usage> {

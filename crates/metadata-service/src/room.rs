@@ -104,6 +104,7 @@ fn growth(command: &Command) -> Option<u64> {
         | Command::SetPeers(_)
         | Command::Meet(_)
         | Command::Level { .. }
+        | Command::Drain(_)
         | Command::Heartbeat { .. }
         | Command::Acknowledge { .. } => None,
     }

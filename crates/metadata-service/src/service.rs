@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use meridian_catalog::{Command, query};
+use meridian_catalog::{Command, Drain, query};
 use meridian_clients::{
     AttributesSet, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, DeleteRepository,
-    Deleted, Described, Doomed, Due, Generations, ListRequest, Listing, ManifestPut, ManifestStat,
+    Deleted, Described, Doomed, Drained, Due, Generations, ListRequest, Listing, ManifestPut, ManifestStat,
     MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted,
     RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage,
     WriteError,
@@ -113,6 +113,18 @@ impl MetadataService {
     /// See [`RemoveError`].
     pub async fn remove_region(&self, region: Region) -> Result<Vec<Region>, RemoveError> {
         heartbeat::remove(&self.group, &self.named, region).await
+    }
+
+    /// Has clients sent to other regions, for that reason, or to this one again. What is asked for here is
+    /// answered all the same.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be decided.
+    pub async fn drain(&self, reason: Option<String>) -> Result<(), WriteError> {
+        let drain = reason.map(|reason| Drain { reason });
+        self.group.propose(None, Command::Drain(drain)).await?;
+        Ok(())
     }
 
     /// Events as the event log has them: from there on in every shard, `limit` of each at most. An event
@@ -365,5 +377,9 @@ impl MetadataApi for MetadataService {
 
     async fn usage(&self, registry: &RegistryName) -> Result<Usage, ReadError> {
         read::usage(&self.group, registry).await
+    }
+
+    async fn drained(&self) -> Result<Option<Drained>, ReadError> {
+        read::drained(&self.group).await
     }
 }

@@ -90,6 +90,10 @@ impl BlobApi for ForeignSessions {
         self.blobs.cancel(repository, upload).await
     }
 
+    async fn probe(&self) -> Result<Option<String>, ReadBlobError> {
+        Ok(None)
+    }
+
     async fn mount(
         &self,
         _: &RepositoryPath,

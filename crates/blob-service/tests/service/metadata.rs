@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use meridian_clients::{
     AttributesSet, BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest,
-    DeleteRepository, Deleted, Described, Doomed, Due, Encoding, Generations, ListRequest, Listing,
+    DeleteRepository, Deleted, Described, Doomed, Drained, Due, Encoding, Generations, ListRequest, Listing,
     ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError,
     Referrers, RepositoryDeleted, RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob,
     StoredManifest, Usage, WriteError,
@@ -662,5 +662,9 @@ impl MetadataApi for MemoryMetadata {
 
     async fn usage(&self, _registry: &RegistryName) -> Result<Usage, ReadError> {
         unreachable!("the blob service asks for no usage")
+    }
+
+    async fn drained(&self) -> Result<Option<Drained>, ReadError> {
+        unreachable!("the blob service takes no clients")
     }
 }

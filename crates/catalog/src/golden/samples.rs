@@ -19,7 +19,7 @@ use crate::{
     BlobPlace, Encoding, ObjectKey, Referrer, Reply, RequestId, Settings, Stream, System, Usage,
 };
 pub(super) use keys::{
-    keys, later_keys, notice_keys, repository_keys, tombstone_keys, webhook_keys,
+    drain_keys, keys, later_keys, notice_keys, repository_keys, tombstone_keys, webhook_keys,
 };
 
 pub(super) struct Sample {

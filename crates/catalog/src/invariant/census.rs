@@ -18,7 +18,7 @@ use self::webhooks::Webhooks;
 use super::Findings;
 use crate::key::{self, Buried};
 use crate::row::{
-    Answer, Blob, Claim, Copied, Floor, Heard, Link, Manifest, Met, Needs, Outgoing, Own, Owner,
+    Answer, Blob, Claim, Copied, Drained, Floor, Heard, Link, Manifest, Met, Needs, Outgoing, Own, Owner,
     Peers, Progress, Push, Removed, Repository, RepositoryCell, Rights, Row, Spent, Sweep, Tag,
     TagCell,
 };
@@ -274,6 +274,10 @@ impl Census {
             b'r' => drop(self.claims.insert(registry(rest)?, row(value)?)),
             b'C' => drop(self.cursors.insert(shard_of(rest)?, row(value)?)),
             b'N' => self.peers = rest.is_empty().then_some(row(value)?),
+            b'!' => {
+                row::<Drained>(value)?;
+                rest.is_empty().then_some(())?;
+            }
             b'H' => drop(self.heard.insert(shard_of(rest)?, row(value)?)),
             b'D' => {
                 mark(value)?;

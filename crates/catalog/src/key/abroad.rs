@@ -18,6 +18,9 @@ pub fn cursor(region: Region, shard: u16) -> Key {
 /// The other regions. The one row of its kind.
 pub const PEERS: &[u8] = b"N";
 
+/// Clients are to go to other regions. The one row of its kind.
+pub const DRAINED: &[u8] = b"!";
+
 /// The last heartbeat of another region in a shard.
 #[must_use]
 pub fn heard(region: Region, shard: u16) -> Key {

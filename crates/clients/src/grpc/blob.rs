@@ -271,4 +271,14 @@ impl BlobApi for GrpcBlobs {
         let read = |pb::DeleteResponse {}| Ok(());
         self.caller.unary(Repeat::No, message, send, read).await
     }
+
+    async fn probe(&self) -> Result<Option<String>, ReadBlobError> {
+        let send = |request| {
+            let mut to = self.client.clone();
+            async move { to.probe(request).await }
+        };
+        let read = |answer: pb::ProbeResponse| Ok(answer.trouble);
+        let message = pb::ProbeRequest {};
+        self.caller.unary(Repeat::No, message, send, read).await
+    }
 }

@@ -11,7 +11,7 @@ use super::convert::{self, DecodeError};
 use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE, Ways};
 use crate::{
     AttributesSet, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, DeleteRepository,
-    Deleted, Described, Doomed, Due, Generations, ListRequest, Listing, ManifestPut, ManifestStat,
+    Deleted, Described, Doomed, Drained, Due, Generations, ListRequest, Listing, ManifestPut, ManifestStat,
     MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted,
     RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage,
     WriteError,
@@ -330,5 +330,10 @@ impl MetadataApi for GrpcMetadata {
         };
         let send = |mut to: Client, request| async move { to.get_usage(request).await };
         self.calls.call(message, send, always).await
+    }
+
+    async fn drained(&self) -> Result<Option<Drained>, ReadError> {
+        let send = |mut to: Client, request| async move { to.get_drain(request).await };
+        self.calls.call(pb::GetDrainRequest {}, send, always).await
     }
 }

@@ -1,4 +1,4 @@
-//! Garbage collection and usage, as the metadata counts them.
+//! Garbage collection, usage, and whether clients are to go elsewhere, as the metadata has it.
 //!
 //! A step names candidates; whether they go is decided where it is applied.
 
@@ -52,6 +52,15 @@ pub struct CollectOutcome {
 pub struct Doomed {
     /// Which.
     pub key: StorageKey,
+}
+
+/// That clients are to go to other regions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drained {
+    /// Since when, in milliseconds since 1970.
+    pub millis: u64,
+    /// Why, in the words of whoever had it so.
+    pub reason: String,
 }
 
 /// What a registry holds.

@@ -146,6 +146,7 @@ not_scripted! {
     get_blob(GetBlobRequest) -> GetBlobResponse;
     get_registry(GetRegistryRequest) -> GetRegistryResponse;
     get_usage(GetUsageRequest) -> GetUsageResponse;
+    get_drain(GetDrainRequest) -> GetDrainResponse;
     describe(DescribeRequest) -> DescribeResponse;
     put_manifest(PutManifestRequest) -> PutManifestResponse;
     set_attributes(SetAttributesRequest) -> SetAttributesResponse;

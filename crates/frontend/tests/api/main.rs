@@ -27,10 +27,11 @@ use memory::Memory;
 use meridian_cache::{Cache, MemoryCache, MemoryCacheConfig};
 use meridian_chassis::Supervisor;
 use meridian_chassis::http::{Origin, Peer};
+use meridian_clients::ReadError;
 use meridian_clock::SystemClock;
-use meridian_frontend::{Backends, Config, Counters, Frontend, Regions};
+use meridian_frontend::{Backends, Config, Counters, Frontend, Regions, SteeringConfig};
 use meridian_oci::{Algorithm, Digest};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower::ServiceExt;
 
 /// A registry and the API over it.
@@ -208,6 +209,58 @@ fn index(marker: &str, subject: Option<&Digest>) -> Vec<u8> {
         r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[],"artifactType":"application/{marker}","annotations":{{"marker":"{marker}"}}{subject}}}"#
     )
     .into_bytes()
+}
+
+#[tokio::test]
+async fn clients_are_sent_elsewhere_while_the_region_is_drained_or_fails() {
+    let supervisor = Supervisor::new();
+    let config = Config {
+        steering: SteeringConfig {
+            every: Duration::from_millis(2),
+            ..SteeringConfig::default()
+        },
+        ..Config::default()
+    };
+    let registry = Registry::with(config);
+    let before = registry.get("/healthz/region").await;
+    assert_eq!(before.status, 503);
+    assert_eq!(before.json(), json!({ "status": "starting" }));
+
+    let memory = Arc::clone(&registry.memory);
+    let registry = Registry {
+        frontend: registry.frontend.watching(&supervisor),
+        ..registry
+    };
+    let says = async |status: u16, wanted: Value| {
+        let said = async {
+            loop {
+                let reply = registry.get("/healthz/region").await;
+                if (reply.status.as_u16(), reply.json()) == (status, wanted.clone()) {
+                    return reply;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let said = tokio::time::timeout(Duration::from_secs(10), said).await;
+        said.unwrap_or_else(|_| panic!("never {status} {wanted}"))
+    };
+    let well = json!({ "status": "serving" });
+    says(200, well.clone()).await;
+    memory.drain(Some("new disks"));
+    let drained = json!({ "status": "drained", "since_millis": 7, "reason": "new disks" });
+    let reply = says(503, drained).await;
+    assert_eq!(reply.header("retry-after"), "5");
+    assert_eq!(reply.header("cache-control"), "no-store");
+    memory.drain(None);
+    says(200, well.clone()).await;
+    memory.trouble(Some("s3.internal.example refuses"));
+    says(503, json!({ "status": "failing", "failing": ["store"] })).await;
+    memory.trouble(None);
+    says(200, well).await;
+    memory.fail(ReadError::DeadlineExceeded);
+    says(503, json!({ "status": "failing", "failing": ["metadata"] })).await;
+    let posted = registry.call("POST /healthz/region", &[], "").await;
+    assert_eq!(posted.status, 404);
 }
 
 #[tokio::test]

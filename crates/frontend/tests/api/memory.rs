@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
 use meridian_clients::link::PresignedUrl;
-use meridian_clients::{Condition, ReadError, RepositoryPath, Stale, WriteError};
+use meridian_clients::{Condition, Drained, ReadError, RepositoryPath, Stale, WriteError};
 use meridian_clock::{Region, Version};
 use meridian_oci::{Digest, Manifest, Reference, RepositoryName, Tag, UploadId};
 
@@ -25,6 +25,8 @@ pub(crate) struct Memory {
     stale: Mutex<Option<Stale>>,
     is_overtaken: AtomicBool,
     is_unreadable: AtomicBool,
+    drained: Mutex<Option<Drained>>,
+    trouble: Mutex<Option<String>>,
 }
 
 #[derive(Default)]
@@ -118,6 +120,19 @@ impl Memory {
     /// From now on, blobs are found there as well.
     pub(crate) fn presign(&self, url: &str) {
         *self.presigned.lock().unwrap() = Some(url.parse().unwrap());
+    }
+
+    /// From now on, clients are to go elsewhere for that reason, or come back.
+    pub(crate) fn drain(&self, reason: Option<&str>) {
+        *self.drained.lock().unwrap() = reason.map(|reason| Drained {
+            millis: 7,
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// From now on, the store has that trouble, or none.
+    pub(crate) fn trouble(&self, trouble: Option<&str>) {
+        *self.trouble.lock().unwrap() = trouble.map(str::to_owned);
     }
 
     fn contents(&self) -> Result<MutexGuard<'_, Contents>, ReadError> {

@@ -4,6 +4,7 @@ mod columns;
 mod delivery;
 mod event;
 mod image;
+mod region;
 mod replication;
 mod webhook;
 
@@ -21,6 +22,7 @@ pub(super) use delivery::{DeliveriesQuery, moment};
 pub(crate) use event::EventLogPage;
 pub(super) use event::parse_after;
 pub(crate) use image::{ImageReplication, RegionImage, ReplicationState};
+pub(crate) use region::{NewDrain, RegionView};
 pub(crate) use replication::{OtherRegions, Replication, ReplicationPeer, Skip, Skipped};
 pub(crate) use webhook::{
     CallbackConfig, Created, NewSecret, Resealed, WebhookForm, WebhookPatch, WebhookView, Webhooks,

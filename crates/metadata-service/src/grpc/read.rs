@@ -123,3 +123,10 @@ pub(super) async fn get_usage(
     let usage = api.usage(&registry).await;
     usage.map(Into::into).map_err(refused)
 }
+
+pub(super) async fn get_drain(
+    api: &dyn MetadataApi,
+    _: pb::GetDrainRequest,
+) -> Result<pb::GetDrainResponse> {
+    api.drained().await.map(Into::into).map_err(refused)
+}

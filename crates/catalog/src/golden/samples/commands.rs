@@ -10,7 +10,7 @@ use super::{
 };
 use crate::golden::ENTRY;
 use crate::{
-    ArrivedBlob, ArrivedManifest, BlobPlace, Collect, Command, Condition, Counted, Deliver,
+    ArrivedBlob, ArrivedManifest, BlobPlace, Collect, Command, Condition, Counted, Deliver, Drain,
     Encoding, Entry, Found, FoundManifest, FoundPut, FoundTag, Introduction, ManifestBody, NewBlob,
     NewManifest, NewWebhook, ObjectKey, RemoteEvent, RemoteEvents,
 };
@@ -252,6 +252,9 @@ fn remote() -> Vec<Command> {
             digest: digest(9),
         },
         Command::SetPeers(vec![name("ap"), name("us-east")]),
+        Command::Drain(Some(Drain {
+            reason: "maintenance".to_owned(),
+        })),
         Command::Heartbeat { is_full: true },
         Command::Meet(Box::new(Introduction {
             region: name("ap"),
@@ -404,6 +407,7 @@ fn command_case(command: &Command) -> &'static str {
         Command::SetCursor { .. } => "-set-cursor",
         Command::LeaseBlob { .. } => "-lease-blob",
         Command::SetPeers(_) => "-set-peers",
+        Command::Drain(_) => "-drain",
         Command::Heartbeat { .. } => "-heartbeat",
         Command::Meet(_) => "-meet",
         Command::Level { .. } => "-level",

@@ -50,6 +50,11 @@ pub(in crate::golden) fn notice_keys() -> Value {
     })
 }
 
+/// The kind of key that came with draining, in hexadecimal digits.
+pub(in crate::golden) fn drain_keys() -> Value {
+    json!({ "drained": hex(key::DRAINED) })
+}
+
 /// The kinds of key of tombstones, in hexadecimal digits.
 pub(in crate::golden) fn tombstone_keys() -> Value {
     let (id, place) = (registry(), name::<RepositoryName>("team/app"));

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::Usage;
 use crate::row::{
-    Claim, Copied, Cursor, Floor, Heard, Manifest, Met, Needs, Own, Peers, Push, Removed,
+    Claim, Copied, Cursor, Drained, Floor, Heard, Manifest, Met, Needs, Own, Peers, Push, Removed,
     Repository, Standing, Sweep, Tag,
 };
 
@@ -34,6 +34,13 @@ pub(super) fn rows() -> Vec<Sample> {
             "",
             &Peers {
                 regions: vec![super::name("ap"), super::name("us-east")],
+            },
+        ),
+        row(
+            "",
+            &Drained {
+                millis: 1 << 40,
+                reason: "maintenance".to_owned(),
             },
         ),
         row(

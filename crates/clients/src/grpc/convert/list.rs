@@ -5,7 +5,7 @@ use meridian_proto::meridian::metadata::v1 as pb;
 use meridian_proto::{DecodeError, digest, text};
 
 use super::Result;
-use crate::{Page, Referrers, Usage};
+use crate::{Drained, Page, Referrers, Usage};
 
 impl From<Page<Tag>> for pb::ListTagsResponse {
     fn from(page: Page<Tag>) -> Self {
@@ -69,6 +69,25 @@ impl TryFrom<pb::ListReferrersResponse> for Referrers {
         Ok(Self {
             descriptors: value.descriptors,
             next: next.transpose()?,
+        })
+    }
+}
+
+impl From<Option<Drained>> for pb::GetDrainResponse {
+    fn from(drained: Option<Drained>) -> Self {
+        let drained = drained.map(|drained| pb::Drained {
+            millis: drained.millis,
+            reason: drained.reason,
+        });
+        Self { drained }
+    }
+}
+
+impl From<pb::GetDrainResponse> for Option<Drained> {
+    fn from(value: pb::GetDrainResponse) -> Self {
+        value.drained.map(|drained| Drained {
+            millis: drained.millis,
+            reason: drained.reason,
         })
     }
 }

@@ -267,6 +267,10 @@ impl BlobApi for Memory {
         Ok(())
     }
 
+    async fn probe(&self) -> Result<Option<String>, ReadBlobError> {
+        Ok(self.trouble.lock().unwrap().clone())
+    }
+
     async fn mount(
         &self,
         repository: &RepositoryPath,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use meridian_clients::{
     AttributesSet, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, DeleteRepository,
-    Deleted, Described, Doomed, Due, Generations, ListRequest, Listing, ManifestPut, ManifestStat,
+    Deleted, Described, Doomed, Drained, Due, Generations, ListRequest, Listing, ManifestPut, ManifestStat,
     MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted,
     RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage,
     WriteError,
@@ -285,6 +285,11 @@ impl MetadataApi for Memory {
 
     async fn usage(&self, _registry: &RegistryName) -> Result<Usage, ReadError> {
         unreachable!("not the frontend's")
+    }
+
+    async fn drained(&self) -> Result<Option<Drained>, ReadError> {
+        drop(self.contents()?);
+        Ok(self.drained.lock().unwrap().clone())
     }
 }
 
