@@ -48,9 +48,8 @@ fn render(options: &cli::NodeConfig) -> Result<String, Exit> {
         "# /etc/containerd/certs.d/{registry}/hosts.toml\n\
          #\n\
          # Images of {registry} are pulled from these regions, in this order.\n\
-         # Credentials: containerd finds them by the name in the image, {registry}, and sends them to no other\n\
-         # host. A region whose images are not public has to take them there: log in to {registry} on each node,\n\
-         # or give the names of the regions one authority for tokens.\n\
+         # Credentials: containerd sends those of {registry} to no other name. Where pulls need some, give the\n\
+         # regions no names of their own: have DNS choose among them, by /healthz/region.\n\
          server = \"https://{registry}\"\n"
     );
     for region in &options.regions {
