@@ -6,8 +6,9 @@ mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use meridian_chassis::http::ListenAddress;
 use meridian_clock::Region;
 use meridian_wan::Profile;
@@ -28,6 +29,15 @@ Exit codes:
   0   asked to stop (SIGTERM, SIGINT), or done
   1   something failed; standard error says what
   64  settings are wrong: a flag, a key, a value, a port in use, an unusable directory";
+
+const HEALTH_HELP: &str = "Examples:
+  meridian health                                          /readyz of the admin port, 127.0.0.1:7400
+  meridian health http://127.0.0.1:5000 --probe live       of a frontend
+
+Exit codes:
+  0   yes
+  1   no, or there is no answer; standard error says why
+  64  the command line is wrong";
 
 const DEV_HELP: &str = "Examples:
   meridian dev                                  serve on 127.0.0.1:5000
@@ -174,6 +184,9 @@ pub(crate) enum Verb {
     /// Say whether clients are to be sent to a region, and have them sent to others
     #[command(after_help = region::HELP)]
     Region(RegionOptions),
+    /// Ask a probe of a process, where probes have to be programs
+    #[command(after_help = HEALTH_HELP)]
+    Health(Health),
     /// Print what has a node pull from the nearest region
     #[command(after_help = region::NODE_CONFIG_HELP)]
     NodeConfig(NodeConfig),
@@ -183,6 +196,35 @@ pub(crate) enum Verb {
     /// Check a region from end to end, as a client would
     #[command(after_help = CHECK_HELP)]
     Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Health {
+    /// Where it serves its probes
+    #[arg(value_name = "URL", default_value = "http://127.0.0.1:7400")]
+    pub(crate) server: String,
+    /// Which probe
+    #[arg(long, value_name = "PROBE", default_value = "ready")]
+    pub(crate) probe: Probe,
+    /// The authorities that certify it [default: those of this machine]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// How long an answer may take
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Duration,
+}
+
+/// What a process is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Probe {
+    /// Does it answer at all?
+    Live,
+    /// Should it get requests?
+    Ready,
+    /// Was it ready once? Of the admin port alone
+    Started,
+    /// Should clients be sent to its region? Of a frontend alone
+    Region,
 }
 
 #[derive(Debug, Args)]
@@ -357,6 +399,19 @@ pub(crate) struct Target {
     /// Print JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
+}
+
+// === impl Probe ===
+
+impl Probe {
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Live => "/livez",
+            Self::Ready => "/readyz",
+            Self::Started => "/startupz",
+            Self::Region => "/healthz/region",
+        }
+    }
 }
 
 // === impl Verb ===

@@ -12,6 +12,7 @@ mod crash;
 mod dev;
 mod events;
 mod exit;
+mod health;
 mod management;
 mod node_config;
 mod process;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
             Verb::Cluster(options) => cluster::run(options).await,
             Verb::Replication(options) => replication::run(options).await,
             Verb::Region(options) => region::run(options).await,
+            Verb::Health(options) => health::run(options).await,
             Verb::NodeConfig(options) => node_config::run(&options),
             Verb::Webhook(options) => webhook::run(*options).await,
             Verb::Check(options) => verbs::check(options).await,
