@@ -1,9 +1,11 @@
 //! A client of the distribution API that hides nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use meridian_oci::Digest;
+use reqwest::dns::Resolve;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Method, StatusCode};
 
@@ -62,6 +64,22 @@ impl Client {
         let http = reqwest::Client::builder()
             .timeout(patience)
             .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        Self {
+            http,
+            base: base.into(),
+        }
+    }
+
+    /// One that looks its name up there, for each connection.
+    pub fn at_name(base: impl Into<String>, resolver: Arc<dyn Resolve>) -> Self {
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(60))
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .dns_resolver(resolver)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();

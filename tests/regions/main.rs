@@ -14,4 +14,5 @@ mod scatter;
 mod secure;
 mod shared;
 mod status;
+mod steering;
 mod webhooks;
