@@ -152,16 +152,14 @@ async fn is_stopped(trial: &WorldTrial, shard: u16) {
 async fn tells(trial: &WorldTrial) {
     let region = &trial.world.regions[CONSUMER];
     let agent = region.agent();
+    // It says so at its start, and lines are read in their order.
+    let admin = admin(region, agent);
     assert!(
         agent
             .log_line("is stopped")
             .contains("meridian replication skip")
     );
-    let metrics = admin(region, agent)
-        .get("/metrics")
-        .await
-        .unwrap()
-        .expect(200);
+    let metrics = admin.get("/metrics").await.unwrap().expect(200);
     let metrics = String::from_utf8(metrics.body.to_vec()).unwrap();
     let origin = trial.world.regions[ORIGIN].name();
     let stopped = format!("meridian_replication_stopped_streams{{region=\"{origin}\"}} 1");
