@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name as HostName, Resolve, Resolving};
 use simple_dns::rdata::{A, RData};
-use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, QCLASS, QTYPE, ResourceRecord, TYPE};
+use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -126,10 +126,13 @@ impl Resolve for Resolver {
             let mut bytes = [0; LARGEST];
             let length = tokio::time::timeout(ANSWER, socket.recv(&mut bytes)).await??;
             let reply = Packet::parse(&bytes[..length])?;
-            let found = reply.answers.iter().filter_map(|record| match &record.rdata {
-                RData::A(a) => Some(SocketAddr::from((Ipv4Addr::from(a.address), 0))),
-                _ => None,
-            });
+            let found = reply
+                .answers
+                .iter()
+                .filter_map(|record| match &record.rdata {
+                    RData::A(a) => Some(SocketAddr::from((Ipv4Addr::from(a.address), 0))),
+                    _ => None,
+                });
             let found: Vec<_> = found.collect();
             Ok(Box::new(found.into_iter()) as Addrs)
         })

@@ -7,7 +7,9 @@ use std::process::Output;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use harness::{Answer, Client, Content, Dev, DevBuilder, Dns, Image, digest, eventually, replication, seed};
+use harness::{
+    Answer, Client, Content, Dev, DevBuilder, Dns, Image, digest, eventually, replication, seed,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -40,7 +42,9 @@ impl Two {
     }
 
     fn address(&self, region: usize) -> SocketAddr {
-        format!("127.81.{}.{}:{PORT}", self.net, region + 1).parse().unwrap()
+        format!("127.81.{}.{}:{PORT}", self.net, region + 1)
+            .parse()
+            .unwrap()
     }
 
     fn door(&self, region: usize) -> String {
@@ -53,13 +57,19 @@ impl Two {
         let anywhere = r#"["127.0.0.1:0"]"#;
         DevBuilder::run(&roles, self.dir(region))
             .env("MERIDIAN_REGION", name)
-            .env("MERIDIAN_FRONTEND__LISTEN", format!("[\"{}\"]", self.address(region)))
+            .env(
+                "MERIDIAN_FRONTEND__LISTEN",
+                format!("[\"{}\"]", self.address(region)),
+            )
             .env("MERIDIAN_FRONTEND__STEERING__EVERY", "100ms")
             .env("MERIDIAN_FRONTEND__STEERING__FALL", "2")
             .env("MERIDIAN_METADATA__LISTEN", anywhere)
             .env("MERIDIAN_BLOB__LISTEN", anywhere)
             .env("MERIDIAN_REPLICATION__LISTEN", anywhere)
-            .env("MERIDIAN_REPLICATION__PEER_LISTEN", format!("[\"{}\"]", self.door(region)))
+            .env(
+                "MERIDIAN_REPLICATION__PEER_LISTEN",
+                format!("[\"{}\"]", self.door(region)),
+            )
             .env(
                 &format!("MERIDIAN_REGIONS__{other}__ENDPOINTS"),
                 format!("http://{}", self.door(1 - region)),
@@ -79,7 +89,11 @@ impl Two {
 /// `meridian region …`
 fn region(dir: &Path, arguments: &[&str]) -> Output {
     let mut command = std::process::Command::new(harness::binary());
-    command.arg("region").args(arguments).arg("--data-dir").arg(dir);
+    command
+        .arg("region")
+        .args(arguments)
+        .arg("--data-dir")
+        .arg(dir);
     command.output().unwrap()
 }
 
@@ -101,7 +115,10 @@ async fn get(client: &Client, path: &str) -> Result<Answer, String> {
 async fn pull(client: &Client, image: &Image) -> Result<String, String> {
     let manifest = get(client, &format!("/v2/{REPOSITORY}/manifests/1")).await?;
     assert_eq!(manifest.body, image.manifest);
-    let region = manifest.header("meridian-region").unwrap_or_default().to_owned();
+    let region = manifest
+        .header("meridian-region")
+        .unwrap_or_default()
+        .to_owned();
     for blob in &image.blobs {
         let path = format!("/v2/{REPOSITORY}/blobs/{}", digest(blob));
         assert_eq!(get(client, &path).await?.body, *blob);
@@ -121,7 +138,10 @@ async fn clients_are_led_away_from_a_region_that_is_drained_or_lost_and_back() {
     })
     .await;
     eventually("both have the image", SOON, || async {
-        let asked = replication(&two.dir(0), &["status", &format!("{REPOSITORY}:1"), "--json"]);
+        let asked = replication(
+            &two.dir(0),
+            &["status", &format!("{REPOSITORY}:1"), "--json"],
+        );
         let status: Value = serde_json::from_slice(&asked.stdout).ok()?;
         let mut rows = status["regions"].as_array()?.iter();
         rows.all(|row| row["state"] == "complete").then_some(())
@@ -140,7 +160,12 @@ async fn clients_are_led_away_from_a_region_that_is_drained_or_lost_and_back() {
     let drained = region(&two.dir(0), &["drain", "--reason", "new disks"]);
     assert!(drained.status.success(), "{drained:?}");
     answered_by("us").await;
-    let health = two.client(0).get("/healthz/region").await.unwrap().expect(503);
+    let health = two
+        .client(0)
+        .get("/healthz/region")
+        .await
+        .unwrap()
+        .expect(503);
     let health: Value = serde_json::from_slice(&health.body).unwrap();
     assert_eq!(health["status"], "drained");
     assert_eq!(health["reason"], "new disks");
@@ -152,7 +177,9 @@ async fn clients_are_led_away_from_a_region_that_is_drained_or_lost_and_back() {
     eu = Some(two.start(0));
     eventually("it has looked", SOON, || async {
         let health = two.client(0).get("/healthz/region").await.ok()?;
-        String::from_utf8_lossy(&health.body).contains("drained").then_some(())
+        String::from_utf8_lossy(&health.body)
+            .contains("drained")
+            .then_some(())
     })
     .await;
     answered_by("us").await;

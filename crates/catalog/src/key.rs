@@ -92,8 +92,8 @@ use meridian_oci::{Algorithm, Digest, RepositoryName, Tag};
 use crate::RequestId;
 
 pub use abroad::{
-    AWAITED, COPIED, CURSORS, DRAINED, JOINING, OWN, PEERS, REMOVALS, TO_TELL, awaited, copied, cursor,
-    heard, incomplete, met, parse_awaited, parse_event, parse_removal, removal, take_shard,
+    AWAITED, COPIED, CURSORS, DRAINED, JOINING, OWN, PEERS, REMOVALS, TO_TELL, awaited, copied,
+    cursor, heard, incomplete, met, parse_awaited, parse_event, parse_removal, removal, take_shard,
     to_tell, uncopied, unheard,
 };
 pub use blob::{DOOMED, DUE, blob, doomed, due, due_after, object, repositories_of, spent};

@@ -22,11 +22,11 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub(crate) use counters::Repository;
 pub use counters::Usage;
+pub use drain::Drained;
 pub use event::Outgoing;
 pub(crate) use event::{EventForm, TargetForm};
 pub(crate) use manifest::{Manifest, Standing};
 pub(crate) use needs::Needs;
-pub use drain::Drained;
 pub(crate) use notice::{Copied, Floor, Heard, Met, Own, Peers, Push, Removed};
 pub(crate) use repository::{Progress, RepositoryCell, Rights, Stage};
 pub(crate) use tag::{Sweep, Tag};

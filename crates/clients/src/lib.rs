@@ -23,9 +23,9 @@ pub use blob::{
 pub use ingest::IngestApi;
 pub use metadata::{
     AttributesSet, BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, Condition,
-    DeleteManifest, DeleteRepository, Deleted, Described, Doomed, Drained, Due, Encoding, Generations,
-    Holding, ListRequest, Listing, ManifestPut, ManifestStat, Mark, MetadataApi, Order, PutBlob,
-    PutManifest, ReadError, Referrers, RepositoryDeleted, SetAttributes, Stale, StorageKey,
-    StoreBlob, StoredManifest, Usage, WriteError,
+    DeleteManifest, DeleteRepository, Deleted, Described, Doomed, Drained, Due, Encoding,
+    Generations, Holding, ListRequest, Listing, ManifestPut, ManifestStat, Mark, MetadataApi,
+    Order, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted, SetAttributes, Stale,
+    StorageKey, StoreBlob, StoredManifest, Usage, WriteError,
 };
 pub use repository::{Page, PageRequest, RepositoryPath, RequestId};

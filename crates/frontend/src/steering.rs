@@ -224,7 +224,10 @@ impl Steering {
                     "this region is drained: clients are to be sent to others"
                 ),
                 Verdict::Failing(parts) => {
-                    tracing::warn!(?parts, "clients are to be sent to other regions: parts fail");
+                    tracing::warn!(
+                        ?parts,
+                        "clients are to be sent to other regions: parts fail"
+                    );
                 }
             }
             *known = verdict;
@@ -301,7 +304,11 @@ mod tests {
             assert_eq!(judge.hear(bad(Part::Metadata)), Verdict::Drained(drained()));
         }
         let failing = Verdict::Failing(vec![Part::Metadata]);
-        assert_eq!(judge.hear(good()), failing, "it is not drained, and not well yet");
+        assert_eq!(
+            judge.hear(good()),
+            failing,
+            "it is not drained, and not well yet"
+        );
         assert_eq!(judge.hear(good()), Verdict::Serving);
     }
 }

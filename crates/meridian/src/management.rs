@@ -49,10 +49,10 @@ pub(crate) use cluster::{Cluster, Founders, NewMember};
 pub(crate) use config::ManagementConfig;
 pub(crate) use events::Events;
 pub(crate) use forms::{
-    CallbackConfig, Created, Deliveries, EventLogPage, Freed, ImageReplication, NewDrain, NewSecret,
-    OtherRegions, Redelivered, RegionImage, RegionView, Replay, Replayed, Replication, ReplicationPeer,
-    ReplicationState, Resealed, Skip, Skipped, Status, TestOf, Tried, WebhookForm, WebhookPatch,
-    WebhookView, Webhooks, WouldFree,
+    CallbackConfig, Created, Deliveries, EventLogPage, Freed, ImageReplication, NewDrain,
+    NewSecret, OtherRegions, Redelivered, RegionImage, RegionView, Replay, Replayed, Replication,
+    ReplicationPeer, ReplicationState, Resealed, Skip, Skipped, Status, TestOf, Tried, WebhookForm,
+    WebhookPatch, WebhookView, Webhooks, WouldFree,
 };
 pub(crate) use replication::Neighbours;
 

@@ -115,7 +115,10 @@ mod tests {
         let regions = ["https://eu.example.com", "https://us.example.com:8443/"];
         let text = render(&options("registry.example.com", &regions)).unwrap();
         let table: Table = text.parse().unwrap();
-        assert_eq!(table["server"].as_str(), Some("https://registry.example.com"));
+        assert_eq!(
+            table["server"].as_str(),
+            Some("https://registry.example.com")
+        );
         let hosts = table["host"].as_table().unwrap();
         assert_eq!(hosts.len(), 2);
         let far = &hosts["https://us.example.com:8443"];
@@ -135,10 +138,23 @@ mod tests {
         ] {
             assert!(render(&options("registry.example.com", &[region])).is_err());
         }
-        for registry in ["", "https://registry", "registry/team", "a@b", "a b", "\"", "a:b:c"] {
+        for registry in [
+            "",
+            "https://registry",
+            "registry/team",
+            "a@b",
+            "a b",
+            "\"",
+            "a:b:c",
+        ] {
             assert!(registry.parse::<RegistryHost>().is_err(), "{registry:?}");
         }
-        for registry in ["registry", "registry.example.com:5000", "127.0.0.1:5000", "[::1]:5000"] {
+        for registry in [
+            "registry",
+            "registry.example.com:5000",
+            "127.0.0.1:5000",
+            "[::1]:5000",
+        ] {
             assert!(registry.parse::<RegistryHost>().is_ok(), "{registry:?}");
         }
     }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use meridian_catalog::{self as catalog, CatalogError, query};
 use meridian_clients::{
-    BlobLocation, BlobRecord, Doomed, Drained, Due, Encoding, ManifestStat, Page, PageRequest, ReadError,
-    Referrers, RepositoryPath, Stale, StorageKey, StoredManifest, Usage,
+    BlobLocation, BlobRecord, Doomed, Drained, Due, Encoding, ManifestStat, Page, PageRequest,
+    ReadError, Referrers, RepositoryPath, Stale, StorageKey, StoredManifest, Usage,
 };
 use meridian_event::RegistryId;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};

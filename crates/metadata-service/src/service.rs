@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use meridian_catalog::{Command, Drain, query};
 use meridian_clients::{
     AttributesSet, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, DeleteRepository,
-    Deleted, Described, Doomed, Drained, Due, Generations, ListRequest, Listing, ManifestPut, ManifestStat,
-    MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted,
-    RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage,
-    WriteError,
+    Deleted, Described, Doomed, Drained, Due, Generations, ListRequest, Listing, ManifestPut,
+    ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError, Referrers,
+    RepositoryDeleted, RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob,
+    StoredManifest, Usage, WriteError,
 };
 use meridian_clock::Region;
 use meridian_event::{RegistryId, Target};

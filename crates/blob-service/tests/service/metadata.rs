@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use meridian_clients::{
     AttributesSet, BlobLocation, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest,
-    DeleteRepository, Deleted, Described, Doomed, Drained, Due, Encoding, Generations, ListRequest, Listing,
-    ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError,
-    Referrers, RepositoryDeleted, RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob,
-    StoredManifest, Usage, WriteError,
+    DeleteRepository, Deleted, Described, Doomed, Drained, Due, Encoding, Generations, ListRequest,
+    Listing, ManifestPut, ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest,
+    ReadError, Referrers, RepositoryDeleted, RepositoryPath, RequestId, SetAttributes, StorageKey,
+    StoreBlob, StoredManifest, Usage, WriteError,
 };
 use meridian_clock::{Clock, Version};
 use meridian_event::{RegistryId, Target};

@@ -18,9 +18,9 @@ use self::webhooks::Webhooks;
 use super::Findings;
 use crate::key::{self, Buried};
 use crate::row::{
-    Answer, Blob, Claim, Copied, Drained, Floor, Heard, Link, Manifest, Met, Needs, Outgoing, Own, Owner,
-    Peers, Progress, Push, Removed, Repository, RepositoryCell, Rights, Row, Spent, Sweep, Tag,
-    TagCell,
+    Answer, Blob, Claim, Copied, Drained, Floor, Heard, Link, Manifest, Met, Needs, Outgoing, Own,
+    Owner, Peers, Progress, Push, Removed, Repository, RepositoryCell, Rights, Row, Spent, Sweep,
+    Tag, TagCell,
 };
 use crate::{Cursor, ObjectKey, Read, Referrer, RequestId, Stream, System, Usage};
 

@@ -11,10 +11,10 @@ use super::convert::{self, DecodeError};
 use super::{EndpointError, GrpcConfig, MAX_METADATA_MESSAGE, Ways};
 use crate::{
     AttributesSet, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, DeleteRepository,
-    Deleted, Described, Doomed, Drained, Due, Generations, ListRequest, Listing, ManifestPut, ManifestStat,
-    MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted,
-    RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage,
-    WriteError,
+    Deleted, Described, Doomed, Drained, Due, Generations, ListRequest, Listing, ManifestPut,
+    ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError, Referrers,
+    RepositoryDeleted, RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob,
+    StoredManifest, Usage, WriteError,
 };
 
 /// A [`MetadataApi`] in another process. Cheap to clone; clones share their connection.
@@ -334,6 +334,7 @@ impl MetadataApi for GrpcMetadata {
 
     async fn drained(&self) -> Result<Option<Drained>, ReadError> {
         let send = |mut to: Client, request| async move { to.get_drain(request).await };
-        self.calls.call(pb::GetDrainRequest {}, send, always).await
+        let read = |answer: pb::GetDrainResponse| Ok(answer.drained.map(Into::into));
+        self.calls.call(pb::GetDrainRequest {}, send, read).await
     }
 }

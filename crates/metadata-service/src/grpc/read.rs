@@ -128,5 +128,7 @@ pub(super) async fn get_drain(
     api: &dyn MetadataApi,
     _: pb::GetDrainRequest,
 ) -> Result<pb::GetDrainResponse> {
-    api.drained().await.map(Into::into).map_err(refused)
+    let drained = api.drained().await.map_err(refused)?;
+    let drained = drained.map(Into::into);
+    Ok(pb::GetDrainResponse { drained })
 }

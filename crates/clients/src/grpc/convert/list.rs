@@ -73,22 +73,21 @@ impl TryFrom<pb::ListReferrersResponse> for Referrers {
     }
 }
 
-impl From<Option<Drained>> for pb::GetDrainResponse {
-    fn from(drained: Option<Drained>) -> Self {
-        let drained = drained.map(|drained| pb::Drained {
-            millis: drained.millis,
-            reason: drained.reason,
-        });
-        Self { drained }
+impl From<Drained> for pb::Drained {
+    fn from(value: Drained) -> Self {
+        Self {
+            millis: value.millis,
+            reason: value.reason,
+        }
     }
 }
 
-impl From<pb::GetDrainResponse> for Option<Drained> {
-    fn from(value: pb::GetDrainResponse) -> Self {
-        value.drained.map(|drained| Drained {
-            millis: drained.millis,
-            reason: drained.reason,
-        })
+impl From<pb::Drained> for Drained {
+    fn from(value: pb::Drained) -> Self {
+        Self {
+            millis: value.millis,
+            reason: value.reason,
+        }
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use meridian_clients::{
     AttributesSet, BlobPut, BlobRecord, Collect, CollectOutcome, DeleteManifest, DeleteRepository,
-    Deleted, Described, Doomed, Drained, Due, Generations, ListRequest, Listing, ManifestPut, ManifestStat,
-    MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError, Referrers, RepositoryDeleted,
-    RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob, StoredManifest, Usage,
-    WriteError,
+    Deleted, Described, Doomed, Drained, Due, Generations, ListRequest, Listing, ManifestPut,
+    ManifestStat, MetadataApi, Page, PageRequest, PutBlob, PutManifest, ReadError, Referrers,
+    RepositoryDeleted, RepositoryPath, RequestId, SetAttributes, StorageKey, StoreBlob,
+    StoredManifest, Usage, WriteError,
 };
 use meridian_event::Target;
 use meridian_oci::{Digest, Reference, RegistryName, RepositoryName, Tag};

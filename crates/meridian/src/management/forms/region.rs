@@ -51,7 +51,10 @@ impl fmt::Display for RegionView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let region = &self.region;
         match &self.drained {
-            None => write!(f, "region {region}: not drained, clients are to be sent here"),
+            None => write!(
+                f,
+                "region {region}: not drained, clients are to be sent here"
+            ),
             Some(drained) => {
                 let millis = i64::try_from(drained.since_millis).unwrap_or(i64::MAX);
                 let since = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
