@@ -107,6 +107,8 @@ pub struct Resolved {
 pub struct RemoteBlob {
     /// The region that has it.
     pub region: Region,
+    /// Whether something that is merged here needs it.
+    pub is_needed: bool,
     /// Its bytes, as they come.
     pub read: BlobRead,
 }

@@ -2,9 +2,9 @@
 //!
 //! Owns the order of the questions: here first; in other regions what is unknown here, and tags that may
 //! be older here than they may be. Keeps the invariants that a name is said to be unknown only when every
-//! region that can be asked says so; that a digest is never said to be unknown while a region cannot be
-//! asked that may have it, because something that was answered before may need it; and that with a
-//! version named, nothing older is answered (design §6.8, §6.12).
+//! region that can be asked says so; that a digest which something here needs is never said to be unknown while
+//! a region cannot be asked that may have it; and that with a version named, nothing older is answered
+//! (design §6.8, §6.12).
 
 pub(crate) mod blob;
 mod tag;

@@ -120,13 +120,12 @@ impl Elsewhere {
         reference: &Reference,
         ask: Ask,
     ) -> Result<Resolved, ReadError> {
-        let asked = Instant::now();
         let name = absent::manifest(repository, reference);
         if ask == Ask::Missing && self.absent.knows(&name).await {
             self.counts.asked(Outcome::Remembered, None);
             return Err(ReadError::ManifestUnknown);
         }
-        let resolved = self.inquire(repository, reference, ask).await;
+        let (asked, resolved) = self.inquire(repository, reference, ask).await;
         let region = resolved.as_ref().ok().map(|found| found.region);
         self.counts
             .asked(Outcome::of(resolved.as_ref().err()), region);
@@ -141,7 +140,7 @@ impl Elsewhere {
         repository: &RepositoryPath,
         reference: &Reference,
         ask: Ask,
-    ) -> Result<Resolved, ReadError> {
+    ) -> (Instant, Result<Resolved, ReadError>) {
         let at_least = match ask {
             Ask::Since(version) => Some(version),
             Ask::Missing | Ask::Newer => None,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use meridian_chassis::health::Readiness;
 use meridian_clients::{BlobApi, MetadataApi, ReadBlobError, ReadError, RepositoryPath, Stale};
 use meridian_clock::Region;
@@ -11,6 +12,7 @@ use meridian_oci::{RegistryName, RepositoryName};
 use crate::Config;
 use crate::delivery::{Delivering, LinkMaker};
 use crate::error::Failure;
+use crate::extract;
 use crate::limits::Intake;
 use crate::rates::{Counters, Rates};
 use crate::regions::{Elsewhere, Regions};
@@ -120,12 +122,17 @@ impl State {
             .unwrap_or(Err(ReadBlobError::Metadata(ReadError::DeadlineExceeded)))
     }
 
-    /// The regions that may have changed a list that is read from now on.
-    pub(crate) async fn judge_list(&self) -> Result<Vec<Stale>, Failure> {
-        match &self.regions {
-            Some(elsewhere) => elsewhere.judge_list().await,
-            None => Ok(Vec::new()),
+    /// The regions that may have changed a list that is read from now on. The version that the request wants is
+    /// visible in it.
+    pub(crate) async fn judge_list(&self, headers: &HeaderMap) -> Result<Vec<Stale>, Failure> {
+        let version = extract::min_version(headers)?;
+        let Some(elsewhere) = &self.regions else {
+            return Ok(Vec::new());
+        };
+        if let Some(version) = version {
+            elsewhere.reach(version, self.version_wait).await?;
         }
+        elsewhere.judge_list().await
     }
 
     /// Waits until everything is here that any region had done before, where a write must be stamped above it.

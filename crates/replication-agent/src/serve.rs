@@ -14,7 +14,7 @@ use meridian_clients::peer::{FetchPart, PeerApi, PeerError, Piece, Pieces};
 use meridian_clients::replica::{
     Content, ContentKind, CopyMark, CopyPage, EventRange, Events, Found, Progress, ReplicaApi,
 };
-use meridian_clients::{BlobApi, BlobRead, ReadBlobError, ReadError, RepositoryPath};
+use meridian_clients::{BlobApi, BlobRead, MetadataApi, ReadBlobError, ReadError, RepositoryPath};
 use meridian_error::{Classify, Code, Retry, chain};
 use meridian_event::RegistryId;
 use meridian_oci::{Reference, RepositoryName};
@@ -28,6 +28,7 @@ const AT_ONCE: usize = 8;
 #[derive(Clone)]
 pub struct PeerService {
     replica: Arc<dyn ReplicaApi>,
+    metadata: Arc<dyn MetadataApi>,
     blobs: Arc<dyn BlobApi>,
     /// An agent that knows what is on its way.
     agent: Option<ReplicationAgent>,
@@ -38,9 +39,14 @@ pub struct PeerService {
 impl PeerService {
     /// What a region has, by its metadata and its blobs.
     #[must_use]
-    pub fn new(replica: Arc<dyn ReplicaApi>, blobs: Arc<dyn BlobApi>) -> Self {
+    pub fn new(
+        replica: Arc<dyn ReplicaApi>,
+        metadata: Arc<dyn MetadataApi>,
+        blobs: Arc<dyn BlobApi>,
+    ) -> Self {
         Self {
             replica,
+            metadata,
             blobs,
             agent: None,
         }
@@ -66,16 +72,19 @@ impl PeerService {
         })
     }
 
-    /// The length of content that is here.
+    /// The length of content that is here, as the metadata has it: nobody else is asked, who may be slow to answer.
     async fn held(&self, content: &Content) -> Result<Option<u64>, PeerError> {
         match content.kind {
             ContentKind::Blob => {
                 let path = self.path(content.registry, &content.repository).await;
-                let stat = match path {
-                    Ok(path) => self.blobs.stat(&path, content.leaf.digest, false).await,
-                    Err(error) => Err(error.into()),
+                let record = match path {
+                    Ok(path) => self.metadata.blob(&path, content.leaf.digest).await,
+                    Err(error) => Err(error),
                 };
-                present(stat.map(|stat| stat.size)).map_err(blob_failed)
+                let size = record
+                    .map(|record| record.size)
+                    .map_err(ReadBlobError::from);
+                present(size).map_err(blob_failed)
             }
             ContentKind::Manifest => {
                 let bytes = self.manifest(content).await.map_err(failed)?;

@@ -3,7 +3,7 @@
 //! Owns the bytes that were received and are not stored yet: manifests and small blobs in memory, others
 //! in files, which outlive the process. Keeps these invariants: what a slot says to be here is here, from its
 //! first byte on; a slot that was thrown away tells everybody who reads from it, and is written to
-//! by nobody who began later; files take no more room than they may, those of an earlier process too. What
+//! by nobody who began later; files take no more room than they may, those of an earlier process too, unless one alone needs more. What
 //! nobody asks for a while after the start is thrown away. May be lost: what was in it is fetched again.
 
 mod kept;
@@ -33,9 +33,7 @@ const SMALL_BLOB: u64 = 64 << 10;
 /// What is on its way here.
 pub(crate) struct Spool {
     dir: PathBuf,
-    /// How many bytes its files may take.
-    most: u64,
-    taken: Arc<AtomicU64>,
+    room: Room,
     names: AtomicU64,
     slots: Mutex<HashMap<Body, Held>>,
     /// What an earlier process has left, and nobody has gone on with.
@@ -74,8 +72,8 @@ impl Spool {
             ))
         })?;
         let owner = owner(&mut lock)?;
-        let taken = Arc::default();
-        let kept = kept::all(dir, |size| Lease::take(&taken, most, size))?;
+        let room = Room::new(most);
+        let kept = kept::all(dir, |size| room.lease(size, Haste::None))?;
         if !kept.is_empty() {
             tracing::info!(blobs = kept.len(), "parts of blobs are here from before");
         }
@@ -92,8 +90,7 @@ impl Spool {
         }
         Ok(Self {
             dir: dir.to_owned(),
-            most,
-            taken: Arc::clone(&taken),
+            room,
             names: AtomicU64::new(rand::random()),
             slots: Mutex::default(),
             kept: Mutex::new(all),
@@ -137,6 +134,7 @@ impl Spool {
         want: WantId,
         kind: Kind,
         size: u64,
+        haste: Haste,
     ) -> io::Result<Arc<Slot>> {
         let mut slots = self.slots();
         let held = slots.get(&body);
@@ -146,7 +144,7 @@ impl Spool {
                 false => Err(io::Error::other("it is wanted anew")),
             };
         }
-        let slot = Arc::new(self.make(&body, kind, size)?);
+        let slot = Arc::new(self.make(&body, kind, size, haste)?);
         let held = Held {
             want,
             slot: Arc::clone(&slot),
@@ -181,7 +179,7 @@ impl Spool {
         held.slot.close(fate);
     }
 
-    fn make(&self, body: &Body, kind: Kind, size: u64) -> io::Result<Slot> {
+    fn make(&self, body: &Body, kind: Kind, size: u64, haste: Haste) -> io::Result<Slot> {
         match kind {
             Kind::Manifest if size <= LONGEST_MANIFEST => return Ok(Slot::in_memory(size)),
             Kind::Manifest => return Err(io::ErrorKind::FileTooLarge.into()),
@@ -194,9 +192,9 @@ impl Spool {
             }
             left.kept.files.remove();
         }
-        let lease = Lease::take(&self.taken, self.most, size).or_else(|_| {
+        let lease = self.room.lease(size, haste).or_else(|_| {
             self.forget_unasked();
-            Lease::take(&self.taken, self.most, size)
+            self.room.lease(size, haste)
         })?;
         let name = self.names.fetch_add(1, Ordering::Relaxed);
         let path = self.dir.join(format!("{name:016x}"));
@@ -231,30 +229,86 @@ fn owner(lock: &mut File) -> io::Result<u64> {
     }
 }
 
+/// Whether somebody waits for what is to lie there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Haste {
+    /// A client does.
+    Demand,
+    /// Nobody does.
+    None,
+}
+
+/// How many bytes files may take. What nobody waits for leaves a quarter to what clients wait for. A blob that is
+/// larger than all of it comes alone: of those that nobody waits for one at a time, and one of the others.
+#[derive(Debug, Clone)]
+struct Room {
+    most: u64,
+    taken: Arc<Mutex<Taken>>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    by_demands: u64,
+    by_others: u64,
+}
+
 /// Room for a file.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    taken: Arc<AtomicU64>,
+    taken: Arc<Mutex<Taken>>,
+    haste: Haste,
     bytes: u64,
 }
 
-// === impl Lease ===
+// === impl Room ===
 
-impl Lease {
-    fn take(taken: &Arc<AtomicU64>, most: u64, bytes: u64) -> io::Result<Self> {
-        let fits = |all: u64| all.checked_add(bytes).filter(|all| *all <= most);
-        let took = taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
-        took.map_err(|_| io::Error::from(io::ErrorKind::QuotaExceeded))?;
-        Ok(Self {
-            taken: Arc::clone(taken),
+impl Room {
+    fn new(most: u64) -> Self {
+        Self {
+            most,
+            taken: Arc::default(),
+        }
+    }
+
+    fn lease(&self, bytes: u64, haste: Haste) -> io::Result<Lease> {
+        let mut taken = lock(&self.taken);
+        let all = taken.by_demands.saturating_add(taken.by_others);
+        let (limit, is_alone) = match haste {
+            Haste::Demand => (self.most, taken.by_demands == 0),
+            Haste::None => (self.most - self.most / 4, all == 0),
+        };
+        if all.saturating_add(bytes) > limit && !is_alone {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        *taken.of(haste) = taken.of(haste).saturating_add(bytes);
+        Ok(Lease {
+            taken: Arc::clone(&self.taken),
+            haste,
             bytes,
         })
     }
 }
 
+// === impl Taken ===
+
+impl Taken {
+    const fn of(&mut self, haste: Haste) -> &mut u64 {
+        match haste {
+            Haste::Demand => &mut self.by_demands,
+            Haste::None => &mut self.by_others,
+        }
+    }
+}
+
+fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
+    taken.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+        let mut taken = lock(&self.taken);
+        let own = taken.of(self.haste);
+        *own = own.saturating_sub(self.bytes);
     }
 }
 

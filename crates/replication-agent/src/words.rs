@@ -37,6 +37,10 @@ pub(crate) fn trouble(trouble: Trouble) -> String {
         Trouble::Missing => "no region has it".to_owned(),
         Trouble::Unreachable => "the regions that may have it do not answer".to_owned(),
         Trouble::NotStored => "it could not be stored here".to_owned(),
+        Trouble::NoRoom => {
+            "there is no room for it while it comes: see `replication.spool_bytes`, and the disk"
+                .to_owned()
+        }
     }
 }
 

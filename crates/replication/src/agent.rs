@@ -165,6 +165,13 @@ impl Agent {
         Some(entry.want(*body))
     }
 
+    /// Whether anything has come from a region for that long.
+    #[must_use]
+    pub fn is_silent(&self, now: Now, region: Region, for_that_long: Duration) -> bool {
+        let since = now.elapsed.saturating_sub(for_that_long);
+        !self.fetch.has_come(region, since)
+    }
+
     /// By which want a body is wanted now.
     #[must_use]
     pub fn want_of(&self, body: &Body) -> Option<WantId> {

@@ -220,6 +220,20 @@ impl Fetch {
         }
     }
 
+    /// How many ranges of a body that a client waits for may be under way: so few that each one that is waited
+    /// for has one.
+    fn share(&self) -> usize {
+        let all = self.config.transfers.min(self.config.registry_transfers);
+        let each = all / self.demanded.max(1);
+        each.clamp(1, self.config.ranges)
+    }
+
+    /// Whether something has come from a peer since then.
+    pub(crate) fn has_come(&self, peer: Region, since: Duration) -> bool {
+        let peer = self.peers.get(&peer);
+        peer.is_some_and(|peer| peer.progress_at > since)
+    }
+
     /// A peer has a body.
     pub(crate) fn learn_holder(&mut self, now: Now, body: Body, peer: Region) {
         let Some(entry) = self.entries.get_mut(&body) else {
@@ -253,7 +267,7 @@ impl Fetch {
     /// When to look again, though nothing comes.
     pub(crate) fn wake(&self, now: Now) -> Option<Duration> {
         let rest = self.timers.first().map(|(moment, _)| *moment);
-        let stalls = self.transfers.values().map(|it| it.stalls_at(&self.config));
+        let stalls = self.transfers.values().map(|it| self.stalls_at(it));
         let stall = stalls.min().filter(|_| stands(Guard::StallsEnd));
         let peers = self.peers.values();
         let peer = peers.filter_map(|peer| peer.wake(now, &self.config)).min();

@@ -227,7 +227,11 @@ async fn open(
         },
         None => return Err(unreadable(&DecodeError::Invalid("end"))),
     };
-    Ok(RemoteBlob { region, read })
+    Ok(RemoteBlob {
+        region,
+        is_needed: head.needed,
+        read,
+    })
 }
 
 /// What follows a head.

@@ -239,6 +239,7 @@ not_scripted! {
     status(StatusRequest) -> UploadStatus;
     cancel(CancelRequest) -> CancelResponse;
     mount(MountRequest) -> MountResponse;
+    probe(ProbeRequest) -> ProbeResponse;
     delete(DeleteRequest) -> DeleteResponse;
 }
 

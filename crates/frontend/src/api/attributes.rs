@@ -83,7 +83,7 @@ pub(crate) async fn get(
 ) -> Result<Answer, Failure> {
     let repository = call.state.path(name);
     let Told { found, behind } = match target.reference() {
-        None => of_repository(call.state, &repository).await?,
+        None => of_repository(&call, &repository).await?,
         Some(reference) => of_reference(&call, &repository, &target, &reference).await?,
     };
     let regions = match found.attributes == Attributes::ENABLED {
@@ -103,8 +103,9 @@ struct Told {
     behind: Vec<Stale>,
 }
 
-async fn of_repository(state: &State, repository: &RepositoryPath) -> Result<Told, Failure> {
-    let behind = state.judge_list().await?;
+async fn of_repository(call: &Call<'_>, repository: &RepositoryPath) -> Result<Told, Failure> {
+    let state = call.state;
+    let behind = state.judge_list(call.headers).await?;
     let missing = match described(state, repository, &Target::Repository).await {
         Ok(found) if found.is_there => return Ok(Told { found, behind }),
         Ok(_) => ReadError::RepositoryUnknown,
@@ -125,7 +126,7 @@ async fn of_reference(
     let mut behind = match target {
         // A tag is judged where it is looked for.
         Target::Tag(_) => Vec::new(),
-        Target::Repository | Target::Manifest(_) => state.judge_list().await?,
+        Target::Repository | Target::Manifest(_) => state.judge_list(call.headers).await?,
     };
     let sought = Sought {
         repository,

@@ -117,7 +117,7 @@ async fn read_through(
 ) -> Result<Answer, Failure> {
     let range = content::range(call.headers, &digest);
     let read = blob::elsewhere(call.state, repository, digest, range, missing);
-    let RemoteBlob { region, read } = read.await?;
+    let RemoteBlob { region, read, .. } = read.await?;
     let answer = about(&digest).of(read);
     let answer = answer.map_err(|range| Failure::Range(range.size))?;
     let mut answer = answer.map(Body::new);

@@ -28,7 +28,7 @@ async fn list_at(call: Call<'_>, path: &str, usual: usize) -> Result<Answer, Fai
     if limit == 0 {
         return Ok(respond::json(document(&[])));
     }
-    let behind = state.judge_list().await?;
+    let behind = state.judge_list(call.headers).await?;
     let listing = state.metadata.repositories(state.registry(), page);
     let page = state.within(listing).await??;
     let next = page.items.last().filter(|_| page.more);

@@ -28,7 +28,7 @@ pub(crate) async fn list(
     let types = extract::artifact_types(call.query)?;
     let after: Option<Digest> = pages::after(call.query, ErrorCode::DigestInvalid)?;
     let repository = state.path(name);
-    let behind = state.judge_list().await?;
+    let behind = state.judge_list(call.headers).await?;
     let listing = state
         .metadata
         .referrers(&repository, subject, &types, after, PAGE_BYTES);

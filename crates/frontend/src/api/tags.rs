@@ -19,7 +19,7 @@ pub(crate) async fn list(call: Call<'_>, name: RepositoryName) -> Result<Answer,
         after,
         limit: limit.max(1),
     };
-    let behind = state.judge_list().await?;
+    let behind = state.judge_list(call.headers).await?;
     let page = state
         .within(state.metadata.tags(&repository, wanted))
         .await?

@@ -1,11 +1,15 @@
 //! Blobs that are not here.
 //!
 //! Keeps the invariants that what a push is told to skip is here, and that it is never told so by what is
-//! remembered; and that a blob which something here needs is not said to be unknown.
+//! remembered; and that a blob which something here needs is not said to be unknown. A push is not held up for
+//! long by what would have to come from far: it can upload it.
+
+use std::time::Duration;
 
 use meridian_clients::regions::RemoteBlob;
 use meridian_clients::{BlobStat, ReadBlobError, ReadError, RepositoryPath};
 use meridian_oci::Digest;
+use tokio::time::timeout;
 
 use super::{is_away, is_unknown};
 use crate::error::Failure;
@@ -14,6 +18,9 @@ use crate::state::State;
 
 /// As little as shows that a blob can be had.
 pub(crate) const GLIMPSE: &str = "bytes=0-0";
+
+/// How long a push waits until it is told that it must upload what is still on its way from another region.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether a blob that was not had here may be had elsewhere: it is not here, or its bytes are lost.
 pub(crate) const fn may_be_elsewhere(error: &ReadBlobError) -> bool {
@@ -55,7 +62,10 @@ pub(crate) async fn relied_upon(
         }
         (stat, _) => return Ok(stat?),
     };
-    match state.read(elsewhere.bring(repository, &[digest])).await {
+    let wanted = [digest];
+    let bring = timeout(PATIENCE, elsewhere.bring(repository, &wanted));
+    let brought = bring.await.unwrap_or(Err(ReadError::DeadlineExceeded));
+    match brought {
         Ok(nowhere) if nowhere.is_empty() => {
             let stat = state.blobs.stat(repository, digest, true);
             Ok(state.read_blob(stat).await?)
@@ -68,8 +78,8 @@ pub(crate) async fn relied_upon(
     }
 }
 
-/// What is said of a blob that could not be brought here. If nothing here needs it, a push may upload
-/// it: a region that is cut off takes pushes.
+/// What is said of a blob that could not be brought here, or not in time. If nothing here needs it, a push may
+/// upload it: a region that is cut off takes pushes, and over a thin network that is the shorter way.
 async fn unreachable(
     state: &State,
     elsewhere: &Elsewhere,
@@ -79,7 +89,8 @@ async fn unreachable(
 ) -> Failure {
     let glimpse = elsewhere.open(repository, digest, Some(GLIMPSE));
     match state.read_blob(glimpse).await {
-        Ok(_) => Failure::Read(ReadError::DeadlineExceeded),
+        Ok(found) if found.is_needed => Failure::Read(ReadError::DeadlineExceeded),
+        Ok(_) => missing.into(),
         Err(ReadBlobError::Metadata(error)) if is_unknown(&error) => missing.into(),
         Err(error) => error.into(),
     }

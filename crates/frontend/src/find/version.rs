@@ -1,14 +1,15 @@
 //! Versions that a client waits for.
 //!
-//! A version is compared with what is visible, and never taken for a time: whoever names one of the far
-//! future waits in vain, and changes nothing.
+//! A version is compared with what is visible, and changes nothing: whoever names one of the far future waits in
+//! vain. One that was made by a write to something else is visible once all is here that any region had done before
+//! the question.
 
 use std::time::Duration;
 
 use meridian_clients::ReadError;
-use meridian_clock::Version;
+use meridian_clock::{Clock, SystemClock, Version};
 use meridian_oci::Reference;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Sighted, Sought, here, is_away, is_unknown, resolve, tag};
 use crate::error::Failure;
@@ -16,6 +17,8 @@ use crate::extract::ExtractError;
 use crate::regions::{Ask, Elsewhere, Judgement};
 use crate::state::State;
 
+/// How far ahead of a clock a version may be, in milliseconds.
+const AHEAD: u64 = 60_000;
 /// How long to wait before a version is looked for again.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -25,6 +28,7 @@ pub(super) async fn reach(
     sought: Sought<'_>,
     version: Version,
 ) -> Result<Sighted, Failure> {
+    let begun = Instant::now();
     loop {
         let found = match state.regions.as_deref() {
             Some(elsewhere) => look(state, elsewhere, sought, version).await?,
@@ -38,7 +42,28 @@ pub(super) async fn reach(
         if elsewhere.is_some_and(|it| !it.knows(version.region)) {
             return Err(ExtractError::Stranger.into());
         }
+        if elsewhere.is_some_and(|it| it.has_all_since(begun))
+            && is_past(version)
+            && let Some(found) = of_another(here(state, sought).await)?
+        {
+            return Ok(found);
+        }
         sleep(PAUSE).await;
+    }
+}
+
+/// Whether some region may have stamped it by now. None is further ahead of its clock (design §6.5).
+fn is_past(version: Version) -> bool {
+    version.millis <= SystemClock.now_millis().saturating_add(AHEAD)
+}
+
+/// What is known here of something to which the write with the version was not: all that was done before is
+/// merged here. What is not complete has to be waited for all the same.
+fn of_another(local: Result<Sighted, ReadError>) -> Result<Option<Sighted>, Failure> {
+    match local {
+        Ok(found) => Ok(Some(found).filter(|found| !found.stat.is_overtaken)),
+        Err(error) if is_away(&error) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -3,13 +3,17 @@
 //! Owns the judgement: answer from here, ask other regions first, answer and say how old it may be, or
 //! refuse. What is judged is judged before the state is read, so that what is read is not older.
 
+use std::time::Duration;
+
 use meridian_clients::Stale;
+use meridian_clock::Version;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::Elsewhere;
 use super::counts::{Answered, Subject};
 use crate::error::Failure;
+use crate::extract::ExtractError;
 
 /// How old the answers of this region may be: those about tags and lists, which other regions change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +76,29 @@ impl Elsewhere {
         match self.insists() {
             true => self.wait_for_all().await.map(drop),
             false => Ok(()),
+        }
+    }
+
+    /// Whether everything is here that any region had done before `begun`.
+    pub(crate) fn has_all_since(&self, begun: Instant) -> bool {
+        self.currency.behind(begun.elapsed()).is_empty()
+    }
+
+    /// Waits until a version is visible in lists, wherever it was made, but not for longer than `wait`.
+    ///
+    /// # Errors
+    ///
+    /// When that takes too long, or the version is of a region that there is not.
+    pub(crate) async fn reach(&self, version: Version, wait: Duration) -> Result<(), Failure> {
+        if version.region == self.here {
+            return Ok(());
+        }
+        if !self.knows(version.region) {
+            return Err(ExtractError::Stranger.into());
+        }
+        match self.currency.fresh_since(Instant::now(), wait).await {
+            true => Ok(()),
+            false => Err(Failure::NotYet),
         }
     }
 

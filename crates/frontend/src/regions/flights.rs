@@ -37,21 +37,22 @@ struct Flight {
 struct Seat<'a> {
     flights: &'a Flights,
     question: Question,
+    began: Instant,
     answer: Answer,
 }
 
 // === impl Flights ===
 
 impl Flights {
-    /// Waits for the answer to a question that was asked at most `age` ago, or is asked now.
+    /// Waits for the answer to a question that was asked at most `age` ago, or is asked now; and says when.
     pub(super) async fn join(
         &self,
         api: &Arc<dyn RegionsApi>,
         question: Question,
         age: Duration,
-    ) -> Result<Resolved, ReadError> {
+    ) -> (Instant, Result<Resolved, ReadError>) {
         let seat = self.seat(api, question, age);
-        seat.answer.clone().await
+        (seat.began, seat.answer.clone().await)
     }
 
     fn seat(&self, api: &Arc<dyn RegionsApi>, question: Question, age: Duration) -> Seat<'_> {
@@ -70,6 +71,7 @@ impl Flights {
         flight.seats += 1;
         Seat {
             flights: self,
+            began: flight.began,
             answer: flight.answer.clone(),
             question,
         }

@@ -6,6 +6,8 @@
 //! | `PUT /v1/region/drain` | has them sent to other regions |
 //! | `DELETE /v1/region/drain` | has them sent here again |
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use meridian_clients::MetadataApi;
@@ -54,7 +56,7 @@ async fn undrain(State(management): State<Management>) -> Result<Json<RegionView
 }
 
 async fn set(
-    metadata: &MetadataService,
+    metadata: Arc<MetadataService>,
     reason: Option<String>,
 ) -> Result<Json<RegionView>, Problem> {
     let done = metadata.drain(reason).await;
@@ -62,7 +64,7 @@ async fn set(
     view(metadata).await
 }
 
-async fn view(metadata: &MetadataService) -> Result<Json<RegionView>, Problem> {
+async fn view(metadata: Arc<MetadataService>) -> Result<Json<RegionView>, Problem> {
     let drained = metadata.drained().await;
     let drained = drained.map_err(|error| Problem::of(&error))?;
     let region = metadata.group().region;

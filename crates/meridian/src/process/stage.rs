@@ -161,7 +161,9 @@ impl Stage<'_> {
         let listeners = std::mem::take(&mut doors.peers);
         let port = self.peers.port(Role::Replication, reach, listeners);
         let blobs = services.blobs(others, supervisor);
-        let peer = PeerService::new(services.replica(others, supervisor), Arc::clone(&blobs));
+        let replica = services.replica(others, supervisor);
+        let metadata = services.metadata(others, supervisor);
+        let peer = PeerService::new(replica, metadata, Arc::clone(&blobs));
         let peer = peer.beside(agent);
         let service = meridian_replication_agent::peer_server(Arc::new(peer));
         let sessions = Arc::new(ForeignSessions::new(blobs));

@@ -163,6 +163,7 @@ impl Outgoing {
     fn new(blob: RemoteBlob, digest: Digest) -> Self {
         let mut head = pb::ReadBlobHead {
             region: blob.region.to_string(),
+            needed: blob.is_needed,
             ..pb::ReadBlobHead::default()
         };
         let body = match blob.read {

@@ -9,7 +9,7 @@ use meridian_oci::Digest;
 use meridian_replication::{Body, Finished, Kind, Landing};
 
 use super::Shell;
-use crate::spool::{Fate, Slot};
+use crate::spool::{Fate, Haste, Slot};
 
 impl Shell {
     pub(super) async fn finish(
@@ -21,7 +21,7 @@ impl Shell {
     ) {
         // What is empty, or was here from before, is complete before anything came.
         let want = self.engine.look(|agent, _| agent.want_of(&body));
-        let slot = want.and_then(|want| self.spool.slot(body, want, kind, size).ok());
+        let slot = want.and_then(|want| self.spool.slot(body, want, kind, size, Haste::None).ok());
         let slot = slot.filter(|slot| slot.is_complete() && slot.size() == size);
         let finished = match slot {
             None => Finished::Failed,

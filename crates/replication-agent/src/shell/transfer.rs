@@ -8,10 +8,10 @@ use futures::StreamExt;
 use meridian_clients::peer::{FetchPart, PeerError, Piece};
 use meridian_clients::replica::ContentKind;
 use meridian_event::Leaf;
-use meridian_replication::{End, Kind, Order, Part};
+use meridian_replication::{Class, End, Kind, Order, Part};
 
 use super::Shell;
-use crate::spool::Slot;
+use crate::spool::{Haste, Slot};
 
 /// A part that is under way, and where it goes.
 struct Incoming {
@@ -50,9 +50,13 @@ impl Shell {
             reason: "it is no peer any more".to_owned(),
         };
         let peer = self.peer(order.peer).ok_or_else(refused)?;
+        let haste = match order.class {
+            Class::Demand => Haste::Demand,
+            Class::Next | Class::Backlog => Haste::None,
+        };
         let (mut incoming, mut parts) = (Vec::new(), Vec::new());
         for (number, part) in order.parts.iter().enumerate() {
-            match Incoming::new(self, number, part) {
+            match Incoming::new(self, number, part, haste) {
                 Ok(new) => {
                     incoming.push(new);
                     parts.push(fetch_part(part));
@@ -91,24 +95,24 @@ impl Shell {
     }
 
     /// There is no room for a part. Nobody else is to suffer from it, the peer least of all: the body is
-    /// looked for again in a while.
+    /// tried again in a while.
     fn give_up(&self, order: &Order, number: usize, error: &io::Error) {
         let body = order.parts.get(number).map(|part| part.body.to_string());
         tracing::warn!(body, %error, "there is no room for what comes from another region");
         self.engine
-            .tell(|agent, now| agent.gone(now, order.id, number));
+            .tell(|agent, now| agent.no_room(now, order.id, number));
     }
 }
 
 // === impl Incoming ===
 
 impl Incoming {
-    fn new(shell: &Shell, number: usize, part: &Part) -> io::Result<Self> {
+    fn new(shell: &Shell, number: usize, part: &Part, haste: Haste) -> io::Result<Self> {
         Ok(Self {
             number,
             slot: shell
                 .spool
-                .slot(part.body, part.want, part.kind, part.size)?,
+                .slot(part.body, part.want, part.kind, part.size, haste)?,
             next: part.start,
             end: part.end,
         })

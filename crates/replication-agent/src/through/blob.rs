@@ -15,7 +15,10 @@ use super::locate::{Located, content};
 use super::resolve::refused;
 use super::unavailable;
 use crate::shell::Shell;
-use crate::spool::{Hitch, Slot};
+use crate::spool::{Haste, Hitch, Slot};
+
+/// For so many times as long as for an answer a blob is waited for that stands behind others.
+const TURNS: usize = 5;
 
 /// Somebody waits for a blob. It is fetched before everything that nobody waits for.
 pub(super) struct Demand {
@@ -41,6 +44,7 @@ pub(super) async fn read(
     if !is_readable(shell, registry, repository, digest).await? {
         return Err(ReadError::Locked.into());
     }
+    let is_needed = located.is_wanted(shell, 0).await?;
     let (region, size) = (holder.region, holder.want.size);
     let (start, end) = match ByteRange::resolve(range, size) {
         Resolved::Whole => (0, size),
@@ -50,7 +54,11 @@ pub(super) async fn read(
         } => (start, end_inclusive + 1),
         Resolved::Unsatisfiable => {
             let read = BlobRead::Unsatisfiable { size };
-            return Ok(RemoteBlob { region, read });
+            return Ok(RemoteBlob {
+                region,
+                is_needed,
+                read,
+            });
         }
     };
     let demand = Demand::new(shell, &holder.want).await?;
@@ -69,7 +77,11 @@ pub(super) async fn read(
             body,
         },
     };
-    Ok(RemoteBlob { region, read })
+    Ok(RemoteBlob {
+        region,
+        is_needed,
+        read,
+    })
 }
 
 /// Whether blobs of a repository may be pulled, as far as is known here: what is brought for a push may not be
@@ -134,7 +146,9 @@ impl Demand {
                 return Err(unavailable("too many clients wait"));
             }
             let by = agent.want_of(&want.body).expect("it is demanded");
-            let slot = shell.spool.slot(want.body, by, want.kind, want.size);
+            let slot = shell
+                .spool
+                .slot(want.body, by, want.kind, want.size, Haste::Demand);
             slot.map_err(|error| {
                 agent.release(want.body);
                 unavailable(&error.to_string())
@@ -153,14 +167,25 @@ impl Demand {
         if start >= self.slot.size() {
             return Ok(true);
         }
-        match self.shell.in_time(self.slot.begun(start)).await {
-            Some(Ok(())) => Ok(true),
-            Some(Err(Hitch::Absent(true) | Hitch::Here)) => Ok(false),
-            Some(Err(error)) => Err(ReadError::Unavailable {
-                reason: error.to_string(),
-            }),
-            None => Err(unavailable(region)),
+        // While the region sends others something, this one's turn comes.
+        for _ in 0..TURNS {
+            match self.shell.in_time(self.slot.begun(start)).await {
+                Some(Ok(())) => return Ok(true),
+                Some(Err(Hitch::Absent(true) | Hitch::Here)) => return Ok(false),
+                Some(Err(error)) => {
+                    return Err(ReadError::Unavailable {
+                        reason: error.to_string(),
+                    });
+                }
+                None => {}
+            }
+            let patience = self.shell.config.call_deadline;
+            let engine = &self.shell.engine;
+            if engine.look(|agent, now| agent.is_silent(now, region, patience)) {
+                break;
+            }
         }
+        Err(unavailable(region))
     }
 
     /// The bytes, as they come. It is waited for until the reader is done, or goes away.

@@ -54,8 +54,7 @@ pub(super) async fn lack(
     silent: Option<Region>,
     unknown: ReadError,
 ) -> Result<ReadError, ReadError> {
-    let looked = shell.ports.replica.look(std::slice::from_ref(content));
-    if looked.await?.first() != Some(&Presence::Wanted) {
+    if !is_wanted(shell, content).await? {
         return Ok(unknown);
     }
     Ok(silent.map_or_else(
@@ -64,6 +63,11 @@ pub(super) async fn lack(
         },
         unavailable,
     ))
+}
+
+async fn is_wanted(shell: &Shell, content: &Content) -> Result<bool, ReadError> {
+    let looked = shell.ports.replica.look(std::slice::from_ref(content));
+    Ok(looked.await?.first() == Some(&Presence::Wanted))
 }
 
 // === impl Located ===
@@ -107,6 +111,14 @@ impl Located {
     /// Whether anybody has the content with this number.
     pub(super) fn is_held(&self, at: usize) -> bool {
         self.having(at).next().is_some()
+    }
+
+    /// Whether something that is merged here needs the content with this number.
+    pub(super) async fn is_wanted(&self, shell: &Shell, at: usize) -> Result<bool, ReadError> {
+        match self.contents.get(at) {
+            Some(content) => is_wanted(shell, content).await,
+            None => Ok(false),
+        }
     }
 
     /// A region that did not answer.

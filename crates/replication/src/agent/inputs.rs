@@ -130,6 +130,11 @@ impl Agent {
         self.fetch.gone(now, transfer, part);
     }
 
+    /// There is no room here for a transfer's part.
+    pub fn no_room(&mut self, now: Now, transfer: TransferId, part: usize) {
+        self.fetch.no_room(now, transfer, part);
+    }
+
     /// A transfer has ended.
     pub fn ended(&mut self, now: Now, transfer: TransferId, end: End) {
         self.fetch.ended(now, transfer, end);

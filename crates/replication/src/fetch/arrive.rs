@@ -3,13 +3,14 @@
 //! Keeps that bytes count once and go on where they broke off.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use meridian_clock::Region;
 
 use super::entry::{Entry, Standing, State, Trouble};
 use super::peer::PeerFailure;
 use super::transfer::UnderWay;
-use super::{Body, End, Fetch, TransferId};
+use super::{Body, Class, End, Fetch, Transfer, TransferId};
 use crate::guard::{Guard, stands};
 use crate::{Action, Now};
 
@@ -31,6 +32,9 @@ impl Fetch {
         transfer.has_progress |= bytes > 0;
         if let Some(peer) = self.peers.get_mut(&region) {
             peer.rate.add(now.elapsed, bytes);
+            if bytes > 0 {
+                peer.progress_at = now.elapsed;
+            }
         }
         self.measure(now, registry, bytes);
         let entry = self.entries.get_mut(&body);
@@ -68,6 +72,25 @@ impl Fetch {
         }
     }
 
+    /// There is no room for a part here. The body is tried again in a while.
+    pub(crate) fn no_room(&mut self, now: Now, id: TransferId, part: usize) {
+        let Some(transfer) = self.transfers.get_mut(&id) else {
+            return;
+        };
+        transfer.progress_at = now.elapsed;
+        let Some(part) = transfer.parts.get_mut(part).filter(|it| !it.is_closed) else {
+            return;
+        };
+        part.is_closed = true;
+        let body = part.body;
+        if give_back(&mut self.entries, part)
+            && let Some(entry) = self.entries.get(&body)
+            && matches!(entry.state, State::Busy | State::Queued(_))
+        {
+            self.rest(now, body, Trouble::NoRoom);
+        }
+    }
+
     /// A transfer has ended.
     pub(crate) fn ended(&mut self, now: Now, id: TransferId, end: End) {
         let failure = (end == End::BrokeOff).then_some(PeerFailure::BrokeOff);
@@ -84,17 +107,38 @@ impl Fetch {
         if !stands(Guard::StallsEnd) {
             return;
         }
-        let stalled = self.transfers.iter().filter_map(|(id, transfer)| {
-            (transfer.stalls_at(&self.config) <= now.elapsed).then_some(*id)
-        });
+        let stalled = self
+            .transfers
+            .iter()
+            .filter_map(|(id, transfer)| (self.stalls_at(transfer) <= now.elapsed).then_some(*id));
         let stalled: Vec<_> = stalled.collect();
         for id in stalled {
             // The first of them may have ended the others.
-            if self.transfers.contains_key(&id) {
-                self.outbox.push(Action::Abort { transfer: id });
-                self.end(now, id, End::BrokeOff, Some(PeerFailure::Stalled));
-            }
+            let Some(transfer) = self.transfers.get_mut(&id) else {
+                continue;
+            };
+            let patience = transfer.patience(&self.config);
+            let peer = self.peers.get_mut(&transfer.peer);
+            let slow = peer.filter(|peer| peer.progress_at + patience > now.elapsed);
+            let failure = match slow {
+                // It is no fault of the peer that its link is too thin for so many.
+                Some(peer) => {
+                    peer.narrow();
+                    transfer.has_progress = true;
+                    None
+                }
+                None => Some(PeerFailure::Stalled),
+            };
+            self.outbox.push(Action::Abort { transfer: id });
+            self.end(now, id, End::BrokeOff, failure);
         }
+    }
+
+    /// When a transfer is given up, unless something comes.
+    pub(super) fn stalls_at(&self, transfer: &Transfer) -> Duration {
+        let peer = self.peers.get(&transfer.peer);
+        let progress_at = peer.map_or(Duration::ZERO, |peer| peer.progress_at);
+        transfer.stalls_at(progress_at, &self.config)
     }
 
     fn end(&mut self, now: Now, id: TransferId, end: End, failure: Option<PeerFailure>) {
@@ -155,6 +199,9 @@ impl Fetch {
         };
         let is_in_line = match entry.state {
             State::Queued(peer) => self.peers.get(&peer).is_some_and(|it| !it.is_open()),
+            State::Busy if entry.is_complete() => false,
+            // Others wait as well: it is to go on with fewer ranges than it has.
+            State::Busy if entry.class == Class::Demand && entry.active >= self.share() => return,
             State::Busy => false,
             _ => return,
         };

@@ -105,6 +105,8 @@ pub enum Trouble {
     Unreachable,
     /// It could not be put away here.
     NotStored,
+    /// There was no room for it while it came.
+    NoRoom,
 }
 
 // === impl Entry ===

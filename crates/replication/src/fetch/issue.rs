@@ -61,11 +61,15 @@ impl Fetch {
 
     fn order(&mut self, now: Now, region: Region, class: Class, first: Place) {
         let registry = first.2.registry;
-        let bodies = self.bundle(region, class, first);
+        let (bodies, share) = (self.bundle(region, class, first), self.share());
         let Some(peer) = self.peers.get_mut(&region) else {
             return;
         };
         let limit = peer.limit(&self.config);
+        let ranges = match class {
+            Class::Demand => share.min(peer.ranges(&self.config)),
+            Class::Next | Class::Backlog => peer.ranges(&self.config),
+        };
         peer.count(class, registry);
         self.transfers_begun += 1;
         let id = TransferId(self.transfers_begun);
@@ -101,7 +105,7 @@ impl Fetch {
                 end: range.end,
             });
             peer.bucket.take(now.elapsed, range.end - range.start);
-            if entry.spans.is_empty() || entry.active >= peer.ranges(&self.config) {
+            if entry.spans.is_empty() || entry.active >= ranges {
                 peer.lines[class as usize].remove(&entry.place(body));
                 entry.state = State::Busy;
             }

@@ -44,6 +44,8 @@ pub(crate) struct Peer {
     open_until: Option<Duration>,
     backoff: Backoff,
     pub(crate) rate: Rate,
+    /// When bytes came from it last, in whatever transfer.
+    pub(super) progress_at: Duration,
     /// How many bodies it sent that were something else.
     pub(crate) lies: u64,
     /// What went wrong last.
@@ -82,6 +84,7 @@ impl Peer {
             open_until: None,
             backoff: Backoff::default(),
             rate: Rate::default(),
+            progress_at: Duration::ZERO,
             lies: 0,
             failure: None,
         }
@@ -126,6 +129,11 @@ impl Peer {
         config.ranges.min((self.window / 2).max(1))
     }
 
+    /// The link carries too little for as many transfers as run.
+    pub(super) fn narrow(&mut self) {
+        self.window = (self.window / 2).max(1);
+    }
+
     /// A transfer ended well.
     pub(super) fn complete(&mut self, config: &FetchConfig) {
         self.window = config.transfers.min(self.window + 1);
@@ -150,7 +158,7 @@ impl Peer {
         self.failures = self.failures.saturating_add(1);
         self.failure = Some(failure);
         if failure == PeerFailure::Stalled {
-            self.window = (self.window / 2).max(1);
+            self.narrow();
         }
         let was_open = self.is_open();
         if self.failures < config.breaker_failures && !was_open {

@@ -9,6 +9,9 @@ use meridian_oci::RepositoryName;
 use super::{Body, Class, Kind, WantId};
 use crate::FetchConfig;
 
+/// So many times as patient is who waits for its turn.
+const TURNS: u32 = 5;
+
 /// A transfer, by the agent that ordered it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransferId(pub u64);
@@ -86,13 +89,20 @@ pub(super) struct UnderWay {
 // === impl Transfer ===
 
 impl Transfer {
-    /// When it is given up, unless something comes.
-    pub(super) fn stalls_at(&self, config: &FetchConfig) -> Duration {
-        let patience = if self.is_urgent || self.class == Class::Demand {
+    /// How long it may deliver nothing, while nothing else comes from the peer either.
+    pub(super) fn patience(&self, config: &FetchConfig) -> Duration {
+        if self.is_urgent || self.class == Class::Demand {
             config.demand_stall
         } else {
             config.stall
-        };
-        self.progress_at + patience
+        }
+    }
+
+    /// When it is given up, unless something comes. While the peer sends others something, it waits for its
+    /// turn on the link, and is given more time, though not all.
+    pub(super) fn stalls_at(&self, peer_progress_at: Duration, config: &FetchConfig) -> Duration {
+        let patience = self.patience(config);
+        let silent_since = self.progress_at.max(peer_progress_at);
+        (silent_since + patience).min(self.progress_at + TURNS * patience)
     }
 }

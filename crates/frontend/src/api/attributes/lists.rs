@@ -59,7 +59,7 @@ async fn list(
         after,
         limit: limit.max(1),
     };
-    let behind = state.judge_list().await?;
+    let behind = state.judge_list(call.headers).await?;
     let listing = state.metadata.list(&repository, request);
     let listing = state.within(listing).await?;
     let listing = listing.map_err(|error| Failure::unsure(error, &behind))?;

@@ -192,7 +192,12 @@ impl RegionsApi for Abroad {
         }
         let read = self.there.read(repository, digest, range).await?;
         let region = self.region;
-        Ok(RemoteBlob { region, read })
+        let is_needed = self.script.lock().unwrap().wanted.contains(&digest);
+        Ok(RemoteBlob {
+            region,
+            is_needed,
+            read,
+        })
     }
 
     async fn bring(

@@ -208,7 +208,11 @@ impl RegionsApi for Agent {
             },
             Some(_) => BlobRead::Unsatisfiable { size },
         };
-        Ok(RemoteBlob { region, read })
+        Ok(RemoteBlob {
+            region,
+            is_needed: true,
+            read,
+        })
     }
 
     async fn bring(

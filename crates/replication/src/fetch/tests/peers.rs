@@ -116,6 +116,99 @@ fn a_client_learns_that_nobody_has_what_it_waits_for() {
 }
 
 #[test]
+fn who_waits_for_its_turn_on_a_thin_link_is_not_taken_for_stalled() {
+    const SIZE: u64 = 1 << 20;
+    let mut fetch = fetch();
+    let wants: Vec<_> = (0..6).map(|n| want_of(1, n, SIZE, &["eu"])).collect();
+    for want in &wants {
+        assert!(fetch.demand(at(0), want, &[]));
+    }
+    let begun = orders(&poll(&mut fetch, at(0)));
+    assert_eq!(begun.len(), wants.len());
+    // One after the other gets something, each less often than one alone would be waited for.
+    for turn in 1..=8 {
+        let now = at(turn * 1_000);
+        let order = &begun[0];
+        fetch.received(now, order.id, 0, 1_000);
+        let aborted = poll(&mut fetch, now);
+        assert!(
+            aborted.iter().all(|it| !matches!(it, Action::Abort { .. })),
+            "{turn}: {aborted:?}"
+        );
+    }
+    // Whoever gets nothing for very long is begun anew, and nobody is blamed.
+    fetch.received(at(10_000), begun[0].id, 0, 1_000);
+    let actions = poll(&mut fetch, at(10_000));
+    let aborts = actions
+        .iter()
+        .filter(|it| matches!(it, Action::Abort { .. }));
+    assert_eq!(aborts.count(), wants.len() - 1, "{actions:?}");
+    assert!(!fetch.peers()[&region("eu")].is_open());
+    // Where nothing comes at all, it is the peer that says nothing.
+    let actions = poll(&mut fetch, at(30_000));
+    assert!(actions.iter().any(|it| matches!(it, Action::Abort { .. })));
+    assert_eq!(
+        fetch.peers()[&region("eu")].failure,
+        Some(PeerFailure::Stalled)
+    );
+}
+
+#[test]
+fn each_client_that_waits_has_something_under_way() {
+    let config = FetchConfig::default();
+    let large = config.range_bytes.as_u64() * 64;
+    let mut fetch = fetch();
+    let first = want_of(1, 1, large, &["eu"]);
+    assert!(fetch.demand(at(0), &first, &[]));
+    let mut under_way = orders(&poll(&mut fetch, at(0)));
+    assert_eq!(under_way.len(), config.ranges);
+    let others: Vec<_> = (2..=8).map(|n| want_of(1, n, large, &["eu"])).collect();
+    for want in &others {
+        assert!(fetch.demand(at(1), want, &[]));
+    }
+    // As ranges of the first end, it goes on with fewer.
+    let mut now = 2;
+    while under_way
+        .iter()
+        .any(|order| order.parts[0].body == first.body)
+        && now < 20
+    {
+        under_way.extend(orders(&poll(&mut fetch, at(now))));
+        let at_it = under_way
+            .iter()
+            .position(|it| it.parts[0].body == first.body);
+        let order = under_way.remove(at_it.unwrap());
+        deliver(&mut fetch, at(now), &order);
+        now += 1;
+    }
+    under_way.extend(orders(&poll(&mut fetch, at(now))));
+    for want in others.iter().chain([&first]) {
+        let count = under_way.iter().filter(|it| it.parts[0].body == want.body);
+        assert!(count.count() <= 2, "{under_way:?}");
+    }
+    let waiting: BTreeSet<_> = under_way.iter().map(|it| it.parts[0].body).collect();
+    assert!(others.iter().all(|want| waiting.contains(&want.body)));
+}
+
+#[test]
+fn what_has_no_room_is_tried_again_and_is_not_taken_for_lost() {
+    let mut fetch = fetch();
+    let want = blob(1, 1_000);
+    fetch.want(&want, Class::Backlog);
+    let order = only(&poll(&mut fetch, at(0)));
+    fetch.no_room(at(1), order.id, 0);
+    fetch.ended(at(1), order.id, End::Complete);
+    assert_eq!(poll(&mut fetch, at(1)), []);
+    let entry = fetch.entry(&want.body).unwrap();
+    assert_eq!(entry.trouble, Some(Trouble::NoRoom));
+    let until = fetch.rests_until(&want.body).unwrap();
+    assert!(until < Duration::from_secs(10), "{until:?}");
+    let again = only(&poll(&mut fetch, at(10_000)));
+    assert_eq!(again.peer, region("eu"));
+    assert!(!fetch.peers()[&region("eu")].is_open());
+}
+
+#[test]
 fn a_dead_peer_is_left_alone_and_asked_before_it_is_used_again() {
     let mut fetch = fetch();
     for n in 0..20 {
