@@ -95,7 +95,7 @@ pub struct FetchConfig {
     /// How long a transfer may deliver nothing.
     #[serde(with = "humantime_serde")]
     pub stall: Duration,
-    /// The same, for what a client waits for.
+    /// The same, for what a client waits for, where another region has it as well.
     #[serde(with = "humantime_serde")]
     pub demand_stall: Duration,
     /// After how many failures in a row a peer is left alone for a while.

@@ -2,7 +2,7 @@
 //!
 //! Keeps that bytes count once and go on where they broke off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use meridian_clock::Region;
@@ -107,27 +107,28 @@ impl Fetch {
         if !stands(Guard::StallsEnd) {
             return;
         }
-        let stalled = self
-            .transfers
-            .iter()
-            .filter_map(|(id, transfer)| (self.stalls_at(transfer) <= now.elapsed).then_some(*id));
-        let stalled: Vec<_> = stalled.collect();
-        for id in stalled {
+        let stalled = self.transfers.iter();
+        let stalled = stalled.filter(|(_, transfer)| self.stalls_at(transfer) <= now.elapsed);
+        let stalled: Vec<_> = stalled.map(|(id, it)| (*id, self.patience(it))).collect();
+        let mut blamed = BTreeSet::new();
+        for (id, patience) in stalled {
             // The first of them may have ended the others.
             let Some(transfer) = self.transfers.get_mut(&id) else {
                 continue;
             };
-            let patience = transfer.patience(&self.config);
-            let peer = self.peers.get_mut(&transfer.peer);
-            let slow = peer.filter(|peer| peer.progress_at + patience > now.elapsed);
-            let failure = match slow {
-                // It is no fault of the peer that its link is too thin for so many.
-                Some(peer) => {
-                    peer.narrow();
-                    transfer.has_progress = true;
-                    None
-                }
-                None => Some(PeerFailure::Stalled),
+            let Some(peer) = self.peers.get_mut(&transfer.peer) else {
+                continue;
+            };
+            // It is no fault of the peer that its link is too thin for so many; and who is tried elsewhere soon
+            // does not say as much as who is waited for.
+            let is_slow = peer.progress_at + patience > now.elapsed;
+            let is_hasty = patience < self.config.stall;
+            let failure = if is_slow || (is_hasty && !blamed.insert(transfer.peer)) {
+                peer.narrow();
+                transfer.has_progress = true;
+                None
+            } else {
+                Some(PeerFailure::Stalled)
             };
             self.outbox.push(Action::Abort { transfer: id });
             self.end(now, id, End::BrokeOff, failure);
@@ -138,7 +139,24 @@ impl Fetch {
     pub(super) fn stalls_at(&self, transfer: &Transfer) -> Duration {
         let peer = self.peers.get(&transfer.peer);
         let progress_at = peer.map_or(Duration::ZERO, |peer| peer.progress_at);
-        transfer.stalls_at(progress_at, &self.config)
+        transfer.stalls_at(progress_at, self.patience(transfer))
+    }
+
+    /// How long a transfer may deliver nothing, while nothing else comes from its peer either: not long, if a
+    /// client waits and somebody else may have it.
+    fn patience(&self, transfer: &Transfer) -> Duration {
+        let other = |region: Region| {
+            let peer = self.peers.get(&region);
+            region != transfer.peer && peer.is_some_and(|peer| !peer.is_open())
+        };
+        let has_other = |part: &UnderWay| {
+            let entry = self.entries.get(&part.body);
+            !part.is_closed && entry.is_some_and(|entry| entry.holders().any(other))
+        };
+        match transfer.is_waited_for() && transfer.parts.iter().any(has_other) {
+            true => self.config.demand_stall,
+            false => self.config.stall,
+        }
     }
 
     fn end(&mut self, now: Now, id: TransferId, end: End, failure: Option<PeerFailure>) {

@@ -4,7 +4,6 @@
 //! rests for a while; then the state is asked whether it is still wanted, and the peers again.
 
 use std::collections::BTreeSet;
-#[cfg(test)]
 use std::time::Duration;
 
 use meridian_clock::Region;
@@ -106,11 +105,18 @@ impl Fetch {
             return;
         };
         let asked = peer.asked.take().unwrap_or_default();
+        // Its answer may be behind what it sends besides.
+        let is_busy =
+            peer.progress_at > Duration::ZERO && peer.progress_at + self.config.stall > now.elapsed;
         let Some(held) = held else {
+            peer.failure = Some(PeerFailure::NoAnswer);
             for body in asked {
                 self.ask_again(region, body);
             }
-            return self.blame(now, region, PeerFailure::NoAnswer);
+            if !is_busy {
+                self.blame(now, region, PeerFailure::NoAnswer);
+            }
+            return;
         };
         let was_open = peer.succeed();
         for body in asked {

@@ -7,7 +7,6 @@ use meridian_event::RegistryId;
 use meridian_oci::RepositoryName;
 
 use super::{Body, Class, Kind, WantId};
-use crate::FetchConfig;
 
 /// So many times as patient is who waits for its turn.
 const TURNS: u32 = 5;
@@ -89,19 +88,14 @@ pub(super) struct UnderWay {
 // === impl Transfer ===
 
 impl Transfer {
-    /// How long it may deliver nothing, while nothing else comes from the peer either.
-    pub(super) fn patience(&self, config: &FetchConfig) -> Duration {
-        if self.is_urgent || self.class == Class::Demand {
-            config.demand_stall
-        } else {
-            config.stall
-        }
+    /// Whether a client waits for something in it.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.is_urgent || self.class == Class::Demand
     }
 
     /// When it is given up, unless something comes. While the peer sends others something, it waits for its
     /// turn on the link, and is given more time, though not all.
-    pub(super) fn stalls_at(&self, peer_progress_at: Duration, config: &FetchConfig) -> Duration {
-        let patience = self.patience(config);
+    pub(super) fn stalls_at(&self, peer_progress_at: Duration, patience: Duration) -> Duration {
         let silent_since = self.progress_at.max(peer_progress_at);
         (silent_since + patience).min(self.progress_at + TURNS * patience)
     }

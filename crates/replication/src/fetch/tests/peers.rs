@@ -119,7 +119,9 @@ fn a_client_learns_that_nobody_has_what_it_waits_for() {
 fn who_waits_for_its_turn_on_a_thin_link_is_not_taken_for_stalled() {
     const SIZE: u64 = 1 << 20;
     let mut fetch = fetch();
-    let wants: Vec<_> = (0..6).map(|n| want_of(1, n, SIZE, &["eu"])).collect();
+    let wants: Vec<_> = (0..6)
+        .map(|n| want_of(1, n, SIZE, &["eu", "asia"]))
+        .collect();
     for want in &wants {
         assert!(fetch.demand(at(0), want, &[]));
     }
