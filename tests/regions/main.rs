@@ -15,4 +15,5 @@ mod secure;
 mod shared;
 mod status;
 mod steering;
+mod thin;
 mod webhooks;

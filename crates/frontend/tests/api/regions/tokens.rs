@@ -130,3 +130,42 @@ async fn a_version_of_a_region_that_there_is_not_is_waited_for_by_nobody() {
     // What such a region did before it was taken away may be here.
     assert_eq!(world.eu.get_since(path, "5.0@mars").await.status, 200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_version_of_another_write_is_visible_once_all_is_here_that_was_done_before() {
+    let mut world = World::new();
+    // No clock of theirs is ahead of ours.
+    world.eu.memory.set_clock("eu", EARLIER);
+    world.us.memory.set_clock("us", EARLIER + 1_000);
+    world.eu.token("v1", "x").await;
+    let version = world.us.token("v2", "y").await;
+    world.abroad.age(&[("us", Some(60_000))]);
+    let _supervisor = world.watch().await;
+    let (one, lists) = ("/v2/a/manifests/v1", ["/v2/a/tags/list", "/v2/_catalog"]);
+    for path in [one].iter().chain(&lists) {
+        let refused = world.eu.get_since(path, &version).await;
+        assert_eq!(refused.refusal(), (503, "UNAVAILABLE".to_owned()), "{path}");
+    }
+    world.abroad.age(&[("us", Some(0))]);
+    for path in [one].iter().chain(&lists) {
+        let began = tokio::time::Instant::now();
+        assert_eq!(
+            world.eu.get_since(path, &version).await.status,
+            200,
+            "{path}"
+        );
+        assert!(began.elapsed() < Duration::from_secs(2), "{path}");
+    }
+    let nothing = world.eu.get_since("/v2/a/manifests/v9", &version).await;
+    assert_eq!(nothing.refusal(), (404, "MANIFEST_UNKNOWN".to_owned()));
+    // What is not complete here is waited for all the same.
+    world.eu.memory.overtake();
+    assert_eq!(world.eu.get_since(one, &version).await.status, 503);
+    // What this region did is in its lists, and nobody knows what a stranger did.
+    let own = world.eu.token("v3", "z").await;
+    world.abroad.age(&[("us", Some(60_000))]);
+    world.hear().await;
+    assert_eq!(world.eu.get_since(lists[0], &own).await.status, 200);
+    let stranger = world.eu.get_since(lists[0], "5.0@mars").await;
+    assert_eq!(stranger.refusal(), (400, "UNSUPPORTED".to_owned()));
+}
