@@ -147,11 +147,7 @@ metadata:
 management:
   listen: ["0.0.0.0:7403"]
   token_file: /etc/meridian/management/tokens
-  {{- if or .existingTlsSecret .certManager.enabled }}
   tls: {cert_file: /etc/meridian/management/tls.crt, key_file: /etc/meridian/management/tls.key}
-  {{- else }}
-  allow_plain_http: true
-  {{- end }}
   check:
     frontend: {{ .check.frontendURL | default $.Values.externalURL }}
     {{- if .check.existingCaSecret }}

@@ -41,8 +41,8 @@ management.existingTokenSecret is missing: whoever reaches the management API co
 {{- end }}
 {{- if .Values.management.enabled }}
 {{- $hasCertificate := or .Values.management.existingTlsSecret .Values.management.certManager.enabled }}
-{{- if and $isProduction (not $hasCertificate) }}
-management has no certificate: set management.existingTlsSecret or management.certManager.enabled.
+{{- if not $hasCertificate }}
+management has no certificate, and no token is sent in the clear: set management.existingTlsSecret or management.certManager.enabled.
 {{- end }}
 {{- if and .Values.management.existingTlsSecret .Values.management.certManager.enabled }}
 management.existingTlsSecret and management.certManager.enabled exclude each other: keep one.
