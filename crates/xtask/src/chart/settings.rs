@@ -17,11 +17,10 @@ use std::time::Duration;
 use std::{fs, str};
 
 use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::certificates::Authority;
-use super::read;
+use super::{documents, read};
 use crate::process::{Program, Service};
 use crate::scratch::Scratch;
 
@@ -70,8 +69,7 @@ pub(super) fn check(
 
 fn objects(text: &str) -> Result<Objects> {
     let mut objects = Objects::new();
-    for document in serde_norway::Deserializer::from_str(text) {
-        let object = Value::deserialize(document)?;
+    for object in documents(text)? {
         if let (Some(kind), Some(name)) = (
             object["kind"].as_str(),
             object["metadata"]["name"].as_str(),
