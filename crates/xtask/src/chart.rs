@@ -59,7 +59,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     passed("unit tests", unit_tests(&ground))?;
     let rendered = render(&ground, &releases)?;
     passed("schemas of Kubernetes", conform(&ground, &rendered))?;
-    passed("a package renders as the folder does", package(&ground, &releases[0]))?;
+    passed(
+        "a package renders as the folder does",
+        package(&ground, &releases[0]),
+    )?;
     workspace.build()?;
     settings::check(&rendered, &workspace.program("meridian"), &ground.scratch)
 }
@@ -102,7 +105,10 @@ fn render(ground: &Ground, releases: &[Release]) -> Result<Vec<(String, PathBuf)
             let text = helm.template(&ground.chart(), release)?;
             let again = helm.template(&ground.chart(), release)?;
             let version = helm.version();
-            ensure!(again == text, "{release} is not the same again, with Helm {version}");
+            ensure!(
+                again == text,
+                "{release} is not the same again, with Helm {version}"
+            );
             texts.push(text);
         }
         let [first, second] = &texts[..] else {
@@ -198,4 +204,3 @@ fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     files.sort();
     Ok(files)
 }
-

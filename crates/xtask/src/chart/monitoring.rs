@@ -36,7 +36,10 @@ pub(super) fn check(root: &Path) -> Result<()> {
             faults.push(format!("{name} has no severity"));
         }
         for annotation in ["summary", "description"] {
-            if rule["annotations"][annotation].as_str().is_none_or(str::is_empty) {
+            if rule["annotations"][annotation]
+                .as_str()
+                .is_none_or(str::is_empty)
+            {
                 faults.push(format!("{name} has no {annotation}"));
             }
         }
@@ -64,15 +67,23 @@ pub(super) fn check(root: &Path) -> Result<()> {
     }
     let sources = sources(&root.join("crates"))?;
     let metrics = metrics(&spoken);
-    ensure!(metrics.len() > 30, "hardly a metric is spoken of: {metrics:?}");
-    let strange = metrics.into_iter().filter(|metric| !is_registered(metric, &sources));
+    ensure!(
+        metrics.len() > 30,
+        "hardly a metric is spoken of: {metrics:?}"
+    );
+    let strange = metrics
+        .into_iter()
+        .filter(|metric| !is_registered(metric, &sources));
     faults.extend(strange.map(|metric| format!("no source registers {metric}")));
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
     Ok(())
 }
 
 fn stem(file: &Path) -> String {
-    file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    file.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The names of metrics in a text.
@@ -101,7 +112,11 @@ fn sources(folder: &Path) -> Result<String> {
     let mut all = String::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.is_dir() && path.file_name().is_some_and(|it| it != "tests" && it != "xtask") {
+        if path.is_dir()
+            && path
+                .file_name()
+                .is_some_and(|it| it != "tests" && it != "xtask")
+        {
             all += &sources(&path)?;
         } else if path.extension().is_some_and(|it| it == "rs") {
             all += &read(&path)?;
@@ -116,8 +131,12 @@ mod tests {
 
     #[test]
     fn metrics_are_found_and_labels_are_not() {
-        let text = "max by (meridian_region) (rate(meridian_a_total{x=\"meridian\"}[5m])) > meridian_b";
-        assert_eq!(metrics(text), BTreeSet::from(["meridian_a_total", "meridian_b"]));
+        let text =
+            "max by (meridian_region) (rate(meridian_a_total{x=\"meridian\"}[5m])) > meridian_b";
+        assert_eq!(
+            metrics(text),
+            BTreeSet::from(["meridian_a_total", "meridian_b"])
+        );
     }
 
     #[test]

@@ -25,6 +25,9 @@ use crate::process::{Program, Service};
 use crate::scratch::Scratch;
 
 const START_LIMIT: Duration = Duration::from_mins(1);
+/// What `meridian` ends with when settings are wrong.
+const MISCONFIGURED: i32 = 64;
+
 const ADMIN: &str = "0.0.0.0:7400";
 const PROBE: &[u8] = b"GET /livez HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n\r\n";
 
@@ -32,7 +35,7 @@ const PROBE: &[u8] = b"GET /livez HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n
 const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const CREDENTIALS: &str = "[default]\naws_access_key_id = id\naws_secret_access_key = secret\n";
 
-/// The settings of a role whose ConfigMap is not the chart's.
+/// The settings of a role whose `ConfigMap` is not the chart's.
 const FOREIGN: &str = "log.access_log = true\n";
 
 /// Objects by kind and name.
@@ -61,8 +64,12 @@ pub(super) fn check(
             let alive = service.wait_until(START_LIMIT, || pod.is_alive());
             alive.with_context(|| format!("{name}: meridian run {}", pod.role))?;
         }
+        pods[0].is_refused_with_an_unknown_key(meridian, scratch)?;
         let roles: Vec<_> = pods.iter().map(|pod| pod.role.as_str()).collect();
-        println!("ok: meridian takes the settings of {name}: {}", roles.join(", "));
+        println!(
+            "ok: meridian takes the settings of {name}: {}",
+            roles.join(", ")
+        );
     }
     Ok(())
 }
@@ -70,10 +77,9 @@ pub(super) fn check(
 fn objects(text: &str) -> Result<Objects> {
     let mut objects = Objects::new();
     for object in documents(text)? {
-        if let (Some(kind), Some(name)) = (
-            object["kind"].as_str(),
-            object["metadata"]["name"].as_str(),
-        ) {
+        if let (Some(kind), Some(name)) =
+            (object["kind"].as_str(), object["metadata"]["name"].as_str())
+        {
             objects.insert((kind.to_owned(), name.to_owned()), object);
         }
     }
@@ -139,10 +145,15 @@ impl Pod {
         let mut paths = BTreeSet::new();
         for source in sources.context("no sources")? {
             let map = &source["configMap"];
-            let items = map["items"].as_array().or(source["secret"]["items"].as_array());
+            let items = map["items"]
+                .as_array()
+                .or_else(|| source["secret"]["items"].as_array());
             for item in items.context("a source without items")? {
                 let path = item["path"].as_str().context("no path")?.to_owned();
-                let key = ("ConfigMap".to_owned(), map["name"].as_str().unwrap_or_default().to_owned());
+                let key = (
+                    "ConfigMap".to_owned(),
+                    map["name"].as_str().unwrap_or_default().to_owned(),
+                );
                 let here = objects.get(&key).map(|it| &it["data"]);
                 let text = here.and_then(|it| it[item["key"].as_str()?].as_str());
                 self.write(&path, text, authority)?;
@@ -155,6 +166,8 @@ impl Pod {
     fn write(&self, path: &str, text: Option<&str>, authority: &Authority) -> Result<()> {
         let text = match (path, text) {
             ("meridian.toml", text) => self.moved(text.unwrap_or(FOREIGN)),
+            // Those of an example certify nobody any more.
+            ("identity/ca.crt", Some(text)) => format!("{text}\n{}", authority.pem()),
             (_, Some(text)) => text.to_owned(),
             ("s3/credentials", _) => CREDENTIALS.to_owned(),
             (path, _) if path.ends_with(".crt") => authority.pem().to_owned(),
@@ -171,7 +184,10 @@ impl Pod {
     /// Gives every pair of certificate and key the name of the role.
     fn certify(&self, paths: &BTreeSet<String>, authority: &Authority) -> Result<()> {
         let region = self.region()?;
-        let name = format!("spiffe://chart.example/region/{region}/role/{}/pod", self.role);
+        let name = format!(
+            "spiffe://chart.example/region/{region}/role/{}/pod",
+            self.role
+        );
         for path in paths.iter().filter(|path| path.ends_with("tls.crt")) {
             let cert = self.etc().join(path);
             authority.certify(&name, &cert, &cert.with_extension("key"))?;
@@ -181,9 +197,12 @@ impl Pod {
 
     fn region(&self) -> Result<String> {
         let settings: toml::Table = read(&self.etc().join("meridian.toml"))?.parse()?;
-        let given = self.environment.iter().find(|(name, _)| name == "MERIDIAN_REGION");
+        let given = self
+            .environment
+            .iter()
+            .find(|(name, _)| name == "MERIDIAN_REGION");
         let region = settings.get("region").and_then(toml::Value::as_str);
-        let region = region.or(given.map(|(_, region)| region.as_str()));
+        let region = region.or_else(|| given.map(|(_, region)| region.as_str()));
         region.map(ToOwned::to_owned).context("no region")
     }
 
@@ -192,7 +211,9 @@ impl Pod {
         let socket = format!("unix:{}", self.socket().display());
         let text = text.replace("/etc/meridian", &self.etc().display().to_string());
         let data = self.dir.join("data").display().to_string();
-        let text = text.replace("/var/lib/meridian", &data).replace(ADMIN, &socket);
+        let text = text
+            .replace("/var/lib/meridian", &data)
+            .replace(ADMIN, &socket);
         let mut parts = text.split("0.0.0.0:");
         let mut moved = parts.next().unwrap_or_default().to_owned();
         for part in parts {
@@ -217,6 +238,17 @@ impl Pod {
         let service = program.start(&self.dir.join("log"))?;
         scratch.note(&service)?;
         Ok(service)
+    }
+
+    /// What is let through here would be let through in any case, if this is.
+    fn is_refused_with_an_unknown_key(&self, meridian: &Path, scratch: &Scratch) -> Result<()> {
+        let file = self.etc().join("meridian.toml");
+        fs::write(&file, read(&file)? + "\n[unknown]\nkey = 1\n")?;
+        let mut service = self.start(meridian, scratch)?;
+        ensure!(service.ends_within(START_LIMIT), "an unknown key is let through");
+        let code = service.ended().and_then(|status| status.code());
+        ensure!(code == Some(MISCONFIGURED), "an unknown key ends with {code:?}");
+        Ok(())
     }
 
     fn is_alive(&self) -> bool {

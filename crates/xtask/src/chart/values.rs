@@ -61,20 +61,30 @@ fn compare(path: &str, values: &Value, schema: &Value, faults: &mut Vec<String>)
     let of_probes = path.ends_with("probes.");
     for key in properties.keys() {
         if !values.contains_key(key) && !of_probes {
-            faults.push(format!("{path}{key} is in the schema and not in values.yaml"));
+            faults.push(format!(
+                "{path}{key} is in the schema and not in values.yaml"
+            ));
         }
     }
 }
 
 fn unused(path: &str, values: &Value, words: &BTreeSet<&str>, faults: &mut Vec<String>) {
     // What is passed on as it is.
-    let open = ["probes", "resources", "podSecurityContext", "containerSecurityContext"];
+    let open = [
+        "probes",
+        "resources",
+        "podSecurityContext",
+        "containerSecurityContext",
+    ];
     for (key, value) in values.as_object().into_iter().flatten() {
         let path = format!("{path}{key}");
         if !words.contains(key.as_str()) && !path.starts_with("monitoring.dashboards.labels.") {
             faults.push(format!("{path} is used by no template"));
         }
-        if !open.contains(&key.as_str()) && !path.ends_with("issuerRef") && !path.ends_with(".labels") {
+        if !open.contains(&key.as_str())
+            && !path.ends_with("issuerRef")
+            && !path.ends_with(".labels")
+        {
             unused(&format!("{path}."), value, words, faults);
         }
     }
