@@ -245,9 +245,15 @@ impl Pod {
         let file = self.etc().join("meridian.toml");
         fs::write(&file, read(&file)? + "\n[unknown]\nkey = 1\n")?;
         let mut service = self.start(meridian, scratch)?;
-        ensure!(service.ends_within(START_LIMIT), "an unknown key is let through");
+        ensure!(
+            service.ends_within(START_LIMIT),
+            "an unknown key is let through"
+        );
         let code = service.ended().and_then(|status| status.code());
-        ensure!(code == Some(MISCONFIGURED), "an unknown key ends with {code:?}");
+        ensure!(
+            code == Some(MISCONFIGURED),
+            "an unknown key ends with {code:?}"
+        );
         Ok(())
     }
 
