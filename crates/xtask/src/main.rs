@@ -7,6 +7,7 @@
 
 mod bench;
 mod cache;
+mod chart;
 mod clients;
 mod conformance;
 mod content;
@@ -65,6 +66,8 @@ enum Command {
     Eventlog,
     /// Run the tests of the cache, and of what several processes share by it, against Redis
     Cache,
+    /// Check the Helm chart: rendering, schema, refusals, settings, alerts and dashboards
+    Chart,
     /// Start or end Apache Kafka, Redis and an S3 server, for tests run by hand
     #[command(subcommand)]
     Parts(parts::Verb),
@@ -99,6 +102,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Bench(options) => bench::run(options, &workspace),
         Command::Eventlog => eventlog::run(&workspace),
         Command::Cache => cache::run(&workspace),
+        Command::Chart => chart::run(&workspace),
         Command::Parts(verb) => parts::run(verb, &workspace),
         Command::Tools => tools::run(&workspace),
     }

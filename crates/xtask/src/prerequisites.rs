@@ -42,6 +42,8 @@ pub(crate) enum Need {
     Containerd,
     Ext4,
     LoopDevices,
+    /// For rules of alerts.
+    Promtool,
 }
 
 impl Need {
@@ -62,6 +64,7 @@ impl Need {
         Self::Containerd,
         Self::Ext4,
         Self::LoopDevices,
+        Self::Promtool,
     ];
 
     const fn programs(self) -> &'static [&'static str] {
@@ -84,6 +87,7 @@ impl Need {
             Self::Containerd => &["containerd", "ctr"],
             Self::Ext4 => &["mkfs.ext4"],
             Self::LoopDevices => &["losetup", "mount", "umount"],
+            Self::Promtool => &["promtool"],
         }
     }
 
@@ -107,6 +111,7 @@ impl Need {
             Self::Containerd => &["containerd"],
             Self::Ext4 => &["e2fsprogs"],
             Self::LoopDevices => &["util-linux", "mount"],
+            Self::Promtool => &["prometheus"],
         }
     }
 

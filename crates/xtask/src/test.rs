@@ -8,7 +8,7 @@ use crate::prerequisites::{self, Need};
 use crate::steps::Steps;
 use crate::tools::Tools;
 use crate::workspace::{WHOLE, Workspace};
-use crate::{cache, clients, conformance, crash, eventlog, faults, left_out, lint};
+use crate::{cache, chart, clients, conformance, crash, eventlog, faults, left_out, lint};
 
 /// Prints what each step took, also when one fails: then it was the last.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -28,6 +28,7 @@ fn take(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
     steps.take("event log", || eventlog::run(workspace))?;
     steps.take("cache", || cache::run(workspace))?;
     steps.take("tools", || Tools::ensure(workspace))?;
+    steps.take("chart", || chart::run(workspace))?;
     steps.take("conformance", || {
         conformance::run(&conformance::Options::default(), workspace)
     })?;

@@ -1,4 +1,5 @@
-//! `cargo xtask tools`: builds the Go programs that `tests/tools/go.mod` pins.
+//! `cargo xtask tools`: builds the Go programs that `tests/tools/go.mod` pins. Those that only the chart needs
+//! are pinned in a module below, because they ask for other versions of what they share.
 //!
 //! They lie outside the clone, in a folder named after the pins, so that a run with the same pins
 //! builds nothing and a run with others never meets the old ones. A folder appears under its name
@@ -30,7 +31,12 @@ pub(crate) struct Tools {
 impl Tools {
     /// Builds the programs unless they are there.
     pub(crate) fn ensure(workspace: &Workspace) -> Result<Self> {
-        let source = workspace.root().join("tests/tools");
+        Self::of("tests/tools", workspace)
+    }
+
+    /// Builds those of one module, unless they are there.
+    pub(crate) fn of(module: &str, workspace: &Workspace) -> Result<Self> {
+        let source = workspace.root().join(module);
         let all = workspace.cache().join("tools");
         let dir = all.join(key(&source)?);
         if !dir.is_dir() {
@@ -41,7 +47,8 @@ impl Tools {
         Ok(Self { dir })
     }
 
-    /// `conformance`, `crane`, `helm`, `oras` and `registry`.
+    /// `conformance`, `crane`, `helm` (3), `oras` and `registry`; of the chart `helm` (4), `helm-unittest`
+    /// and `kubeconform`.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
