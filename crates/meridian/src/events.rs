@@ -59,7 +59,10 @@ pub(crate) async fn of_region(
     match settings.events.kind() {
         Kind::Disk => Ok(Arc::new(Unreached(region))),
         #[cfg(feature = "kafka")]
-        Kind::Kafka => Ok(kafka::of_region(&settings.events.kafka).await?),
+        Kind::Kafka => {
+            kafka::tell_plain(region, &settings.events.kafka);
+            Ok(kafka::of_region(&settings.events.kafka).await?)
+        }
     }
 }
 

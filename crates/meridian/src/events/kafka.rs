@@ -4,10 +4,12 @@
 //! wrong with it is told at once. While Kafka is away a process starts without having looked, and
 //! ends when what it sees later is wrong.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_chassis::Supervisor;
+use meridian_clock::Region;
 use meridian_error::{Classify, Retry, chain};
 use meridian_event::SHARDS;
 use meridian_eventlog::{EventLog, KafkaConfig, KafkaEventLog, Outage, Topic, TopicFault};
@@ -81,9 +83,27 @@ pub(super) async fn set_up(config: &Config, verb: &cli::Events) -> Result<(), Ex
     ))
 }
 
-/// Opens the log of another region, wherever that is.
+/// Opens a region's log to be read, wherever that is.
 pub(super) async fn of_region(config: &KafkaConfig) -> Result<Arc<KafkaEventLog>, Exit> {
     open_with(config).await.map(Arc::new)
+}
+
+/// Says so where another region's events would cross the world for everybody to read.
+pub(super) fn tell_plain(region: Region, config: &KafkaConfig) {
+    if config.tls.is_none() && !config.brokers.iter().all(|broker| is_near(broker)) {
+        tracing::warn!(
+            %region,
+            "events of another region are read without encryption: set its events.kafka.tls, and \
+             events.kafka.sasl with an account that may only read"
+        );
+    }
+}
+
+/// Whether a broker, `host:port`, is on this machine.
+fn is_near(broker: &str) -> bool {
+    let host = broker.rsplit_once(':').map_or(broker, |(host, _)| host);
+    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    host == "localhost" || address.is_some_and(|it| it.is_loopback())
 }
 
 async fn client(config: &Config) -> Result<KafkaEventLog, Exit> {
@@ -106,4 +126,23 @@ fn refuse(faults: &[TopicFault]) -> Result<(), Exit> {
     }
     let lines = faults.iter().map(ToString::to_string);
     Err(Exit::misconfigured_in(lines.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_on_this_machine_is_near() {
+        for near in ["localhost:9092", "127.0.0.1:9092", "[::1]:9092"] {
+            assert!(is_near(near), "{near}");
+        }
+        for far in [
+            "kafka-0.us.example:9093",
+            "10.0.0.1:9092",
+            "[2001:db8::1]:9092",
+        ] {
+            assert!(!is_near(far), "{far}");
+        }
+    }
 }
