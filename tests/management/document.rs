@@ -98,6 +98,22 @@ async fn every_answer_fits_its_description() {
             "",
             false,
         ),
+        (Method::GET, "/v1/region", "", "", true),
+        (
+            Method::PUT,
+            "/v1/region/drain",
+            "",
+            r#"{"reason":"new disks"}"#,
+            true,
+        ),
+        (
+            Method::PUT,
+            "/v1/region/drain",
+            "",
+            r#"{"reason":""}"#,
+            false,
+        ),
+        (Method::DELETE, "/v1/region/drain", "", "", true),
         (Method::GET, "/v1/replication", "", "", false),
         (Method::POST, "/v1/replication/skips", "", &skip, false),
         (
