@@ -113,7 +113,9 @@ async fn get(client: &Client, path: &str) -> Result<Answer, String> {
 
 /// Pulls an image; returns which region answered for its manifest.
 async fn pull(client: &Client, image: &Image) -> Result<String, String> {
-    let manifest = get(client, &format!("/v2/{REPOSITORY}/manifests/1")).await?;
+    // By digest: for a tag, a region that is behind asks the others.
+    let path = format!("/v2/{REPOSITORY}/manifests/{}", image.digest());
+    let manifest = get(client, &path).await?;
     assert_eq!(manifest.body, image.manifest);
     let region = manifest
         .header("meridian-region")
