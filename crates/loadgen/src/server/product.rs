@@ -209,8 +209,12 @@ fn dev(program: &Path, folder: &Path) -> io::Result<Layout> {
 fn dev_telling(program: &Path, folder: &Path, count: u32) -> io::Result<Layout> {
     let mut layout = dev(program, folder)?;
     let processes = layout.processes.into_iter();
-    let patient = |process: Prepared| process.env("MERIDIAN_WEBHOOKS__TIMEOUT", PATIENCE);
-    layout.processes = processes.map(patient).collect();
+    let prompt = |process: Prepared| {
+        // By default it gathers events for 100 ms, beside which no delay would be seen.
+        let process = process.env("MERIDIAN_METADATA__PUBLISH_LINGER", "0s");
+        process.env("MERIDIAN_WEBHOOKS__TIMEOUT", PATIENCE)
+    };
+    layout.processes = processes.map(prompt).collect();
     let teller = Teller {
         program: program.to_owned(),
         data: folder.join("data"),
