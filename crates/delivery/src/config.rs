@@ -39,8 +39,8 @@ pub struct Config {
     pub keep: Duration,
     /// Requests to one receiver at once, as long as it is slow or fails.
     pub slots: usize,
-    /// Requests to one receiver at once that answers quickly. It has one more with each answer while it has as many as
-    /// it may, and `slots` again when it fails or is slow. No fewer than `slots`, whatever this says.
+    /// Requests to one receiver at once that answers quickly. It has one more with each answer while it uses half of
+    /// them, and `slots` again when it fails or is slow. No fewer than `slots`, whatever this says.
     pub slots_most: usize,
     /// What is quick.
     #[serde(with = "humantime_serde")]

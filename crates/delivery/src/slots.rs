@@ -1,7 +1,7 @@
 //! How many requests a receiver has at once.
 //!
 //! Few, as long as it is slow or fails: whoever keeps requests for long must not have those that others need. One that
-//! answers quickly keeps each for a moment only, and has more, one for each answer, while it has as many as it may. So a
+//! answers quickly keeps each for a moment only, and has more, one for each answer, while it uses half of what it may. So a
 //! burst of pushes is told as fast as its receiver takes it, and nobody has to say how fast that is.
 
 use crate::Config;
@@ -27,7 +27,11 @@ impl Slots {
         let is_quick = after <= millis(config.quick) || !stands(Guard::SlowHasFew);
         if !is_quick {
             self.more = 0;
-        } else if under_way >= self.limit(config) && self.limit(config) < config.slots_most {
+            return;
+        }
+        // Answers that come together are counted before what follows them has begun.
+        let is_used = under_way.saturating_mul(2) >= self.limit(config);
+        if is_used && self.limit(config) < config.slots_most {
             self.more += 1;
         }
     }
@@ -43,20 +47,20 @@ mod tests {
 
     fn config() -> Config {
         Config {
-            slots: 2,
-            slots_most: 4,
+            slots: 4,
+            slots_most: 6,
             ..Config::default()
         }
     }
 
     #[test]
-    fn quick_answers_bring_more_up_to_a_limit_while_there_are_as_many_as_may_be() {
+    fn quick_answers_bring_more_up_to_a_limit_while_half_of_them_are_used() {
         let (config, mut slots) = (config(), Slots::default());
-        assert_eq!(slots.limit(&config), 2);
+        assert_eq!(slots.limit(&config), 4);
         slots.answered(50, 1, &config);
-        assert_eq!(slots.limit(&config), 2);
-        for limit in [3, 4, 4] {
-            slots.answered(50, 4, &config);
+        assert_eq!(slots.limit(&config), 4);
+        for limit in [5, 6, 6] {
+            slots.answered(50, 3, &config);
             assert_eq!(slots.limit(&config), limit);
         }
     }
@@ -64,13 +68,13 @@ mod tests {
     #[test]
     fn a_slow_answer_and_a_failure_bring_back_the_first_few() {
         let (config, mut slots) = (config(), Slots::default());
-        slots.answered(50, 2, &config);
-        slots.answered(501, 2, &config);
-        assert_eq!(slots.limit(&config), 2);
-        slots.answered(500, 2, &config);
-        assert_eq!(slots.limit(&config), 3);
+        slots.answered(50, 4, &config);
+        slots.answered(501, 4, &config);
+        assert_eq!(slots.limit(&config), 4);
+        slots.answered(500, 4, &config);
+        assert_eq!(slots.limit(&config), 5);
         slots.failed();
-        assert_eq!(slots.limit(&config), 2);
+        assert_eq!(slots.limit(&config), 4);
     }
 
     #[test]

@@ -95,7 +95,8 @@ impl Dispatcher {
         if is_resting || !endpoint.breaker.admits(now, endpoint.under_way) {
             return None;
         }
-        self.ask(now, webhook).or_else(|| self.attempt(now, webhook))
+        self.ask(now, webhook)
+            .or_else(|| self.attempt(now, webhook))
     }
 
     /// Asks for what it is to be told.

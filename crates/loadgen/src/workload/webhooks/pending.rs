@@ -1,7 +1,7 @@
 //! W4: what messages cost that wait to be told again.
 //!
-//! A hundred receivers take one request in eight, and answer the others that something is wrong with them: often enough
-//! that none of them is left alone, so that each message has its first attempt, and seven of eight wait for the next.
+//! A hundred receivers take one request in four, and answer the others that something is wrong with them: often enough
+//! that none of them is left alone, so that each message has its first attempt, and three of four wait for the next.
 //! That is hours away, so that those which failed do not come again while others are told. Of the peer's, none takes
 //! anything, and all wait in its memory. One block, without a warm-up: there is no way back.
 
@@ -24,7 +24,7 @@ use crate::workload::{
 };
 
 const RECEIVERS: u32 = 100;
-const TAKES_ONE_IN: u32 = 8;
+const TAKES_ONE_IN: u32 = 4;
 const LOOK: Duration = Duration::from_millis(100);
 
 pub(in crate::workload) struct Pending;
@@ -121,7 +121,11 @@ impl Case for Waiting {
             book.note(&told);
         };
         let manners = Manners {
-            takes_one_in: if self.is_peer() { u32::MAX } else { TAKES_ONE_IN },
+            takes_one_in: if self.is_peer() {
+                u32::MAX
+            } else {
+                TAKES_ONE_IN
+            },
             ..Manners::after(Duration::ZERO)
         };
         let receivers = Receivers::open(&hooks.doors, manners, note);
