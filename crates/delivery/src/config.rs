@@ -37,8 +37,14 @@ pub struct Config {
     /// How long a message is kept that was not delivered.
     #[serde(with = "humantime_serde")]
     pub keep: Duration,
-    /// Requests to one receiver at once.
+    /// Requests to one receiver at once, as long as it is slow or fails.
     pub slots: usize,
+    /// Requests to one receiver at once that answers quickly. It has one more with each answer while it uses half of
+    /// them, and `slots` again when it fails or is slow. No fewer than `slots`, whatever this says.
+    pub slots_most: usize,
+    /// What is quick.
+    #[serde(with = "humantime_serde")]
+    pub quick: Duration,
     /// Requests to all receivers at once.
     pub slots_in_all: usize,
     /// Messages of a webhook and a shard that are held before it falls behind. One event may exceed it.
@@ -97,6 +103,8 @@ impl Default for Config {
             give_up: 120 * HOUR,
             keep: 30 * DAY,
             slots: 4,
+            slots_most: 64,
+            quick: SECOND / 2,
             slots_in_all: 256,
             window: 64,
             held_in_all: 65_536,
@@ -139,6 +147,7 @@ impl Config {
         );
         for (key, value, range) in [
             ("slots", self.slots, 1..=256),
+            ("slots_most", self.slots_most, 1..=1_024),
             ("slots_in_all", self.slots_in_all, 1..=16_384),
             ("window", self.window, 1..=65_536),
             ("held_in_all", self.held_in_all, 1..=1 << 24),
@@ -150,6 +159,7 @@ impl Config {
         }
         for (key, value, range) in [
             ("busy_wait", self.busy_wait, Duration::ZERO..=DAY),
+            ("quick", self.quick, Duration::ZERO..=HOUR),
             ("breaker_first", self.breaker_first, SECOND..=DAY),
             ("breaker_most", self.breaker_most, self.breaker_first..=DAY),
             ("give_up", self.give_up, HOUR..=365 * DAY),

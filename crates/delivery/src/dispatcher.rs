@@ -72,6 +72,8 @@ struct Flight {
     /// Of the shard's assignment when it began: of another one nothing is known here.
     generation: u64,
     message: Arc<Message>,
+    /// When it began.
+    at: u64,
     /// Attempts that failed before.
     attempts: u8,
     /// Whether it was kept in the metadata.

@@ -10,6 +10,7 @@ use meridian_event::webhook::{Message, Status, Undelivered};
 
 use crate::breaker::Breaker;
 use crate::lane::{Lane, earlier};
+use crate::slots::Slots;
 use crate::{Config, Subscription};
 
 /// One receiver.
@@ -20,6 +21,8 @@ pub(crate) struct Endpoint {
     pub(crate) breaker: Breaker,
     /// Requests that are under way.
     pub(crate) under_way: usize,
+    /// How many of them there may be.
+    pub(crate) slots: Slots,
     /// It asked not to be told anything before.
     pub(crate) rests_until: u64,
     pub(crate) failing_since: Option<u64>,
@@ -52,6 +55,7 @@ impl Endpoint {
             lanes: BTreeMap::new(),
             breaker: Breaker::default(),
             under_way: 0,
+            slots: Slots::default(),
             rests_until: 0,
             well_at: 0,
             is_closing: false,

@@ -28,6 +28,8 @@ pub enum Guard {
     ProbesWithOne,
     /// A receiver has only so many requests at once.
     SlotsPerEndpoint,
+    /// A receiver that is slow has few requests at once.
+    SlowHasFew,
     /// Only so many are under way.
     SlotsInAll,
     /// Receivers take turns.
@@ -77,7 +79,7 @@ mod lowered {
 #[cfg(feature = "testing")]
 impl Guard {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::FirstInOrder,
         Self::SettledBelow,
         Self::FailedIsKept,
@@ -87,6 +89,7 @@ impl Guard {
         Self::BreakerOpens,
         Self::ProbesWithOne,
         Self::SlotsPerEndpoint,
+        Self::SlowHasFew,
         Self::SlotsInAll,
         Self::TurnsAreTaken,
         Self::RoomIsLimited,

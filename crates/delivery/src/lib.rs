@@ -21,6 +21,7 @@ mod retry_after;
 mod schedule;
 mod shard;
 mod sign;
+mod slots;
 mod subscription;
 
 pub use config::{Config, ConfigFault};

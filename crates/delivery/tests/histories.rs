@@ -12,6 +12,7 @@ use crate::world::{HOUR, MINUTE, Manner, SECOND, World};
 fn narrow() -> Config {
     Config {
         slots: 2,
+        slots_most: 3,
         slots_in_all: 5,
         window: 6,
         held_in_all: 24,

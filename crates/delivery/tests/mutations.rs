@@ -25,6 +25,7 @@ fn is_noticed(guard: Guard) -> bool {
         | Guard::BehindReads
         | Guard::SlotsPerEndpoint
         | Guard::SlotsInAll => some_history_fails(),
+        Guard::SlowHasFew => scenarios::at_once(SECOND) > 4,
         Guard::Consecutive => panics(scenarios::continues),
         Guard::BreakerOpens => panics(|| assert!(scenarios::down_for_a_day(300).1 < 120)),
         Guard::ProbesWithOne => scenarios::probes() > 1,

@@ -64,6 +64,24 @@ pub(crate) fn wait_beside_dead_ones(dead: usize) -> u64 {
     world.slowest(healthy)
 }
 
+/// How many requests a receiver has at once with a backlog, if it takes so many milliseconds for each.
+pub(crate) fn at_once(takes: u64) -> usize {
+    let mut world = World::new(Config::default(), 9);
+    let webhook = world.webhook(Manner::Takes(takes));
+    for n in 0..600 {
+        world.push(&format!("team/app{n}"), 1);
+    }
+    world.run(1_000 * SECOND);
+    assert_eq!(world.seen(webhook).len(), 600);
+    world.most_under_way
+}
+
+#[test]
+fn a_receiver_that_answers_quickly_has_more_at_once_than_one_that_does_not() {
+    assert_eq!(at_once(50), 64);
+    assert_eq!(at_once(SECOND), 4);
+}
+
 #[test]
 fn dead_receivers_delay_no_other() {
     assert!(wait_beside_dead_ones(1) <= 10);
@@ -74,6 +92,7 @@ fn dead_receivers_delay_no_other() {
 pub(crate) fn wait_beside_a_backlog() -> u64 {
     let config = Config {
         slots: 4,
+        slots_most: 4,
         slots_in_all: 4,
         ..Config::default()
     };

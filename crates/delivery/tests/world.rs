@@ -377,7 +377,8 @@ impl World {
         assert!(self.known.contains(&key), "nothing explains {message:?}");
         let under_way = self.under_way.entry(webhook).or_default();
         *under_way += 1;
-        assert!(*under_way <= self.config.slots, "too many requests at once");
+        let most = self.config.slots.max(self.config.slots_most);
+        assert!(*under_way <= most, "too many requests at once");
         let manner = self.manners[&webhook];
         let answered = |status, retry_after| Outcome::Answered {
             status,

@@ -14,6 +14,7 @@ mod gauge;
 mod kafka;
 mod metric;
 mod progress;
+mod receiver;
 mod registry;
 mod report;
 mod sample;

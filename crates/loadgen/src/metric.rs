@@ -57,6 +57,12 @@ pub(crate) enum Metric {
     Resident,
     /// Resident memory of the server that one more connection costs, KiB.
     MemoryPerConnection,
+    /// Resident memory of the dispatcher of webhooks, MiB.
+    DispatcherMemory,
+    /// Resident memory of a member of the metadata group, MiB.
+    MemberMemory,
+    /// What a message that waits costs of it, bytes.
+    MemoryPerMessage,
     /// Calls per operation that wait for the disk (fsync and its kin).
     SyncsPerOperation,
 }
@@ -133,6 +139,9 @@ impl Metric {
             Self::Resident => "RSS MiB".to_owned(),
             Self::PeakMemory => "peak RSS MiB".to_owned(),
             Self::MemoryPerConnection => "KiB/connection".to_owned(),
+            Self::DispatcherMemory => "dispatcher RSS MiB".to_owned(),
+            Self::MemberMemory => "member RSS MiB".to_owned(),
+            Self::MemoryPerMessage => "member bytes/message".to_owned(),
             Self::SyncsPerOperation => format!("fsyncs/{operation}"),
         }
     }

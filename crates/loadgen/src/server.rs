@@ -10,6 +10,7 @@ mod copier;
 mod distribution;
 mod etcd;
 mod far;
+mod hooks;
 mod leader;
 mod process;
 mod product;
@@ -28,6 +29,7 @@ use tokio::time::{Instant, interval, timeout};
 
 pub(crate) use copier::Copier;
 pub(crate) use far::{Agent, Far};
+pub(crate) use hooks::Hooks;
 use process::Process;
 use product::Layout;
 pub(crate) use product::{Product, Programs, version};
@@ -168,6 +170,21 @@ impl Server {
     /// The other place, if it has two.
     pub(crate) fn far(&self) -> Option<&Far> {
         self.layout.far.as_ref()
+    }
+
+    /// Whom it tells of pushes, if it does.
+    pub(crate) fn hooks(&self) -> Option<Hooks> {
+        let named = |role| {
+            let processes = self.layout.processes.iter().zip(&self.processes);
+            let of_role = processes.filter(move |(it, _)| it.name.starts_with(role));
+            of_role.filter_map(|(_, process)| process.id()).collect()
+        };
+        let hooks = self.layout.hooks.clone()?;
+        Some(Hooks {
+            members: named("metadata"),
+            dispatcher: named("webhooks"),
+            ..hooks
+        })
     }
 
     /// Starts all its processes, and waits for nothing.

@@ -24,6 +24,7 @@ mod start_up;
 mod stock;
 mod tag_list;
 mod tail;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -42,7 +43,7 @@ use crate::kafka::Stream;
 use crate::metric::Target;
 use crate::registry::Registry;
 use crate::sample::Sample;
-use crate::server::{Far, Product, ServerError};
+use crate::server::{Far, Hooks, Product, ServerError};
 
 /// All rows, in the order in which they run.
 pub(crate) const WORKLOADS: &[&dyn Workload] = &[
@@ -57,8 +58,14 @@ pub(crate) const WORKLOADS: &[&dyn Workload] = &[
     &delete_tagged::DeleteTagged,
     &connections::Connections,
     &commit::Commits,
-    &events::Events,
+    &events::Events::LOG,
     &push_small::PushSmall::EVENTS,
+    &webhooks::Backlog::ONE,
+    &webhooks::Backlog::MANY,
+    &webhooks::Neighbours::OURS,
+    &webhooks::Neighbours::PEER,
+    &events::Events::FIRST_ATTEMPTS,
+    &webhooks::Pending,
     &start_up::StartUp,
     &start_up::Growth,
     &replication::Lag::USUAL,
@@ -99,6 +106,12 @@ pub(crate) enum LoadError {
     NoBrokers,
     #[error("this workload needs two places, which `loadgen bench` starts")]
     NoFarPlace,
+    #[error("this workload needs receivers of webhooks, which `loadgen bench` has")]
+    NoHooks,
+    #[error("receivers cannot listen")]
+    Receivers(#[source] std::io::Error),
+    #[error("receivers of webhooks were not told as they should be: {0}")]
+    Told(String),
     #[error(transparent)]
     Server(#[from] ServerError),
 }
@@ -154,6 +167,8 @@ pub(crate) struct Site {
     pub(crate) stream: Option<Stream>,
     /// The other place, if it has two.
     pub(crate) far: Option<Far>,
+    /// Whom it tells of pushes, if it does.
+    pub(crate) hooks: Option<Hooks>,
     /// The server's processes, if they are known.
     pub(crate) gauge: Option<Gauge>,
     pub(crate) noise: Noise,
@@ -229,6 +244,7 @@ impl Site {
             leader: None,
             stream: None,
             far: None,
+            hooks: None,
             gauge: None,
             noise: noise.clone(),
         }

@@ -2,9 +2,11 @@
 //!
 //! Keeps the promise that the engine relies on: before an event is offered, all webhooks are told that were there
 //! at its commit. So they are asked for after the event was read, which costs one answer of a few bytes where
-//! nothing changed.
+//! nothing changed. Those who wait while somebody asks share the next answer: a shard waits for two at most, however many
+//! there are.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use meridian_chassis::seal::KeyRing;
@@ -22,11 +24,21 @@ pub(crate) struct Known {
     api: Arc<dyn WebhookApi>,
     keys: KeyRing,
     /// Asked for by one at a time.
-    asking: tokio::sync::Mutex<Option<Version>>,
+    asking: tokio::sync::Mutex<Asked>,
+    /// How often it was begun to ask.
+    begun: AtomicU64,
     webhooks: Mutex<BTreeMap<WebhookId, StoredWebhook>>,
     opened: Mutex<BTreeMap<WebhookId, (Sealed, Arc<Credentials>)>>,
     /// What could not be opened, of which people were told.
     unopened: Mutex<BTreeMap<WebhookId, Sealed>>,
+}
+
+/// What was answered last.
+#[derive(Default)]
+struct Asked {
+    version: Option<Version>,
+    /// To which question.
+    question: u64,
 }
 
 // === impl Known ===
@@ -36,7 +48,8 @@ impl Known {
         Self {
             api,
             keys,
-            asking: tokio::sync::Mutex::new(None),
+            asking: tokio::sync::Mutex::default(),
+            begun: AtomicU64::new(0),
             webhooks: Mutex::default(),
             opened: Mutex::default(),
             unopened: Mutex::default(),
@@ -45,8 +58,15 @@ impl Known {
 
     /// Has the engine know all webhooks that there are now. Says whether they are others than before.
     pub(crate) async fn refresh(&self, engine: &Engine) -> Result<bool, WebhookError> {
-        let mut known = self.asking.lock().await;
-        let Some(answer) = self.api.subscriptions(*known).await? else {
+        let before = self.begun.load(Ordering::SeqCst);
+        let mut asked = self.asking.lock().await;
+        if asked.question > before {
+            // It was begun to ask after this was called.
+            return Ok(false);
+        }
+        let question = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let Some(answer) = self.api.subscriptions(asked.version).await? else {
+            asked.question = question;
             return Ok(false);
         };
         let now: BTreeMap<_, _> = answer
@@ -70,7 +90,10 @@ impl Known {
         self.opened_now().retain(|id, _| now.contains_key(id));
         self.unopened_now().retain(|id, _| now.contains_key(id));
         *webhooks = now;
-        *known = answer.version;
+        *asked = Asked {
+            version: answer.version,
+            question,
+        };
         Ok(true)
     }
 
@@ -142,5 +165,31 @@ pub(crate) fn subscription(stored: &StoredWebhook) -> Subscription {
         webhook: registration.webhook.clone(),
         sealed: registration.sealed.clone(),
         failing_since: stored.failing_since,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::stage::Stage;
+
+    #[tokio::test]
+    async fn those_who_wait_while_somebody_asks_share_the_next_answer() {
+        let stage = Stage::new(Vec::new()).await;
+        let known = &stage.shell.known;
+        let (metadata, engine) = (&stage.metadata, &stage.shell.engine);
+        metadata.hold();
+        let all = futures::future::join_all((0..16).map(|_| known.refresh(engine)));
+        let release = async {
+            // Until each of them has asked or waits.
+            tokio::task::yield_now().await;
+            metadata.answer();
+        };
+        let (refreshed, ()) = tokio::join!(all, release);
+        assert!(refreshed.iter().all(Result::is_ok));
+        let shared = metadata.questions();
+        assert!(shared <= 2, "{shared} questions");
+        // What was answered before says nothing to those who come now.
+        known.refresh(engine).await.unwrap();
+        assert_eq!(metadata.questions(), shared + 1);
     }
 }

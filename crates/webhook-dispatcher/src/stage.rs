@@ -1,5 +1,6 @@
 //! A dispatcher for tests: on an event log in memory, and on metadata that answer what a test says.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use meridian_event::{Envelope, Event, EventId, RegistryId, SHARDS};
 use meridian_eventlog::{EventLog, MemoryEventLog, Record, Topic};
 use meridian_oci::RegistryName;
 use meridian_proto::encode_envelope;
+use tokio::sync::watch;
 
 use crate::call::Caller;
 use crate::engine::Engine;
@@ -31,10 +33,13 @@ use crate::{Config, Ports};
 pub(crate) const SHARD: u16 = 3;
 
 /// The metadata: events that are kept, or the answer instead of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Metadata {
     events: Mutex<Vec<Envelope>>,
     failure: Mutex<Option<ReadError>>,
+    /// How often it was asked which webhooks there are, and whether that is answered.
+    questions: AtomicU64,
+    answers: watch::Sender<bool>,
 }
 
 /// A dispatcher, and what it stands on.
@@ -134,7 +139,32 @@ impl Stage {
 
 // === impl Metadata ===
 
+impl Default for Metadata {
+    fn default() -> Self {
+        Self {
+            events: Mutex::default(),
+            failure: Mutex::default(),
+            questions: AtomicU64::new(0),
+            answers: watch::Sender::new(true),
+        }
+    }
+}
+
 impl Metadata {
+    /// Nobody is told which webhooks there are, until that is taken back.
+    pub(crate) fn hold(&self) {
+        self.answers.send_replace(false);
+    }
+
+    pub(crate) fn answer(&self) {
+        self.answers.send_replace(true);
+    }
+
+    /// How often it was asked that.
+    pub(crate) fn questions(&self) -> u64 {
+        self.questions.load(Ordering::SeqCst)
+    }
+
     /// These are kept.
     pub(crate) fn keep(&self, events: impl Iterator<Item = u64>) {
         let mut kept = self.events.lock().unwrap_or_else(PoisonError::into_inner);
@@ -168,6 +198,9 @@ impl WebhookApi for Metadata {
         &self,
         _known: Option<Version>,
     ) -> Result<Option<Subscriptions>, WebhookError> {
+        self.questions.fetch_add(1, Ordering::SeqCst);
+        let mut answers = self.answers.subscribe();
+        drop(answers.wait_for(|answers| *answers).await);
         Ok(Some(Subscriptions::default()))
     }
 

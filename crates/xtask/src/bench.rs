@@ -73,7 +73,7 @@ pub(crate) fn run(options: &Options, workspace: &Workspace) -> Result<()> {
 fn parts(arguments: &[String]) -> &'static [Part] {
     if REGIONS.iter().any(|row| chooses(arguments, row)) {
         &[Part::Kafka { brokers: 1 }, Part::OtherKafka]
-    } else if chooses(arguments, "E1") {
+    } else if ["E1", "W3", "W4"].iter().any(|row| chooses(arguments, row)) {
         &[Part::Kafka { brokers: 1 }]
     } else {
         &[]

@@ -95,7 +95,8 @@ impl Dispatcher {
         if is_resting || !endpoint.breaker.admits(now, endpoint.under_way) {
             return None;
         }
-        self.ask(now, webhook).or_else(|| self.attempt(webhook))
+        self.ask(now, webhook)
+            .or_else(|| self.attempt(now, webhook))
     }
 
     /// Asks for what it is to be told.
@@ -118,23 +119,26 @@ impl Dispatcher {
             });
         }
         let shard = log.filter(|shard| self.has_room(webhook, *shard, 1))?;
-        let after = self.change(webhook, shard, |lane| {
+        let (queued, after) = self.change(webhook, shard, |lane| {
             lane.reading = Some(ticket);
-            lane.behind
-        });
+            (lane.queued(), lane.behind)
+        })?;
+        // What finds no room is read once more.
+        let room = self.config.window.saturating_sub(queued).max(1);
         Some(Effect::Log {
             ticket,
             webhook,
             shard,
-            after: after.flatten()?,
-            limit: self.config.log_page,
+            after: after?,
+            limit: self.config.log_page.min(room),
         })
     }
 
-    fn attempt(&mut self, webhook: WebhookId) -> Option<Effect> {
+    fn attempt(&mut self, now: u64, webhook: WebhookId) -> Option<Effect> {
         let most = self.config.record_rows;
         let endpoint = self.endpoints.get_mut(&webhook)?;
-        if endpoint.under_way >= self.config.slots && stands(Guard::SlotsPerEndpoint) {
+        let slots = endpoint.slots.limit(&self.config);
+        if endpoint.under_way >= slots && stands(Guard::SlotsPerEndpoint) {
             return None;
         }
         let shards = &self.shards;
@@ -155,6 +159,7 @@ impl Dispatcher {
             shard,
             generation: shards_generation(self, shard),
             message: Arc::clone(&message),
+            at: now,
             attempts,
             was_kept,
         };

@@ -21,10 +21,21 @@ impl Dispatcher {
         let Some(endpoint) = self.endpoints.get_mut(&flight.webhook) else {
             return;
         };
-        endpoint.under_way = endpoint.under_way.saturating_sub(1);
+        let under_way = endpoint.under_way;
+        endpoint.under_way = under_way.saturating_sub(1);
         // What another receiver does says nothing of the one that is called now.
         let is_other = flight.to.sealed != endpoint.subscription.sealed;
-        match outcome.verdict(now) {
+        let verdict = outcome.verdict(now);
+        match verdict {
+            _ if is_other => {}
+            Verdict::Delivered => {
+                let after = now.saturating_sub(flight.at);
+                endpoint.slots.answered(after, under_way, &self.config);
+            }
+            Verdict::Failed { .. } | Verdict::Gone => endpoint.slots.failed(),
+            Verdict::Unsent => {}
+        }
+        match verdict {
             Verdict::Delivered if is_other => self.settle(&flight, None),
             Verdict::Delivered => self.delivered(now, &flight),
             Verdict::Failed { .. } | Verdict::Gone if is_other => {

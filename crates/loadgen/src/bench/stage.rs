@@ -180,6 +180,7 @@ pub(super) fn cases(
         leader: server.leader,
         stream: server.stream().cloned(),
         far: server.far().cloned(),
+        hooks: server.hooks(),
         gauge: Some(server.gauge.clone()),
         noise: noise.clone(),
     };

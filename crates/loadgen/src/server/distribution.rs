@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::copier::Copier;
 use super::far::Far;
 use super::free_addresses;
+use super::hooks::{Hooks, PATIENCE};
 use super::product::{Layout, Prepared, Programs};
 use super::wan::{Place, Wan};
 use crate::affinity::Pinning;
@@ -22,6 +23,37 @@ pub(super) fn alone(program: &Path, folder: &Path) -> io::Result<Layout> {
     let doors = free_addresses(1)?;
     let process = registry(program, "distribution", folder, doors[0], None)?;
     Ok(Layout::registry(process, doors))
+}
+
+/// One of them, which tells receivers of manifests that are pushed.
+pub(super) fn telling(program: &Path, folder: &Path, count: u32) -> io::Result<Layout> {
+    let hooks = Hooks::new(count, None)?;
+    let mut layout = alone(program, folder)?;
+    let file = folder.join("distribution.yml");
+    let config = std::fs::read_to_string(&file)? + &notifications(&hooks)?;
+    std::fs::write(&file, config)?;
+    layout.hooks = Some(hooks);
+    Ok(layout)
+}
+
+/// As in its documentation, which counts five failures and waits a second; a receiver may take as long as one of ours,
+/// and is not told of what no webhook of ours is told of either.
+fn notifications(hooks: &Hooks) -> io::Result<String> {
+    let mut config = "notifications:\n  endpoints:\n".to_owned();
+    for (endpoint, uri) in hooks.doors.uris()?.into_iter().enumerate() {
+        let lines = format!(
+            "    - name: bench{endpoint}\n      \
+               url: {uri}\n      \
+               timeout: {PATIENCE}\n      \
+               threshold: 5\n      \
+               backoff: 1s\n      \
+               ignore:\n        \
+                 mediatypes: [application/octet-stream]\n        \
+                 actions: [pull, mount, delete]\n"
+        );
+        config.push_str(&lines);
+    }
+    Ok(config)
 }
 
 /// Two, and what copies. It stands at the far place: from there it asks for a manifest and for blobs, where
@@ -121,6 +153,16 @@ fn config(data: &Path, address: SocketAddr, origin: Option<SocketAddr>) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_receiver_is_told_of_manifests_and_of_nothing_else() {
+        let hooks = Hooks::new(2, None).unwrap();
+        let lines = notifications(&hooks).unwrap();
+        for uri in hooks.doors.uris().unwrap() {
+            assert!(lines.contains(&format!("      url: {uri}\n")), "{lines}");
+        }
+        assert!(lines.ends_with("        actions: [pull, mount, delete]\n"));
+    }
 
     #[test]
     fn a_configuration_names_its_place_and_allows_deletion() {

@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::process::Command;
 
 use super::far::Far;
+use super::hooks::{Hooks, PATIENCE, Teller};
 use super::region::Region;
 use super::{Ground, distribution, etcd, free_addresses, world};
 use crate::kafka::{Parts, Stream};
@@ -28,10 +29,16 @@ pub(crate) enum Product {
     Region,
     /// The same, whose events go to Kafka.
     RegionWithKafka,
+    /// The same, with a dispatcher, which is a process, too, and tells so many receivers of pushes.
+    RegionTelling(u32),
     /// The metadata group of a region of ours, alone: three members.
     Members,
+    /// Ours, all services in one process, which tells so many receivers of pushes.
+    MeridianTelling(u32),
     /// The CNCF registry, one process.
     Distribution,
+    /// The same, which tells so many receivers of pushes.
+    DistributionTelling(u32),
     /// Three members.
     Etcd,
     /// Brokers that run already; nothing is started.
@@ -69,6 +76,8 @@ pub(crate) struct Layout {
     pub(super) stream: Option<Stream>,
     /// The other place, if it has two.
     pub(super) far: Option<Far>,
+    /// Whom it tells of pushes, if it does.
+    pub(super) hooks: Option<Hooks>,
     /// Processes of others that work for it.
     pub(super) beside: Vec<u32>,
 }
@@ -103,8 +112,11 @@ impl Product {
             Self::Meridian => "meridian",
             Self::Region => "a region of meridian",
             Self::RegionWithKafka => "a region of meridian with Kafka",
+            Self::RegionTelling(_) => "a region of meridian with Kafka and webhooks",
             Self::Members => "three members of meridian",
+            Self::MeridianTelling(_) => "meridian with webhooks",
             Self::Distribution => "distribution",
+            Self::DistributionTelling(_) => "distribution with notifications",
             Self::Etcd => "three members of etcd",
             Self::Kafka => "Kafka",
             Self::Regions => "two regions of meridian",
@@ -120,10 +132,14 @@ impl Product {
             Self::Meridian
             | Self::Region
             | Self::RegionWithKafka
+            | Self::RegionTelling(_)
             | Self::Members
+            | Self::MeridianTelling(_)
             | Self::Regions
             | Self::RegionsApart => vec![&programs.ours],
-            Self::Distribution | Self::PulledThrough => vec![&programs.distribution],
+            Self::Distribution | Self::DistributionTelling(_) | Self::PulledThrough => {
+                vec![&programs.distribution]
+            }
             Self::Copied => vec![&programs.distribution, &programs.skopeo],
             Self::Etcd => vec![&programs.etcd],
             Self::Kafka => Vec::new(),
@@ -144,8 +160,13 @@ impl Product {
             Self::Meridian => dev(&programs.ours, folder),
             Self::Region => Ok(region()?.whole()),
             Self::RegionWithKafka => Ok(region()?.with_events_in(parts.kafka()?)?.whole()),
+            Self::RegionTelling(count) => region()?.with_events_in(parts.kafka()?)?.telling(count),
             Self::Members => Ok(region()?.members()),
+            Self::MeridianTelling(count) => dev_telling(&programs.ours, folder, count),
             Self::Distribution => distribution::alone(&programs.distribution, folder),
+            Self::DistributionTelling(count) => {
+                distribution::telling(&programs.distribution, folder, count)
+            }
             Self::Etcd => etcd::members(&programs.etcd, folder),
             Self::Kafka => Ok(region()?.with_events_in(parts.kafka()?)?.events()),
             Self::Regions => world::regions(&programs.ours, folder, parts),
@@ -182,6 +203,24 @@ fn dev(program: &Path, folder: &Path) -> io::Result<Layout> {
         .args(["dev", "--listen", &doors[0].to_string(), "--data-dir"])
         .args([folder.join("data")]);
     Ok(Layout::registry(process, doors))
+}
+
+/// The same, with receivers of webhooks.
+fn dev_telling(program: &Path, folder: &Path, count: u32) -> io::Result<Layout> {
+    let mut layout = dev(program, folder)?;
+    let processes = layout.processes.into_iter();
+    let prompt = |process: Prepared| {
+        // By default it gathers events for 100 ms, beside which no delay would be seen.
+        let process = process.env("MERIDIAN_METADATA__PUBLISH_LINGER", "0s");
+        process.env("MERIDIAN_WEBHOOKS__TIMEOUT", PATIENCE)
+    };
+    layout.processes = processes.map(prompt).collect();
+    let teller = Teller {
+        program: program.to_owned(),
+        data: folder.join("data"),
+    };
+    layout.hooks = Some(Hooks::new(count, Some(teller))?);
+    Ok(layout)
 }
 
 // === impl Layout ===

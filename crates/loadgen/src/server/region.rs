@@ -6,15 +6,19 @@
 //!
 //! ```text
 //! generator ══▶ frontend-0, frontend-1 ──▶ blob ──▶ metadata-0, -1, -2 ──▶ events
-//!                         └──────────────────────────────▲
+//!                         └──────────────────────────────▲                │
+//! generator ◀── webhooks, if it tells anybody ◀──────────────────────────────┘
 //! ```
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::free_addresses;
+use super::hooks::{Hooks, Teller};
 use super::product::{Group, Layout, Prepared};
 use crate::kafka::{Kafka, Stream};
 
@@ -105,6 +109,43 @@ impl<'a> Region<'a> {
         layout.processes.extend(frontends);
         layout.doors.clone_from(&self.frontends);
         layout
+    }
+
+    /// All of it, and a dispatcher of webhooks.
+    pub(super) fn telling(&self, count: u32) -> io::Result<Layout> {
+        let keys = self.folder.join("webhooks.keys");
+        let mut file = File::options()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&keys)?;
+        writeln!(file, "{}", "5a".repeat(32))?;
+        let mut layout = self.whole();
+        layout.processes.push(self.dispatcher(&keys));
+        let teller = Teller {
+            program: self.program.to_owned(),
+            data: self.data("webhooks", 0),
+        };
+        layout.hooks = Some(Hooks::new(count, Some(teller))?);
+        Ok(layout)
+    }
+
+    fn dispatcher(&self, keys: &Path) -> Prepared {
+        let events = self.events.iter().cloned();
+        let dispatcher = Prepared::new("webhooks-0", self.program)
+            .args(["run", "webhooks", "--data-dir"])
+            .args([self.data("webhooks", 0)])
+            .env("MERIDIAN_REGION", &self.name)
+            .env("MERIDIAN_SERVICES__METADATA", endpoints(&self.members))
+            .env("MERIDIAN_WEBHOOKS__HOST", "registry.bench")
+            // What failed once waits for as long as a block may take.
+            .env(
+                "MERIDIAN_WEBHOOKS__DELIVERY__SCHEDULE",
+                r#"["0s", "6h", "12h"]"#,
+            )
+            .env("MERIDIAN_WEBHOOKS__KEY_FILE", keys.to_string_lossy())
+            .env("MERIDIAN_WEBHOOKS__EGRESS__ALLOWED", "[\"127.0.0.0/8\"]");
+        events.fold(dispatcher, |it, (name, value)| it.env(name, value))
     }
 
     fn member(&self, number: usize) -> Prepared {

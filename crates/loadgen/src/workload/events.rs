@@ -6,6 +6,9 @@
 //! as large as such an event is appended by the client library that ours uses, and its latency
 //! counts from the call. Both are read by a reader of ours for each shard, and the brokers of a run
 //! are the same, in turn.
+//!
+//! W3 is the same, seen by a receiver of a webhook: its latency counts until the first attempt has come whole. One more
+//! case has fifty operations a second, so that what waits for the one CPU of all services is not all that is seen.
 
 mod record;
 
@@ -20,29 +23,40 @@ use meridian_eventlog::{EventLog, KafkaEventLog};
 use super::ledger::Ledger;
 use super::stock::{push_blobs, small_manifest};
 use super::tail::Tail;
+use super::webhooks::in_order;
 use super::{About, Case, Fresh, LoadError, Manner, Measures, Scale, Site, Verified, Workload};
 use crate::bench::Sides;
 use crate::client::CallError;
-use crate::drive::{Block, Worker, drive};
+use crate::drive::{Block, Pacing, Worker, drive};
 use crate::kafka::Stream;
 use crate::metric::{Metric, Target};
+use crate::receiver::{Book, Manners, Receivers, Told};
 use crate::registry::Session;
 use crate::sample::Sample;
 use crate::server::Product;
 
 const MAKERS: &[u32] = &[1, 64];
+/// In the case that is paced.
+const A_SECOND: u32 = 50;
 const POLL: Duration = Duration::from_millis(1);
 
-const TARGETS: &[Target] = &[Target::excess("c=1", Metric::P99, 2.0)];
-
-pub(super) struct Events;
+pub(super) struct Events {
+    id: &'static str,
+    title: &'static str,
+    ours: Product,
+    is_paced_too: bool,
+    targets: &'static [Target],
+}
 
 struct Lag {
     site: Site,
     count: u32,
+    is_paced: bool,
     counter: Arc<AtomicU64>,
     ledger: Arc<Ledger>,
     tail: Option<Tail>,
+    receivers: Option<Receivers>,
+    book: Arc<Book>,
     makers: Vec<Maker>,
 }
 
@@ -65,33 +79,58 @@ enum Way {
 
 // === impl Events ===
 
+impl Events {
+    pub(super) const LOG: Self = Self {
+        id: "E1",
+        title: "from a push to its event in Kafka, beside a record of the same size",
+        ours: Product::RegionWithKafka,
+        is_paced_too: false,
+        targets: &[Target::excess("c=1", Metric::P99, 2.0)],
+    };
+    pub(super) const FIRST_ATTEMPTS: Self = Self {
+        id: "W3",
+        title: "from a push to the first attempt at a receiver, beside a record in Kafka",
+        ours: Product::RegionTelling(1),
+        is_paced_too: true,
+        targets: &[
+            Target::excess("c=1", Metric::P99, 10.0),
+            Target::excess("50 a second", Metric::P99, 10.0),
+        ],
+    };
+}
+
 impl Workload for Events {
     fn about(&self) -> About {
         About {
-            id: "E1",
-            title: "from a push to its event in Kafka, beside a record of the same size",
+            id: self.id,
+            title: self.title,
             operation: "event",
             products: Sides {
-                ours: Product::RegionWithKafka,
+                ours: self.ours,
                 peer: Product::Kafka,
             },
             fresh: Fresh::Case,
-            targets: TARGETS,
+            targets: self.targets,
         }
     }
 
     fn cases(&self, site: &Site, _scale: &Scale) -> Vec<Box<dyn Case>> {
-        let case = |count: &u32| -> Box<dyn Case> {
+        let case = |(count, is_paced)| -> Box<dyn Case> {
             Box::new(Lag {
                 site: site.clone(),
-                count: *count,
+                count,
+                is_paced,
                 counter: Arc::default(),
                 ledger: Arc::default(),
                 tail: None,
+                receivers: None,
+                book: Arc::default(),
                 makers: Vec::new(),
             })
         };
-        MAKERS.iter().map(case).collect()
+        let saturating = MAKERS.iter().map(|count| (*count, false));
+        let paced = self.is_paced_too.then_some((4, true));
+        saturating.chain(paced).map(case).collect()
     }
 }
 
@@ -100,7 +139,10 @@ impl Workload for Events {
 #[async_trait]
 impl Case for Lag {
     fn name(&self) -> String {
-        format!("c={}", self.count)
+        match self.is_paced {
+            true => format!("{A_SECOND} a second"),
+            false => format!("c={}", self.count),
+        }
     }
 
     fn manner(&self) -> Manner {
@@ -117,8 +159,21 @@ impl Case for Lag {
             let maker = self.maker(number, &log, &stream).await?;
             self.makers.push(maker);
         }
-        let topic = stream.topic();
-        self.tail = Some(Tail::begin(&log, &topic, &self.ledger, record::number_in).await?);
+        if let Some(hooks) = &self.site.hooks {
+            let (book, ledger) = (Arc::clone(&self.book), Arc::clone(&self.ledger));
+            let note = move |told: Told| {
+                if book.note(&told) {
+                    ledger.seen(told.number, told.at);
+                }
+            };
+            let manners = Manners::after(Duration::ZERO);
+            let receivers = Receivers::open(&hooks.doors, manners, note);
+            self.receivers = Some(receivers.map_err(LoadError::Receivers)?);
+            hooks.create().await?;
+        } else {
+            let topic = stream.topic();
+            self.tail = Some(Tail::begin(&log, &topic, &self.ledger, record::number_in).await?);
+        }
         Ok(())
     }
 
@@ -133,7 +188,15 @@ impl Case for Lag {
 
     async fn fire(&mut self, block: &Block) -> Result<Sample, LoadError> {
         let start = Instant::now();
-        let mut sample = drive(&mut self.makers, block).await?;
+        let block = match self.is_paced {
+            true => Block {
+                // So that a percentile is more than the worst of few.
+                length: block.length.max(Duration::from_secs(10)),
+                pacing: Pacing::Open(A_SECOND.into()),
+            },
+            false => *block,
+        };
+        let mut sample = drive(&mut self.makers, &block).await?;
         self.all_seen().await?;
         let seen = self.ledger.close();
         if let Some(last) = seen.last {
@@ -145,6 +208,7 @@ impl Case for Lag {
 
     /// Each block has waited for all of its events; what they say was read with them.
     async fn verify(&mut self) -> Result<Verified, LoadError> {
+        in_order(&self.book)?;
         Ok(Verified {
             checked: self.ledger.all_seen(),
             of: self.counter.load(Ordering::Relaxed),

@@ -29,6 +29,10 @@ pub(crate) struct Scale {
     pub(crate) burst: u32,
     /// R3/backlog: images that wait for the network.
     pub(crate) backlog: u32,
+    /// W1: pushes of which receivers are told.
+    pub(crate) notices: u32,
+    /// W4: messages that wait to be told again.
+    pub(crate) pending: u32,
     /// S1: manifests in the registry.
     pub(crate) manifests: u32,
     /// S1/growth: manifests in the larger one.
@@ -68,6 +72,12 @@ pub(crate) struct ScaleArgs {
     /// Number of images of R3/backlog (10000).
     #[arg(long, value_name = "N")]
     backlog: Option<u32>,
+    /// Number of pushes of which the receiver of W1 is told (10000); those of W1/100 are told of a tenth.
+    #[arg(long, value_name = "N")]
+    notices: Option<u32>,
+    /// Number of messages of W4 that wait to be told again (1000000).
+    #[arg(long, value_name = "N")]
+    pending: Option<u32>,
     /// Number of manifests of the larger registry of S1/growth (100000).
     #[arg(long, value_name = "N")]
     many_manifests: Option<u32>,
@@ -88,6 +98,8 @@ impl Scale {
             slow: 200,
             burst: 1_000,
             backlog: 10_000,
+            notices: 10_000,
+            pending: 1_000_000,
             manifests: 10_000,
             many_manifests: 100_000,
         }
@@ -105,6 +117,8 @@ impl Scale {
             slow: 40,
             burst: 100,
             backlog: 500,
+            notices: 500,
+            pending: 10_000,
             manifests: 300,
             many_manifests: 2_000,
         }
@@ -138,6 +152,8 @@ impl ScaleArgs {
         set(&mut scale.slow, self.slow.map(|it| it.max(10)));
         set(&mut scale.burst, self.burst.map(|it| it.max(100)));
         set(&mut scale.backlog, self.backlog.map(|it| it.max(100)));
+        set(&mut scale.notices, self.notices.map(|it| it.max(100)));
+        set(&mut scale.pending, self.pending.map(|it| it.max(1_000)));
         set(&mut scale.many_manifests, self.many_manifests);
         if !self.tags.is_empty() {
             scale.tags.clone_from(&self.tags);
